@@ -1,0 +1,68 @@
+"""What `sweep check` prints: what is fixed, what varies, what could, and a few sampled configs with weight counts."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.config import SECTIONS
+from sweep.datasets import load
+from sweep.devices import set_up_device
+from sweep.samplers import derived_seed, num_points, sampler_factory
+from sweep.search_space import KEYS, Space, check_feature_maps
+
+
+def print_space(space: Space) -> None:
+    """Sought, fixed, varied, and the keys that are left at their defaults."""
+    console = Console()
+    sought = f"{space.direction} {space.study.metric}, {space.study.num_trials} trials"
+    console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
+    points = num_points(space)
+    ends = f", {points} points" if points is not None else ""
+    console.print(Text(f"sampler {space.sampler.name}{ends}; pruner {space.pruner.name}"))
+    for section in SECTIONS:
+        fixed = space.fixed.get(section)
+        if fixed:
+            console.print(Text(f"fixed   [{section}] " + ", ".join(f"{key} = {value}" for key, value in fixed.items())))
+    console.print(_varied_table(space))
+    varied = {str(parameter.key) for parameter in space.parameters.values()}
+    for section in SECTIONS:
+        left = [key for key in sorted(KEYS[section]) if key not in space.fixed.get(section, {})]
+        left = [key for key in left if not any(f"{section}.{key}" in name for name in varied)]
+        console.print(Text(f"default [{section}] {', '.join(left)}", style="dim"))
+
+
+def print_samples(space: Space, num_samples: int, seed: int) -> None:
+    """Load the data, build models of random params; SpaceError or DataError if something does not fit."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler_factory(space, seed)
+    dataset = load(space.data_configs()[0])
+    check_feature_maps(space, dataset.image_shape)
+    print(f"data: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images of {dataset.image_shape}")
+    set_up_device("cpu", 1)
+    from sweep.models import build_model
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for number in range(num_samples):
+        params = space.suggest(study.ask())
+        model = build_model(space.resolve(params, derived_seed(seed, number)), dataset.image_shape, dataset.num_classes)
+        print(f"sample {number}: {model.count_params():,} weights; {_short(params)}")
+
+
+def _varied_table(space: Space) -> Table:
+    table = Table("varied", "key", "values", "when", box=None, pad_edge=False)
+    for name, parameter in space.parameters.items():
+        shown = parameter.model_dump(exclude={"key", "when", "type"}, exclude_none=True)
+        values = ", ".join(f"{key} {value}" for key, value in shown.items() if value is not False)
+        when = ", ".join(f"{key} in {wanted}" for key, wanted in (parameter.when or {}).items())
+        table.add_row(Text(name), Text(parameter.key or "-"), Text(f"{parameter.type}: {values}"), Text(when))
+    return table
+
+
+def _short(params: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
+    )

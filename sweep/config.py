@@ -1,0 +1,242 @@
+"""`TrialConfig`: everything one training run needs, typed, frozen and writable as TOML.
+
+A sweep produces one, an export writes one, a retrain reads one. The sections are those of a space file; defaults
+are given here and nowhere else. This module knows neither Keras nor Optuna.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from sweep.errors import SpaceError
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+IntList = Annotated[
+    tuple[Positive, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+]
+
+OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
+ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
+WITH_MOMENTUM = ("rmsprop", "sgd")
+SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_rate
+    "constant": (),
+    "inverse_time": ("decay_rate", "decay_steps", "staircase"),
+    "exponential": ("decay_rate", "decay_steps", "staircase"),
+    "cosine": ("decay_steps", "alpha"),
+}
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys, wrong kinds, NaN and infinity are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which images, how they are split and scaled. Counts are images; fractions are of what is split."""
+
+    name: Literal["digits", "mnist", "npz"] = "digits"
+    path: str | None = None
+    test_fraction: Fraction = 0.2  # only for data that brings no test set of its own
+    validation_fraction: Fraction = 0.2
+    num_train: Positive | None = None
+    num_validation: Positive | None = None
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    scaling: Literal["unit", "standard"] = "unit"
+
+    @model_validator(mode="after")
+    def _npz_has_a_path(self) -> Self:
+        if self.name == "npz" and self.path is None:
+            raise ValueError('name = "npz" needs path = "my_images.npz"')
+        if self.name == "digits" and self.path is not None:
+            raise ValueError("path has no effect: digits comes with scikit-learn; remove it or change name")
+        return self
+
+
+class ModelConfig(Section):
+    """The network: the family `cnn`, or the user's own `builder` with its `options`."""
+
+    family: Literal["cnn"] = "cnn"
+    filters: Annotated[IntList, Field(min_length=1)] = (32, 64)
+    kernel: Positive = 3
+    pool: Positive = 2
+    padding: Literal["valid", "same"] = "valid"
+    activation: Literal["relu", "sigmoid", "elu", "tanh"] = "relu"
+    dense_units: Positive = 64
+    output: Literal["softmax", "sigmoid"] = "softmax"
+    initializer: Literal[
+        "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
+        "lecun_uniform", "lecun_normal", "uniform", "normal", "zeros",
+    ] = "glorot_uniform"  # fmt: skip
+    dropout: Rate = 0.0
+    batch_norm: bool = False
+    builder: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _builder_stands_alone(self) -> Self:
+        if self.builder is None and self.options:
+            raise ValueError('options are passed to a builder; add builder = "my_models:build" or remove them')
+        ignored = self.model_fields_set - {"builder", "options"}
+        if self.builder is not None and ignored:
+            raise ValueError(f"{sorted(ignored)[0]} has no effect with a builder; move it to [model.options]")
+        return self
+
+    def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
+        """(height, width) after each convolution and its pool (the last has none); SpaceError if nothing is left.
+
+        >>> ModelConfig(filters=(32, 64, 64)).feature_map_sides(28, 28)
+        [(13, 13), (5, 5), (3, 3)]
+        """
+        shrink = 0 if self.padding == "same" else self.kernel - 1
+        sides = []
+        for index in range(len(self.filters)):
+            pool = self.pool if index < len(self.filters) - 1 else 1
+            height, width = (height - shrink) // pool, (width - shrink) // pool
+            if min(height, width) < 1:
+                raise SpaceError(
+                    f"model.filters: convolution {index + 1} of {len(self.filters)} (kernel {self.kernel}, "
+                    f'pool {self.pool}, padding "{self.padding}") leaves no feature map; '
+                    'use fewer filters, a smaller kernel or padding = "same"'
+                )
+            sides.append((height, width))
+        return sides
+
+
+class RegularizerConfig(Section):
+    """Keras penalties `l1 * sum|w| + l2 * sum w^2` on dense kernels, or on all kernels."""
+
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    scope: Literal["dense", "all"] = "dense"
+
+
+class OptimizerConfig(Section):
+    """A Keras optimizer; its learning rate is the schedule's."""
+
+    name: OptimizerName = "rmsprop"
+    momentum: Rate | None = None
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _keys_have_an_effect(self) -> Self:
+        if self.momentum is not None and self.name not in WITH_MOMENTUM:
+            raise ValueError(
+                f'momentum: {self.name} has none; remove it, use "sgd" or "rmsprop", or condition it with when'
+            )
+        if self.nesterov and self.name != "sgd":
+            raise ValueError(f'nesterov belongs to "sgd", not {self.name}; remove it')
+        if self.weight_decay is not None and self.name != "adamw":
+            raise ValueError(f'weight_decay belongs to "adamw", not {self.name}; remove it or use regularizer.l2')
+        return self
+
+
+class ScheduleConfig(Section):
+    """Learning rate over optimizer steps (not epochs); formulas are in `sweep.schedules`."""
+
+    name: ScheduleName = "constant"
+    initial_rate: Annotated[float, Field(gt=0)] = 0.001
+    decay_rate: Annotated[float, Field(ge=0)] | None = None
+    decay_steps: Positive | None = None
+    staircase: bool = False
+    alpha: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _keys_fit_the_schedule(self) -> Self:
+        read = SCHEDULE_KEYS[self.name]
+        for key in sorted(self.model_fields_set - {"name", "initial_rate"}):
+            if key not in read and getattr(self, key) not in (None, False):
+                raise ValueError(
+                    f"{key} has no effect with the {self.name} schedule; remove it or change schedule.name"
+                )
+        if "decay_rate" in read and self.decay_rate is None:
+            raise ValueError(f"decay_rate is missing: the {self.name} schedule needs it")
+        return self
+
+
+class TrainingConfig(Section):
+    """How long and how to train. With `patience`, training stops after so many epochs without a better `monitor`."""
+
+    epochs: Positive = 10
+    batch_size: Positive = 64
+    patience: Positive | None = None
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class TrialConfig(Section):
+    """One training run. Equal configs on the same machine give equal weights, bit for bit."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    regularizer: RegularizerConfig = RegularizerConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _regularizer_has_layers(self) -> Self:
+        if self.model.builder is not None and (self.regularizer.l1 or self.regularizer.l2):
+            raise ValueError("regularizer has no effect with a builder; pass it through [model.options]")
+        return self
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any], source: str) -> Self:
+        """Check nested plain values; `source` (a file's name) opens the one-line SpaceError."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SpaceError(f"{source}: {first_problem(error)}") from None
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read a config file; SpaceError if it is not one."""
+        return cls.from_values(read_toml(path), str(path))
+
+    def to_toml(self) -> str:
+        """Every value, defaults included; keys that are None are left out, as TOML has no null."""
+        import tomli_w
+
+        return tomli_w.dumps(self.values())
+
+    def values(self) -> dict[str, Any]:
+        """Nested plain values (JSON and TOML kinds), without None and without keys that have no effect."""
+        values: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
+        if self.model.builder is not None:
+            values["model"] = {"builder": self.model.builder, "options": self.model.options}
+        else:
+            del values["model"]["options"]
+        return values
+
+
+SECTIONS = tuple(TrialConfig.model_fields)
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file; SpaceError naming it if it is missing or malformed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpaceError(f"{path}: no such file; `sweep init DIR` copies the shipped ones") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpaceError(f"{path}: not readable as TOML: {error}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a pydantic error as `section.key: what is wrong (what was given)`."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key; remove it or correct its spelling"
+    elif problem["type"] != "value_error":
+        message += f" (got {problem['input']!r})"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{key}: {message}{more}" if key else f"{message}{more}"

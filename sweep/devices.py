@@ -1,0 +1,132 @@
+"""Sets up the Keras backend before it is used: device, GPU memory, threads. Says what is in use.
+
+auto    the first GPU if the Keras backend sees one, else the CPU
+cpu     no GPU is touched
+gpu:N   the N-th GPU; DeviceError, with the devices there are, if it is not there
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import DeviceError
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+@dataclass(frozen=True)
+class Device:
+    """The device in use. `name` is `cpu` or `gpu:N`; `note` is what the user should know, or empty."""
+
+    name: str
+    description: str
+    keras_backend: str
+    note: str = ""
+
+
+def check_device_name(name: str) -> None:
+    """DeviceError unless the name is auto, cpu or gpu:N."""
+    if not re.fullmatch(r"auto|cpu|gpu:\d+", name):
+        raise DeviceError(f"--device {name}: use auto, cpu or gpu:N, as in gpu:0")
+
+
+def set_up_device(name: str, threads: int, gpu_memory_gb: float | None = None) -> Device:
+    """Import the Keras backend and bind it to the device. Call once, before anything else uses the backend."""
+    check_device_name(name)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if gpu_memory_gb is None:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: grow instead of taking three quarters
+    with _quiet_stderr():
+        import keras
+
+        backend = str(keras.backend.backend())
+        if backend == "jax":
+            device = _set_up_jax(name, threads, gpu_memory_gb)
+        elif backend == "tensorflow":
+            device = _set_up_tensorflow(name, threads, gpu_memory_gb)
+        else:
+            raise DeviceError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
+    return device
+
+
+def _set_up_tensorflow(name: str, threads: int, gpu_memory_gb: float | None) -> Device:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    gpus = tf.config.list_physical_devices("GPU")
+    index = _gpu_index(name, len(gpus), "tensorflow")
+    if index is None:
+        tf.config.set_visible_devices([], "GPU")
+        return _cpu(name, threads, "tensorflow", has_gpus=bool(gpus))
+    tf.config.set_visible_devices(gpus[index], "GPU")
+    if gpu_memory_gb is None:
+        tf.config.experimental.set_memory_growth(gpus[index], True)
+    else:
+        limit = tf.config.LogicalDeviceConfiguration(memory_limit=round(gpu_memory_gb * 1024))
+        tf.config.set_logical_device_configuration(gpus[index], [limit])
+    model = tf.config.experimental.get_device_details(gpus[index]).get("device_name", "GPU")
+    return Device(f"gpu:{index}", f"gpu:{index} ({model}), Keras on tensorflow", "tensorflow")
+
+
+def _set_up_jax(name: str, threads: int, gpu_memory_gb: float | None) -> Device:
+    """JAX's CPU threads follow the cores that the process may use; its GPU share is a fraction of the card."""
+    if gpu_memory_gb is not None:
+        raise DeviceError("--gpu-memory-gb: JAX takes a fraction; set XLA_PYTHON_CLIENT_MEM_FRACTION instead")
+    if hasattr(os, "sched_setaffinity") and threads < len(os.sched_getaffinity(0)):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if name == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    gpus: list[Any] = [device for device in jax.devices() if device.platform != "cpu"]
+    index = _gpu_index(name, len(gpus), "jax")
+    if index is None:
+        return _cpu(name, threads, "jax", has_gpus=bool(gpus))
+    jax.config.update("jax_default_device", gpus[index])
+    return Device(f"gpu:{index}", f"gpu:{index} ({gpus[index].device_kind}), Keras on jax", "jax")
+
+
+def _gpu_index(name: str, num_gpus: int, backend: str) -> int | None:
+    if name == "cpu" or (name == "auto" and not num_gpus):
+        return None
+    index = 0 if name == "auto" else int(name.removeprefix("gpu:"))
+    if index >= num_gpus:
+        there = ", ".join(["cpu", *(f"gpu:{number}" for number in range(num_gpus))])
+        hint = _missing_gpu_note(backend)
+        raise DeviceError(
+            f"--device {name} is not there; Keras on {backend} sees: {there}{'. ' + hint if hint else ''}"
+        )
+    return index
+
+
+def _cpu(name: str, threads: int, backend: str, *, has_gpus: bool) -> Device:
+    note = "" if name == "cpu" or has_gpus else _missing_gpu_note(backend)
+    return Device("cpu", f"cpu, {threads} threads, Keras on {backend}", backend, note)
+
+
+def _missing_gpu_note(backend: str) -> str:
+    """A driver without CUDA libraries for the backend is the usual reason that a GPU stays unused."""
+    if not NVIDIA_DRIVER.exists():
+        return ""
+    install = "pip install -e '.[gpu]'" if backend == "tensorflow" else "pip install 'jax[cuda12]'"
+    return f"An NVIDIA driver is present, but Keras on {backend} sees no GPU; {install} brings what is missing"
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """TensorFlow's C++ logs a page before its log level is read; Python's own errors still come through."""
+    sys.stderr.flush()
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)

@@ -1,0 +1,53 @@
+"""The `Engine` protocol and the record it gives for each lane and epoch.
+
+An **engine** trains; a **lane** is a training run's place in it. Lanes are numbered 0 .. num_lanes - 1.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from sweep.config import TrialConfig
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch of one lane. Losses include the regularizer's penalty; accuracies are fractions."""
+
+    epoch: int  # 1 for the first
+    loss: float  # mean over the epoch's minibatches, weighted by their size
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float  # after the epoch's last update
+    seconds: float
+    is_last: bool = False  # the run is over: all epochs done, or stopped early
+    best_epoch: int = 0  # on the last record: the epoch whose weights are kept (without patience, the last)
+
+    def diverged(self) -> bool:
+        """Whether a loss is NaN or infinite."""
+        return not (math.isfinite(self.loss) and math.isfinite(self.val_loss))
+
+    def record(self) -> dict[str, Any]:
+        """Plain values for a JSON attribute, without what only steers the run."""
+        values = asdict(self)
+        del values["is_last"], values["best_epoch"]
+        return values
+
+
+class Engine(Protocol):
+    """Trains up to `num_lanes` configs at once, an epoch at a time."""
+
+    num_lanes: int
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        """Start (or refill) a free lane. Raises what building the model raises; the lane then stays free."""
+
+    def evict(self, lane: int) -> None:
+        """Free a lane: pruned, failed or cancelled. A lane whose record said `is_last` is freed by this too."""
+
+    def train_epoch(self) -> dict[int, EpochMetrics]:
+        """Train one epoch on every live lane; lane -> its record. Lanes whose run is over no longer train."""
+
+    def model(self, lane: int) -> Any:
+        """The lane's `keras.Model` with its weights now; after the last epoch, with the kept weights."""

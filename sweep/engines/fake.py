@@ -1,0 +1,80 @@
+"""An engine without Keras: closed-form learning curves, for tests and `--engine fake`.
+
+The score depends smoothly on the config, so samplers and pruners have something to find:
+
+    val_accuracy(e) = top * (1 - exp(-3 e / epochs)) + wiggle(seed, e),   top in (0, 1)
+"""
+
+import hashlib
+import math
+import time
+from typing import Any
+
+from sweep.config import TrialConfig
+from sweep.engines.base import EpochMetrics
+
+
+class FakeEngine:
+    """Follows the `Engine` protocol. `epoch_s` seconds are slept for each epoch, to stand in for training."""
+
+    def __init__(self, num_lanes: int = 1, epoch_s: float = 0.0) -> None:
+        self.num_lanes = num_lanes
+        self._epoch_s = epoch_s
+        self._runs: dict[int, tuple[TrialConfig, int]] = {}
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        """Start a lane at epoch 0."""
+        if lane in self._runs:
+            raise ValueError(f"lane {lane} is not free")
+        self._runs[lane] = (config, 0)
+
+    def evict(self, lane: int) -> None:
+        """Free a lane."""
+        self._runs.pop(lane, None)
+
+    def train_epoch(self) -> dict[int, EpochMetrics]:
+        """Advance every live lane by one epoch of its curve."""
+        time.sleep(self._epoch_s)
+        metrics = {}
+        for lane, (config, epoch) in sorted(self._runs.items()):
+            if epoch < config.training.epochs:
+                self._runs[lane] = (config, epoch + 1)
+                metrics[lane] = fake_metrics(config, epoch + 1, self._epoch_s)
+        return metrics
+
+    def model(self, lane: int) -> Any:
+        """There is none."""
+        raise TypeError("the fake engine trains no model; use --engine sequential")
+
+
+def fake_metrics(config: TrialConfig, epoch: int, seconds: float = 0.0) -> EpochMetrics:
+    """The record of one epoch, a pure function of config and epoch; NaN losses where initial_rate is 1 or more."""
+    epochs = config.training.epochs
+    accuracy = _top(config) * (1 - math.exp(-3 * epoch / epochs)) + _wiggle(config.training.seed, epoch)
+    loss = math.nan if config.schedule.initial_rate >= 1 else 2.3 * (1 - accuracy)
+    return EpochMetrics(
+        epoch=epoch,
+        loss=loss,
+        accuracy=accuracy,
+        val_loss=loss,
+        val_accuracy=accuracy,
+        learning_rate=config.schedule.initial_rate,
+        seconds=seconds,
+        is_last=epoch == epochs,
+        best_epoch=epoch if epoch == epochs else 0,
+    )
+
+
+def _top(config: TrialConfig) -> float:
+    """Best at initial_rate 1e-3, l2 1e-4, momentum 0.8 and many filters."""
+    distance = (math.log10(config.schedule.initial_rate) + 3) ** 2 / 4
+    distance += (math.log10(max(config.regularizer.l2, 1e-8)) + 4) ** 2 / 16
+    distance += ((config.optimizer.momentum or 0.0) - 0.8) ** 2
+    distance += 4 / sum(config.model.filters)
+    return math.exp(-distance / 2) * 0.99
+
+
+def _wiggle(seed: int, epoch: int) -> float:
+    """Noise in +-0.005 that is the same on every machine."""
+    digest = hashlib.sha256(f"{seed}/{epoch}".encode()).digest()
+    return (int.from_bytes(digest[:4], "big") / 2**32 - 0.5) / 100

@@ -1,0 +1,149 @@
+"""Any Keras model, one lane. The same code on TensorFlow (Keras's default) and JAX.
+
+Not Keras's `fit`: one compiled call runs many minibatches, and control comes back at each epoch's end, where Keras
+callbacks run. Initial weights come from the seed, minibatch order from (seed, epoch) (`minibatch_order`), so that
+another engine can follow the same trajectory. Explicit XLA is off on TensorFlow: on CPU it halved the speed.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.config import TrialConfig
+from sweep.datasets import Dataset, load
+from sweep.engines.base import EpochMetrics
+from sweep.errors import DeviceError
+from sweep.models import build_model
+from sweep.optimizers import build_optimizer
+
+if keras.backend.backend() == "tensorflow":
+    from sweep.engines.steps_tensorflow import CompiledSteps, put_dataset
+elif keras.backend.backend() == "jax":
+    from sweep.engines.steps_jax import CompiledSteps, put_dataset  # type: ignore[assignment]
+else:
+    raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
+
+IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
+
+
+def minibatch_order(seed: int, epoch: int, num_images: int) -> NDArray[np.int32]:
+    """The order (num_images,) in which epoch 1, 2, ... visits the training images: PCG64 seeded with (seed, epoch)."""
+    return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
+
+
+class SequentialEngine:
+    """Follows the `Engine` protocol with one lane; every run builds its model anew."""
+
+    num_lanes = 1
+
+    def __init__(self, callbacks: Sequence[Any] = ()) -> None:
+        self._callbacks = callbacks
+        self._run: TrainingRun | None = None
+        self._placed: tuple[Dataset, tuple[Any, ...]] | None = None
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        """Load the data, build and compile the model."""
+        if self._run is not None:
+            raise ValueError(f"lane {lane} is not free")
+        dataset = load(config.data)
+        if self._placed is None or self._placed[0] is not dataset:
+            self._placed = (dataset, put_dataset(dataset))
+        self._run = TrainingRun(config, *self._placed, self._callbacks)
+
+    def evict(self, lane: int) -> None:
+        """Forget the run; callbacks see `on_train_end`."""
+        if self._run is not None:
+            self._run.end()
+        self._run = None
+
+    def train_epoch(self) -> dict[int, EpochMetrics]:
+        """One epoch of training and validation."""
+        if self._run is None or self._run.is_over:
+            return {}
+        return {0: self._run.train_epoch()}
+
+    def model(self, lane: int) -> Any:
+        """The model being trained."""
+        if self._run is None:
+            raise ValueError(f"lane {lane} is free")
+        return self._run.model
+
+
+class TrainingRun:
+    """One config being trained: model, compiled steps, callbacks and the epochs done."""
+
+    def __init__(
+        self, config: TrialConfig, dataset: Dataset, arrays: tuple[Any, ...], callbacks: Sequence[Any] = ()
+    ) -> None:
+        self.config = config
+        self.model = _compiled_model(config, dataset)
+        self.is_over = False
+        self._num_images = len(dataset.y_train)
+        self._steps = CompiledSteps(self.model, arrays, config.training.batch_size, IMAGES_PER_CALL)
+        self._epoch = 0
+        self._early_stopping = _early_stopping(config)
+        own = [self._early_stopping] if self._early_stopping is not None else []
+        self._callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=self.model)
+        self.model.stop_training = False
+        self._callbacks.on_train_begin()
+
+    def train_epoch(self) -> EpochMetrics:
+        """Train and validate once, run the callbacks, say whether this was the last epoch."""
+        started = time.perf_counter()
+        self._epoch += 1
+        self._callbacks.on_epoch_begin(self._epoch - 1)  # Keras counts from 0
+        self.model.reset_metrics()
+        self._steps.train(minibatch_order(self.config.training.seed, self._epoch, self._num_images))
+        logs = self._read_logs()
+        self.model.reset_metrics()
+        self._steps.validate()
+        logs |= {f"val_{name}": value for name, value in self._read_logs().items()}
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self._callbacks.on_epoch_end(self._epoch - 1, logs)
+        return self._metrics(logs, time.perf_counter() - started)
+
+    def end(self) -> None:
+        """Run the callbacks' `on_train_end`, once; early stopping then puts the best weights back."""
+        if not self.is_over:
+            self.is_over = True
+            self._callbacks.on_train_end()
+
+    def _read_logs(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def _metrics(self, logs: dict[str, float], seconds: float) -> EpochMetrics:
+        is_last = self._epoch == self.config.training.epochs or self.model.stop_training
+        best_epoch = self._best_epoch() if is_last else 0
+        if is_last:
+            self.end()
+        return EpochMetrics(epoch=self._epoch, seconds=seconds, is_last=is_last, best_epoch=best_epoch, **logs)
+
+    def _best_epoch(self) -> int:
+        if self._early_stopping is None or self._early_stopping.best_weights is None:
+            return self._epoch
+        return int(self._early_stopping.best_epoch) + 1
+
+
+def _compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
+    model = build_model(config, dataset.image_shape, dataset.num_classes)
+    steps_per_epoch = -(-len(dataset.y_train) // config.training.batch_size)
+    optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch * config.training.epochs)
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
+    model._symbolic_build(data_batch=(dataset.x_train[:2], dataset.y_train[:2]))
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _early_stopping(config: TrialConfig) -> Any:
+    training = config.training
+    if training.patience is None:
+        return None
+    mode = "min" if training.monitor == "val_loss" else "max"
+    return keras.callbacks.EarlyStopping(
+        training.monitor, patience=training.patience, mode=mode, restore_best_weights=True
+    )

@@ -1,0 +1,74 @@
+"""Everything that can go wrong in a way a user can mend.
+
+    SweepError                 one line with the fix, no traceback; its exit code is the command's
+    ├── InputError             exit 2: a file, flag or key of the user's is wrong
+    │   ├── SpaceError         a space file or config
+    │   ├── DataError          the images could not be read or split
+    │   ├── DeviceError        the device asked for is not there
+    │   └── StudyError         a study's name, lock, settings or database
+    ├── NoUsableTrial          exit 3: the sweep ended without one COMPLETE trial
+    └── SweepStopped           exit 3: the same error three times running
+    Interrupted                SIGINT or SIGTERM: exit 130 or 143, resumable (not an Exception: nothing may swallow it)
+
+`Cause` names why a single trial failed; a failed trial is no error of the sweep.
+"""
+
+from enum import StrEnum
+
+
+class SweepError(Exception):
+    """Base of all errors that end a command with one line."""
+
+    exit_code = 2
+
+
+class InputError(SweepError):
+    """What the user gave is wrong; nothing was lost."""
+
+
+class SpaceError(InputError):
+    """A space file or config is wrong. The message names file, key and fix."""
+
+
+class DataError(InputError):
+    """The data could not be read, or is not what the config says."""
+
+
+class DeviceError(InputError):
+    """The device asked for is not there."""
+
+
+class StudyError(InputError):
+    """A study's name, lock, stored settings or database is not usable."""
+
+
+class NoUsableTrial(SweepError):
+    """The sweep ended, and no trial is COMPLETE."""
+
+    exit_code = 3
+
+
+class SweepStopped(SweepError):
+    """The same error three times running: going on would repeat it."""
+
+    exit_code = 3
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM arrived; the study is consistent and resumable."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit_code = 128 + signal_number
+
+
+class Cause(StrEnum):
+    """Why a trial failed; stored with it as the user attribute `cause`."""
+
+    NAN = "nan"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    BUILD_ERROR = "build_error"
+    USER_ERROR = "user_error"
+    DATA_ERROR = "data_error"

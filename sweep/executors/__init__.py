@@ -1,0 +1,1 @@
+"""Where engines run. The tuner sees an executor and nothing below it."""

@@ -1,0 +1,47 @@
+"""One engine in this process: the simplest executor, and the one to debug with."""
+
+from sweep.config import TrialConfig
+from sweep.engines.base import Engine
+from sweep.executors.base import EpochDone, Event, lane_lost
+
+
+class InProcessExecutor:
+    """Follows the `Executor` protocol; each `wait` is one epoch of the engine's live lanes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.num_lanes = engine.num_lanes
+        self._engine = engine
+        self._configs: dict[int, TrialConfig] = {}
+        self._waiting: list[Event] = []
+
+    def start(self, lane: int, config: TrialConfig) -> None:
+        """Admit a config; a failure to build it is an event of the next `wait`."""
+        try:
+            self._engine.admit(lane, config)
+        except Exception as error:  # whatever a config or a user's builder raises fails this trial alone
+            self._waiting.append(lane_lost(lane, error, config))
+        else:
+            self._configs[lane] = config
+
+    def stop(self, lane: int) -> None:
+        """Evict."""
+        if self._configs.pop(lane, None) is not None:
+            self._engine.evict(lane)
+
+    def wait(self) -> list[Event]:
+        """Events that wait already, else one epoch."""
+        events, self._waiting = self._waiting, []
+        return events or self._train_epoch()
+
+    def close(self) -> None:
+        """Evict every lane."""
+        for lane in list(self._configs):
+            self.stop(lane)
+
+    def _train_epoch(self) -> list[Event]:
+        try:
+            return [EpochDone(lane, metrics) for lane, metrics in self._engine.train_epoch().items()]
+        except Exception as error:  # an engine of many lanes names the lane itself; here every live lane is lost
+            lost: list[Event] = [lane_lost(lane, error, config) for lane, config in self._configs.items()]
+            self.close()
+            return lost

@@ -1,0 +1,94 @@
+"""Config -> an uncompiled `keras.Model`: the family `cnn`, or the user's own builder by import string."""
+
+from importlib import import_module
+from typing import Any
+
+import keras
+
+from sweep.config import ModelConfig, RegularizerConfig, TrialConfig
+from sweep.errors import SpaceError
+
+ImageShape = tuple[int, int, int]  # height, width, channels
+
+
+def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> Any:
+    """The config's model with initial weights from `training.seed`: (N, *image_shape) -> (N, num_classes).
+
+    Sets Keras's global random seed and precision policy, and clears its session first, so that the weights depend on
+    nothing that ran before.
+    """
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(config.training.seed)
+    keras.config.set_dtype_policy(config.training.precision)
+    try:
+        if config.model.builder is not None:
+            return _build_users_model(config.model, image_shape, num_classes)
+        return _build_cnn(config.model, config.regularizer, image_shape, num_classes)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def _build_cnn(model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> Any:
+    """Convolutions, a pool after each but the last; then flatten, dense, dropout, output."""
+    model.feature_map_sides(*image_shape[:2])
+    layers: list[Any] = [keras.Input(image_shape)]
+    for index, filters in enumerate(model.filters):
+        layers += _convolution(filters, model, regularizer)
+        if index < len(model.filters) - 1 and model.pool > 1:
+            layers.append(keras.layers.MaxPooling2D(model.pool))
+    layers += [keras.layers.Flatten(), _dense(model.dense_units, model.activation, model, regularizer)]
+    if model.dropout:
+        layers.append(keras.layers.Dropout(model.dropout))
+    # float32 whatever the precision: probabilities in bfloat16 would have three digits
+    layers.append(_dense(num_classes, model.output, model, regularizer, dtype="float32"))
+    return keras.Sequential(layers)
+
+
+def _convolution(filters: int, model: ModelConfig, regularizer: RegularizerConfig) -> list[Any]:
+    penalty = _penalty(regularizer) if regularizer.scope == "all" else None
+    options = {"padding": model.padding, "kernel_initializer": model.initializer, "kernel_regularizer": penalty}
+    if not model.batch_norm:
+        return [keras.layers.Conv2D(filters, model.kernel, activation=model.activation, **options)]
+    convolution = keras.layers.Conv2D(filters, model.kernel, **options)
+    return [convolution, keras.layers.BatchNormalization(), keras.layers.Activation(model.activation)]
+
+
+def _dense(units: int, activation: str, model: ModelConfig, regularizer: RegularizerConfig, dtype: Any = None) -> Any:
+    return keras.layers.Dense(
+        units,
+        activation=activation,
+        kernel_initializer=model.initializer,
+        kernel_regularizer=_penalty(regularizer),
+        dtype=dtype,
+    )
+
+
+def _penalty(regularizer: RegularizerConfig) -> Any:
+    if not regularizer.l1 and not regularizer.l2:
+        return None
+    return keras.regularizers.L1L2(l1=regularizer.l1, l2=regularizer.l2)
+
+
+def _build_users_model(model: ModelConfig, image_shape: ImageShape, num_classes: int) -> Any:
+    """Call `builder(image_shape=..., num_classes=..., **options)`, which returns an uncompiled model."""
+    built = find_builder(str(model.builder))(image_shape=image_shape, num_classes=num_classes, **model.options)
+    if not isinstance(built, keras.Model):
+        raise TypeError(f"{model.builder} returned {type(built).__name__}; a keras.Model is wanted")
+    if built.compiled:
+        raise TypeError(
+            f"{model.builder} returned a compiled model; return it uncompiled, the config says how to compile"
+        )
+    if tuple(built.output_shape) != (None, num_classes):
+        raise TypeError(f"{model.builder} gives shape {built.output_shape}; (None, {num_classes}) is wanted")
+    return built
+
+
+def find_builder(builder: str) -> Any:
+    """Import `module:function`. SpaceError if there is no such thing."""
+    module_name, function_name = builder.split(":")
+    try:
+        return getattr(import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise SpaceError(
+            f"model.builder: {builder} cannot be imported: {error}; run from its folder or set PYTHONPATH"
+        ) from None

@@ -1,0 +1,54 @@
+"""The objective as a plain Optuna objective, for people with their own `study.optimize(...)`.
+
+    import optuna, sweep
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner())
+    study.optimize(sweep.Objective("search_spaces/cnn_digits.toml"), n_trials=30)
+
+It trains through the same sequential engine as `sweep run`, with a Keras pruning callback.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from sweep.callbacks import PruningCallback
+from sweep.engines.base import EpochMetrics
+from sweep.errors import SweepError
+from sweep.samplers import derived_seed
+from sweep.search_space import load_space
+
+
+class Objective:
+    """trial -> the space's metric, at the epoch whose weights are kept. SpaceError if the file is wrong."""
+
+    def __init__(
+        self, space: str | Path, overrides: Iterable[str] = (), seed: int | None = None, callbacks: Sequence[Any] = ()
+    ) -> None:
+        self.space = load_space(Path(space), overrides)
+        self._seed = self.space.study.seed if seed is None else seed
+        self._callbacks = callbacks
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Suggest, build, train; raises `optuna.TrialPruned`, or SweepError if a loss is NaN or infinite."""
+        from sweep.engines.sequential import SequentialEngine
+
+        config = self.space.resolve(self.space.suggest(trial), derived_seed(self._seed, trial.number))
+        pruning = PruningCallback(trial, self.space.study.metric)
+        engine = SequentialEngine([*self._callbacks, pruning])
+        engine.admit(0, config)
+        try:
+            history = self._train(engine)
+        finally:
+            engine.evict(0)
+        pruning.raise_if_pruned()
+        return float(getattr(history[history[-1].best_epoch - 1], self.space.study.metric))
+
+    def _train(self, engine: Any) -> list[EpochMetrics]:
+        history: list[EpochMetrics] = []
+        while metrics := engine.train_epoch():
+            history.append(metrics[0])
+            if metrics[0].diverged():
+                raise SweepError(f"the loss is not finite after epoch {metrics[0].epoch}")
+        return history

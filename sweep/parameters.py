@@ -1,0 +1,169 @@
+"""One varied value: its kind (float, int, categorical), range and condition, and how Optuna is asked for it."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from sweep.config import Section
+
+Scalar = bool | int | float | str
+Params = dict[str, Any]
+Condition = Annotated[list[Scalar], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+
+
+class _Varied(Section):
+    """What every kind has: the config key it sets, and when it is asked for (all of `when` must hold)."""
+
+    key: str | None = None
+    when: dict[str, Condition] | None = None
+
+    def is_active(self, params: Mapping[str, Any]) -> bool:
+        """Whether the conditions hold for the params suggested so far."""
+        return all(name in params and params[name] in wanted for name, wanted in (self.when or {}).items())
+
+
+class Float(_Varied):
+    """A real number in [low, high], uniform, or log-uniform with `log`, or on a grid with `step`."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    step: Annotated[float, Field(gt=0)] | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _range_is_sound(self) -> Self:
+        _check_range(self)
+        return self
+
+    def can_be(self, value: Any) -> bool:
+        """Whether a condition may ask for this value: never, as real numbers are not compared for equality."""
+        return False
+
+    def suggest(self, trial: Any, name: str) -> float:
+        """Ask the trial."""
+        return float(trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
+
+    def extremes(self) -> list[Any]:
+        """Both ends; with a step, the top is the last grid point."""
+        values = self.values()
+        return [self.low, values[-1] if values else self.high]
+
+    def values(self) -> list[float] | None:
+        """All values if they are finitely many, else None."""
+        if self.step is None:
+            return None
+        num_steps = math.floor((self.high - self.low) / self.step + 1e-9)
+        return [round(self.low + index * self.step, 12) for index in range(num_steps + 1)]
+
+
+class Int(_Varied):
+    """A whole number in [low, high], both included."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    step: Annotated[int, Field(ge=1)] | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _range_is_sound(self) -> Self:
+        _check_range(self)
+        return self
+
+    def can_be(self, value: Any) -> bool:
+        """Whether a condition may ask for this value."""
+        return value in self.values()
+
+    def suggest(self, trial: Any, name: str) -> int:
+        """Ask the trial."""
+        return int(trial.suggest_int(name, self.low, self.high, step=self.step or 1, log=self.log))
+
+    def extremes(self) -> list[Any]:
+        """Both ends."""
+        values = self.values()
+        return [values[0], values[-1]]
+
+    def values(self) -> list[int]:
+        """All values."""
+        return list(range(self.low, self.high + 1, self.step or 1))
+
+
+class Categorical(_Varied):
+    """One of `choices`, all of one kind."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Scalar], Field(min_length=1)]
+
+    @field_validator("choices")
+    @classmethod
+    def _one_kind(cls, choices: list[Scalar]) -> list[Scalar]:
+        kinds = {"number" if type(choice) in (int, float) else type(choice).__name__ for choice in choices}
+        if len(kinds) > 1:
+            raise ValueError(f"mixes kinds ({', '.join(sorted(kinds))}); use one kind")
+        if len(set(choices)) < len(choices):
+            raise ValueError("names a choice twice; remove one")
+        return choices
+
+    def can_be(self, value: Any) -> bool:
+        """Whether a condition may ask for this value."""
+        return value in self.choices
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        """Ask the trial."""
+        return trial.suggest_categorical(name, self.choices)
+
+    def extremes(self) -> list[Any]:
+        """Every choice."""
+        return list(self.choices)
+
+    def values(self) -> list[Any]:
+        """Every choice."""
+        return list(self.choices)
+
+
+Parameter = Annotated[Float | Int | Categorical, Field(discriminator="type")]
+
+
+def _check_range(parameter: "Float | Int") -> None:
+    if parameter.low > parameter.high:
+        raise ValueError(f"low {parameter.low} is above high {parameter.high}; swap them")
+    if parameter.log and parameter.low <= 0:
+        raise ValueError(f"log needs low > 0, not {parameter.low}; raise low or remove log")
+    if parameter.log and parameter.step is not None:
+        raise ValueError("log and step exclude each other; remove one")
+
+
+def active_parameters(parameters: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+    """Names of the params that the conditions let through, in file order."""
+    return [name for name, parameter in parameters.items() if name in params and parameter.is_active(params)]
+
+
+class _Fixed:
+    """Has the suggest methods of an Optuna trial, and answers with given values, else with random ones."""
+
+    def __init__(self, values: Mapping[str, Any], parameters: Mapping[str, Any], chooser: random.Random) -> None:
+        self._values, self._parameters, self._chooser = values, parameters, chooser
+
+    def _value(self, name: str, *_: Any, **__: Any) -> Any:
+        return self._values[name] if name in self._values else self._chooser.choice(self._parameters[name].extremes())
+
+    suggest_float = suggest_int = suggest_categorical = _value
+
+
+def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
+    """Params for every pair of extreme values of two parameters (also for one, and none), the others at random ends."""
+    chooser = random.Random(0)
+    corners = [(name, value) for name, parameter in parameters.items() for value in parameter.extremes()]
+    pairs: Iterator[tuple[tuple[str, Any], ...]] = itertools.combinations(corners, 2)
+    for pair in itertools.chain([()], ((corner,) for corner in corners), pairs):
+        trial = _Fixed(dict(pair), parameters, chooser)
+        params: Params = {}
+        for name, parameter in parameters.items():
+            if parameter.is_active(params):
+                params[name] = parameter.suggest(trial, name)
+        yield params

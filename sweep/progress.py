@@ -1,0 +1,180 @@
+"""What a user sees while a sweep runs: live on a terminal (rich), plain lines elsewhere, nothing with --quiet."""
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol, Self
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+from sweep.engines.base import EpochMetrics
+
+
+class Progress(Protocol):
+    """What the tuner says of a sweep as it goes."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know."""
+
+    def trial_started(self, number: int) -> None:
+        """A trial was put on a lane."""
+
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
+        """A trial reported."""
+
+    def trial_finished(self, trial: FrozenTrial) -> None:
+        """A trial was told."""
+
+
+class Scoreboard:
+    """Counts, best score and the time that is left, from what the tuner said."""
+
+    def __init__(
+        self, metric: str, direction: str, num_trials: int, epochs: int, trials: Sequence[FrozenTrial]
+    ) -> None:
+        self.metric, self.num_trials, self.epochs = metric, num_trials, epochs
+        self._sign = 1 if direction == "maximize" else -1
+        self.best: FrozenTrial | None = None
+        self.num_finished = 0
+        for trial in trials:
+            if trial.state.is_finished():
+                self.add(trial)
+        self._num_before = self.num_finished
+        self._started = time.monotonic()
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Count a finished trial."""
+        self.num_finished += 1
+        if trial.state == TrialState.COMPLETE and trial.value is not None:
+            best = None if self.best is None else self.best.value
+            if best is None or self._sign * trial.value > self._sign * best:
+                self.best = trial
+
+    def summary(self) -> str:
+        """`3/30, best 0.9861 (trial 2), about 0:01:10 left`."""
+        best = "none yet" if self.best is None else f"{self.best.value:.4f} (trial {self.best.number})"
+        return f"{self.num_finished}/{self.num_trials}, best {best}{self._time_left()}"
+
+    def finished_line(self, trial: FrozenTrial) -> str:
+        """`trial 7 PRUNED val_accuracy 0.9132 after 6 epochs`."""
+        line = f"trial {trial.number} {trial.state.name}"
+        if trial.state == TrialState.FAIL:
+            return f"{line} ({trial.user_attrs.get('cause', 'unknown')}: {trial.user_attrs.get('error', '')})"
+        if trial.value is not None:
+            line += f" {self.metric} {trial.value:.4f}"
+        return f"{line} after {len(trial.intermediate_values)} epochs"
+
+    def _time_left(self) -> str:
+        done, left = self.num_finished - self._num_before, self.num_trials - self.num_finished
+        if not done or left <= 0:
+            return ""
+        seconds = round((time.monotonic() - self._started) / done * left)
+        return f", about {timedelta(seconds=seconds)} left"
+
+
+class QuietProgress:
+    """Says only notices, on stderr."""
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        print(text, file=sys.stderr)
+
+    def trial_started(self, number: int) -> None:
+        """Nothing."""
+
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
+        """Nothing."""
+
+    def trial_finished(self, trial: FrozenTrial) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class PlainProgress(QuietProgress):
+    """A line for each finished trial."""
+
+    def __init__(self, scoreboard: Scoreboard) -> None:
+        self._scoreboard = scoreboard
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        print(text, flush=True)
+
+    def trial_finished(self, trial: FrozenTrial) -> None:
+        """Print the trial and the summary."""
+        self._scoreboard.add(trial)
+        print(f"{self._scoreboard.finished_line(trial)}  [{self._scoreboard.summary()}]", flush=True)
+
+
+class LiveProgress(PlainProgress):
+    """Finished trials scroll by above a bar and a line for each running trial."""
+
+    def __init__(self, scoreboard: Scoreboard, console: Console) -> None:
+        super().__init__(scoreboard)
+        self._console = console
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = RichProgress(*columns, console=console)
+        self._task = self._bar.add_task("trials", total=scoreboard.num_trials, completed=scoreboard.num_finished)
+        self._lines: dict[int, str] = {}
+        self._live = Live(self._view(), console=console, refresh_per_second=8)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.clear()
+        self._refresh()
+        self._live.stop()
+
+    def notice(self, text: str) -> None:
+        """Print it above the bar."""
+        self._console.print(Text(text))
+
+    def trial_started(self, number: int) -> None:
+        """A new line."""
+        self._lines[number] = f"trial {number}: starting"
+        self._refresh()
+
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
+        """Epoch, score, rate and seconds of the trial."""
+        scoreboard = self._scoreboard
+        self._lines[number] = (
+            f"trial {number}: epoch {metrics.epoch}/{scoreboard.epochs}  {scoreboard.metric} {score:.4f}  "
+            f"learning rate {metrics.learning_rate:.3g}  {metrics.seconds:.2f} s"
+        )
+        self._refresh()
+
+    def trial_finished(self, trial: FrozenTrial) -> None:
+        """The line scrolls up."""
+        self._scoreboard.add(trial)
+        self._lines.pop(trial.number, None)
+        self._console.print(Text(self._scoreboard.finished_line(trial)))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._bar.update(self._task, completed=self._scoreboard.num_finished)
+        self._live.update(self._view())
+
+    def _view(self) -> Group:
+        lines = [Text(line) for line in self._lines.values()]
+        return Group(*lines, self._bar, Text(self._scoreboard.summary()))
+
+
+def make_progress(scoreboard: Scoreboard, *, quiet: bool) -> QuietProgress:
+    """Live on a terminal, plain lines elsewhere, quiet on demand. A context manager."""
+    if quiet:
+        return QuietProgress()
+    console = Console()
+    return LiveProgress(scoreboard, console) if console.is_terminal else PlainProgress(scoreboard)

@@ -1,0 +1,46 @@
+"""`[pruner]` -> an Optuna pruner. Steps are epochs, counted from 1.
+
+Where Optuna would derive a number from the trials it happens to have seen ("auto" resources), the config's number of
+epochs is used: a pruner made anew on resume must decide as the first one did.
+"""
+
+from typing import Any
+
+import optuna
+
+from sweep.errors import SpaceError
+from sweep.samplers import check_choice
+from sweep.search_space import Choice, Space
+
+PRUNERS: dict[str, Any] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+    "patient": optuna.pruners.PatientPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,
+}
+OURS = ("self", "wrapped_pruner")
+
+
+def build_pruner(space: Space) -> optuna.pruners.BasePruner:
+    """SpaceError for an unknown name or option, before any trial."""
+    choice, epochs = space.pruner, space.max_epochs()
+    check_choice(space, choice, PRUNERS, "pruner", OURS)
+    try:
+        return PRUNERS[choice.name](**_options(choice, epochs))  # type: ignore[no-any-return]
+    except Exception as error:  # Optuna checks options in many ways; a missing one is a TypeError
+        raise SpaceError(f"{space.source}: pruner: {error}") from None
+
+
+def _options(choice: Choice, epochs: int) -> dict[str, Any]:
+    options = dict(choice.options)
+    if choice.name == "hyperband" and options.get("max_resource", "auto") == "auto":
+        options["max_resource"] = epochs
+    if choice.name == "successive_halving" and options.get("min_resource", "auto") == "auto":
+        options["min_resource"] = max(epochs // 100, 1)  # Optuna's own rule, from the longest possible trial
+    if choice.name == "patient":
+        options.setdefault("wrapped_pruner", None)
+    return options

@@ -1,0 +1,281 @@
+"""Space file -> checked `Space`; `suggest(trial)` -> params; `resolve(params, seed)` -> TrialConfig.
+
+A space file is data: nothing in it is executed. Its sections are those of `TrialConfig` (fixed values), `[study]`,
+`[sampler]`, `[pruner]` and `[space]` (what varies). Everything is checked before anything is trained, every error in
+one line that names file, key and fix.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from sweep.config import SECTIONS, DataConfig, Section, TrialConfig, first_problem, read_toml
+from sweep.errors import SpaceError
+from sweep.parameters import Parameter, Params, active_parameters, extreme_params
+
+METRICS = {"val_accuracy": "maximize", "val_loss": "minimize", "accuracy": "maximize", "loss": "minimize"}
+STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+KEYS = {section: set(TrialConfig.model_fields[section].annotation.model_fields) for section in SECTIONS}  # type: ignore[union-attr]
+
+
+class StudySection(Section):
+    """`[study]`: what is sought, and the defaults of the flags `--trials` and `--seed`."""
+
+    name: Annotated[str, Field(pattern=STUDY_NAME)]
+    metric: str = "val_accuracy"
+    direction: Literal["maximize", "minimize"] | None = None
+    num_trials: Annotated[int, Field(ge=1)] = 30
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _metric_exists(self) -> Self:
+        if self.metric not in METRICS:
+            raise ValueError(f'metric "{self.metric}" is not given by the objective; it gives {", ".join(METRICS)}')
+        return self
+
+
+class Choice(Section):
+    """`[sampler]` or `[pruner]`: a name and options for Optuna's class of that name."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A checked space file: what is fixed, what varies, and what is sought."""
+
+    source: str
+    study: StudySection
+    sampler: Choice
+    pruner: Choice
+    fixed: dict[str, dict[str, Any]]
+    parameters: dict[str, Parameter]
+
+    @property
+    def direction(self) -> str:
+        """maximize or minimize; where the file is silent, what the metric wants."""
+        return self.study.direction or METRICS[self.study.metric]
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits over everything that decides what a trial is."""
+        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def record(self) -> dict[str, Any]:
+        """Plain values that are stored with the study and compared on resume."""
+        return {
+            "metric": self.study.metric,
+            "direction": self.direction,
+            "fixed": self.fixed,
+            "space": {name: parameter.model_dump(exclude_none=True) for name, parameter in self.parameters.items()},
+        }
+
+    def max_epochs(self) -> int:
+        """The most epochs that a trial can have."""
+        return max(self.resolve(params, seed=0).training.epochs for params in extreme_params(self.parameters))
+
+    def data_configs(self) -> list[DataConfig]:
+        """The distinct data sections of the space's extremes; one unless a data key varies."""
+        configs = [self.resolve(params, seed=0).data for params in extreme_params(self.parameters)]
+        return list(dict.fromkeys(configs))
+
+    def suggest(self, trial: Any) -> Params:
+        """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""
+        params: Params = {}
+        for name, parameter in self.parameters.items():
+            if parameter.is_active(params):
+                params[name] = parameter.suggest(trial, name)
+        return params
+
+    def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
+        """Fixed values and params as a TrialConfig; `seed` is the training seed unless the file fixes one."""
+        values = deepcopy(self.fixed)
+        values.setdefault("training", {}).setdefault("seed", seed)
+        for name in active_parameters(self.parameters, params):
+            key = self.parameters[name].key
+            if key is not None:
+                _set_value(values, key, params[name])
+        return TrialConfig.from_values(values, self.source)
+
+
+def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
+    """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
+    content = read_toml(path)
+    for override in overrides:
+        _apply_override(content, override)
+    return parse_space(content, str(path), folder=path.parent)
+
+
+def parse_space(content: dict[str, Any], source: str, folder: Path | None = None) -> Space:
+    """Check the parsed content of a space file; relative data paths are taken from `folder`."""
+    unknown = sorted(set(content) - {*SECTIONS, "study", "sampler", "pruner", "space"})
+    if unknown:
+        raise SpaceError(
+            f"{source}: unknown section [{unknown[0]}]; "
+            f"the sections are {', '.join(SECTIONS)}, study, sampler, pruner, space"
+        )
+    space = Space(
+        source=source,
+        study=_parse(StudySection, content.get("study", {}), source, "study"),
+        sampler=_parse(Choice, _named(content.get("sampler", {"name": "tpe"})), source, "sampler"),
+        pruner=_parse(Choice, _named(content.get("pruner", {"name": "none"})), source, "pruner"),
+        fixed=_fixed_values(content, source, folder),
+        parameters=_parse_parameters(content.get("space", {}), source),
+    )
+    _check_keys(space)
+    _check_configs(space)
+    return space
+
+
+def _parse(kind: Any, value: Any, source: str, key: str) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise SpaceError(f"{source}: {key}.{_without_tags(first_problem(error))}") from None
+
+
+def _without_tags(problem: str) -> str:
+    """Pydantic names the kind of a parameter in the key; users did not write it."""
+    return problem.replace("float.", "", 1).replace("int.", "", 1).replace("categorical.", "", 1)
+
+
+def _named(section: Any) -> Any:
+    """`[sampler] name = ..., other = ...`: every other key is an option of Optuna's class."""
+    if not isinstance(section, dict):
+        return section
+    return {"name": section.get("name"), "options": {key: value for key, value in section.items() if key != "name"}}
+
+
+def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:
+    parameters: dict[str, Parameter] = {}
+    for name, value in section.items():
+        parameter = _parse(Parameter, value, source, f"space.{name}")
+        for condition, wanted in (parameter.when or {}).items():
+            _check_condition(parameters, condition, wanted, f"{source}: space.{name}.when")
+        parameters[name] = parameter
+    return parameters
+
+
+def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list[Any], where: str) -> None:
+    if condition not in earlier:
+        raise SpaceError(
+            f'{where}: "{condition}" is no parameter above this one; correct the name or move [space.{condition}] up'
+        )
+    strange = [value for value in wanted if not earlier[condition].can_be(value)]
+    if strange:
+        raise SpaceError(f"{where}: {condition} is never {strange[0]!r}; correct the value")
+
+
+def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> dict[str, dict[str, Any]]:
+    fixed = {section: deepcopy(content[section]) for section in SECTIONS if section in content}
+    for section, values in fixed.items():
+        if not isinstance(values, dict):
+            raise SpaceError(f"{source}: {section} must be a section [{section}], not a value")
+    path = fixed.get("data", {}).get("path")
+    if folder is not None and isinstance(path, str) and not Path(path).expanduser().is_absolute():
+        fixed["data"]["path"] = str((folder / path).resolve())
+    return fixed
+
+
+def _check_keys(space: Space) -> None:
+    """Each parameter varies a key that exists, that nothing else sets, or decides a condition."""
+    used_in_conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
+    owners: dict[str, list[str]] = {}
+    for name, parameter in space.parameters.items():
+        where = f"{space.source}: space.{name}.key"
+        if parameter.key is None:
+            if name not in used_in_conditions:
+                raise SpaceError(
+                    f'{where}: missing, and no `when` names {name}, so it has no effect; add key = "section.key"'
+                )
+            continue
+        _check_key(space, parameter.key, where)
+        owners.setdefault(parameter.key, []).append(name)
+    for key, names in owners.items():
+        if len(names) > 1 and any(space.parameters[name].when is None for name in names):
+            raise SpaceError(
+                f"{space.source}: space.{names[1]}.key: {key} is varied by {names[0]} too; "
+                "remove one, or condition both with when"
+            )
+
+
+def _check_key(space: Space, key: str, where: str) -> None:
+    section, _, name = key.partition(".")
+    head, _, rest = name.partition(".")
+    if section not in KEYS or head not in KEYS[section]:
+        known = (
+            f"{section} has {', '.join(sorted(KEYS[section]))}"
+            if section in KEYS
+            else f"the sections are {', '.join(SECTIONS)}"
+        )
+        raise SpaceError(f'{where}: "{key}" is no config key; {known}')
+    if head == "filters" and rest:
+        if not rest.isdigit() or int(rest) < 1:
+            raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.filters.1 is the first convolution')
+        return
+    if head != "options" and rest:
+        raise SpaceError(f'{where}: "{key}" goes too deep; use "{section}.{head}"')
+    if head == "options" and not rest:
+        raise SpaceError(f'{where}: name the option, as in "model.options.width"')
+    given = space.fixed.get(section, {})
+    if (rest in given.get("options", {})) if rest else (head in given):
+        raise SpaceError(f"{where}: {key} is fixed in [{section}] too; remove it there or here")
+
+
+def _check_configs(space: Space) -> None:
+    """Resolve every pair of extreme values (low, high, each choice), so that what cannot be built is said now."""
+    for params in extreme_params(space.parameters):
+        try:
+            space.resolve(params, seed=0)
+        except SpaceError as error:
+            shown = ", ".join(f"{name}={value}" for name, value in params.items())
+            raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
+
+
+def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
+    """SpaceError if some config of the space leaves no feature map of such images (height, width, channels)."""
+    for params in extreme_params(space.parameters):
+        config = space.resolve(params, seed=0)
+        if config.model.builder is None:
+            try:
+                config.model.feature_map_sides(*image_shape[:2])
+            except SpaceError as error:
+                raise SpaceError(f"{space.source}: {error} for images of {image_shape[0]}x{image_shape[1]}") from None
+
+
+def _set_value(values: dict[str, Any], key: str, value: Any) -> None:
+    section, _, name = key.partition(".")
+    head, _, rest = name.partition(".")
+    target = values.setdefault(section, {})
+    if head == "filters" and rest:
+        filters = list(target.get("filters", []))
+        position = int(rest) - 1
+        if position > len(filters):
+            raise SpaceError(f"{key} is set, but there is no model.filters.{position}; name them in order from 1")
+        target["filters"] = [*filters[:position], value, *filters[position + 1 :]]
+    elif rest:
+        target.setdefault("options", {})[rest] = value
+    else:
+        target[head] = value
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    """`section.key=value`; the value is read as TOML, or as text where it is not TOML."""
+    key, separator, text = override.partition("=")
+    section, _, name = key.strip().partition(".")
+    head, _, rest = name.partition(".")
+    if not separator or section not in KEYS or head not in KEYS[section] or (rest and head != "options"):
+        raise SpaceError(f"--set {override}: expected section.key=value with a config key, as in training.epochs=5")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    _set_value(content, key.strip(), value)

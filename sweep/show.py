@@ -1,0 +1,133 @@
+"""What `sweep list` and `sweep show` print: tables for people, JSON and CSV for programs."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from sweep.storage.database import StudySummary
+
+MOST_ROWS = 30
+PIPED_WIDTH = 400
+
+
+def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
+    """Name, counts by state, best value, last change (local time)."""
+    if as_json:
+        print(json.dumps([_study_record(study) for study in studies], indent=2))
+        return
+    table = Table("study", "trials", "complete", "pruned", "fail", "running", "best", "last change", box=None)
+    for study in studies:
+        counts = [str(study.num_trials[state]) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")]
+        best = "-" if study.best_value is None else f"{study.best_value:.4f}"
+        last = "-" if study.last_activity is None else f"{_local(study.last_activity):%Y-%m-%d %H:%M}"
+        table.add_row(Text(study.name), str(study.num_trials.total()), *counts, best, last)
+    _console().print(table)
+
+
+def print_table(study: optuna.Study) -> None:
+    """The best trials, then the failures with their causes."""
+    trials = study.get_trials(deepcopy=False)
+    counts = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
+    print(f"{study.study_name}: {len(trials)} trials ({', '.join(f'{n} {s}' for s, n in counts.items() if n)})")
+    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
+    metric = str(study.user_attrs.get("metric", "value"))
+    table = Table("trial", "state", metric, "epochs", *map(escape, names), box=None)
+    for trial in sort_trials(study, trials)[:MOST_ROWS]:
+        values = [Text(_short(trial.params.get(name, "-"))) for name in names]
+        value = "-" if trial.value is None else f"{trial.value:.4f}"
+        table.add_row(str(trial.number), trial.state.name, value, str(len(trial.intermediate_values)), *values)
+    console = _console()
+    console.print(table)
+    if len(trials) > MOST_ROWS:
+        print(f"the best {MOST_ROWS} of {len(trials)}; --csv and --json give all")
+    for trial in trials:
+        if trial.state == TrialState.FAIL:
+            attrs = trial.user_attrs
+            console.print(
+                Text(f"trial {trial.number} FAIL ({attrs.get('cause', 'unknown')}): {attrs.get('error', '')}")
+            )
+
+
+def sort_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """COMPLETE best first, then PRUNED best first, then the rest by number."""
+    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    order = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1}
+
+    def rank(trial: FrozenTrial) -> tuple[int, float, int]:
+        return order.get(trial.state, 2), sign * trial.value if trial.value is not None else 0.0, trial.number
+
+    return sorted(trials, key=rank)
+
+
+def print_json(study: optuna.Study) -> None:
+    """The study with every trial, its attributes and its epochs."""
+    trials = [_trial_record(trial) for trial in study.get_trials(deepcopy=False)]
+    record = {"study": study.study_name, "direction": study.direction.name.lower(), "user_attrs": study.user_attrs}
+    json.dump({**record, "trials": trials}, sys.stdout, indent=2)
+    print()
+
+
+def print_csv(study: optuna.Study) -> None:
+    """One row a trial, by number."""
+    trials = study.get_trials(deepcopy=False)
+    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["number", "state", "value", "epochs", "seconds", "cause", *(f"params_{name}" for name in names)])
+    for trial in trials:
+        seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.3f}"
+        start = [trial.number, trial.state.name, trial.value, len(trial.intermediate_values), seconds]
+        cause = trial.user_attrs.get("cause", "")
+        writer.writerow([*start, cause, *(trial.params.get(name, "") for name in names)])
+
+
+def _console() -> Console:
+    """As wide as the terminal; wide enough for every column where the output is piped."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def _study_record(study: StudySummary) -> dict[str, Any]:
+    last = None if study.last_activity is None else _local(study.last_activity).isoformat()
+    return {
+        "study": study.name,
+        "direction": study.direction,
+        "num_trials": study.num_trials,
+        "best_value": study.best_value,
+        "last_activity": last,
+    }
+
+
+def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        "value": trial.value,
+        "params": trial.params,
+        "datetime_start": _iso(trial.datetime_start),
+        "datetime_complete": _iso(trial.datetime_complete),
+        "intermediate_values": trial.intermediate_values,
+        "user_attrs": trial.user_attrs,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _local(stored: datetime) -> datetime:
+    """The database holds naive UTC."""
+    return stored.replace(tzinfo=UTC).astimezone()
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

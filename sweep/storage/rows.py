@@ -1,0 +1,136 @@
+"""What is to be written, and the SQLAlchemy Core statements that write it into Optuna's tables.
+
+`PendingRows` gathers what happened since the last transaction, so that an epoch of all lanes is a handful of
+statements. Trials are known by number; row ids are looked up when writing.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.dialects import sqlite
+
+STUDIES = models.StudyModel.__table__
+STUDY_DIRECTIONS = models.StudyDirectionModel.__table__
+STUDY_USER_ATTRS = models.StudyUserAttributeModel.__table__
+STUDY_SYSTEM_ATTRS = models.StudySystemAttributeModel.__table__
+TRIALS = models.TrialModel.__table__
+TRIAL_PARAMS = models.TrialParamModel.__table__
+TRIAL_VALUES = models.TrialValueModel.__table__
+TRIAL_INTERMEDIATE_VALUES = models.TrialIntermediateValueModel.__table__
+TRIAL_USER_ATTRS = models.TrialUserAttributeModel.__table__
+TRIAL_SYSTEM_ATTRS = models.TrialSystemAttributeModel.__table__
+
+KEYS = {  # the unique columns of each table beside the id of the study or trial
+    STUDY_USER_ATTRS: "key",
+    STUDY_SYSTEM_ATTRS: "key",
+    TRIAL_PARAMS: "param_name",
+    TRIAL_VALUES: "objective",
+    TRIAL_INTERMEDIATE_VALUES: "step",
+    TRIAL_USER_ATTRS: "key",
+    TRIAL_SYSTEM_ATTRS: "key",
+}
+
+
+class PendingRows:
+    """Rows to insert or replace, by table and key; a later write of the same key replaces an earlier one."""
+
+    def __init__(self) -> None:
+        self.new_trials: list[FrozenTrial] = []
+        self._rows: dict[sqlalchemy.Table, dict[tuple[int | None, Any], dict[str, Any]]] = {}
+        self._states: dict[int, FrozenTrial] = {}
+
+    def add(self, table: sqlalchemy.Table, number: int | None, key: Any, **values: Any) -> None:
+        """A row of a trial (or, with number None, of the study)."""
+        self._rows.setdefault(table, {})[(number, key)] = values
+
+    def add_attr(self, table: sqlalchemy.Table, number: int | None, key: str, value: Any) -> None:
+        """An attribute, as JSON."""
+        self.add(table, number, key, value_json=json.dumps(value))
+
+    def add_param(self, number: int, name: str, value: float, distribution: BaseDistribution) -> None:
+        """A parameter in Optuna's internal representation."""
+        json_text = distribution_to_json(distribution)
+        self.add(TRIAL_PARAMS, number, name, param_value=value, distribution_json=json_text)
+
+    def add_intermediate_value(self, number: int, step: int, value: float) -> None:
+        """NaN and infinity are stored as kinds."""
+        stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+        self.add(TRIAL_INTERMEDIATE_VALUES, number, step, intermediate_value=stored, intermediate_value_type=kind)
+
+    def add_state(self, trial: FrozenTrial) -> None:
+        """State, times and values of a trial as they are now."""
+        self._states[trial.number] = trial
+        for objective, value in enumerate(trial.values or ()):
+            stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+            self.add(TRIAL_VALUES, trial.number, objective, value=stored, value_type=kind)
+
+    def write(self, connection: sqlalchemy.Connection, study_id: int, row_ids: dict[int, int]) -> None:
+        """Execute everything inside the caller's transaction; `row_ids` (number -> row) gains the new trials."""
+        for trial in self.new_trials:
+            row_ids[trial.number] = _insert_trial(connection, study_id, trial)
+        for table, rows in self._rows.items():
+            owner = "study_id" if "study_id" in table.c else "trial_id"
+            ids = [study_id if number is None else row_ids[number] for number, _ in rows]
+            values = [
+                {owner: row_id, KEYS[table]: key, **row}
+                for row_id, ((_, key), row) in zip(ids, rows.items(), strict=True)
+            ]
+            connection.execute(_upsert(table, owner, list(values[0])), values)
+        for number, trial in self._states.items():
+            statement = TRIALS.update().where(TRIALS.c.trial_id == row_ids[number])
+            connection.execute(statement.values(state=trial.state, **_times(trial)))
+
+
+def insert_study(
+    connection: sqlalchemy.Connection, name: str, direction: StudyDirection, user_attrs: dict[str, Any]
+) -> int:
+    """A new study with its direction and user attributes; returns its row id."""
+    result = connection.execute(STUDIES.insert().values(study_name=name))
+    assert result.inserted_primary_key is not None
+    study_id = int(result.inserted_primary_key[0])
+    connection.execute(STUDY_DIRECTIONS.insert().values(study_id=study_id, direction=direction, objective=0))
+    attrs = [{"study_id": study_id, "key": key, "value_json": json.dumps(value)} for key, value in user_attrs.items()]
+    connection.execute(STUDY_USER_ATTRS.insert(), attrs)
+    return study_id
+
+
+def select_trials(
+    connection: sqlalchemy.Connection, study_id: int, after_row: int, rows: Sequence[int]
+) -> Sequence[Any]:
+    """(trial_id, number, state) of rows above `after_row` and of the named rows, by row id."""
+    columns = (TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
+    wanted = (TRIALS.c.trial_id > after_row) | TRIALS.c.trial_id.in_(rows)
+    query = sqlalchemy.select(*columns).where(TRIALS.c.study_id == study_id, wanted)
+    return connection.execute(query.order_by(TRIALS.c.trial_id)).all()
+
+
+def _insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: FrozenTrial) -> int:
+    values = {"number": trial.number, "study_id": study_id, "state": TrialState.RUNNING, **_times(trial)}
+    result = connection.execute(TRIALS.insert().values(values))
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def _times(trial: FrozenTrial) -> dict[str, datetime | None]:
+    return {
+        "datetime_start": _as_stored(trial.datetime_start),
+        "datetime_complete": _as_stored(trial.datetime_complete),
+    }
+
+
+def _as_stored(local: datetime | None) -> datetime | None:
+    """Optuna 5 stores naive UTC and hands out naive local time."""
+    return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
+
+
+def _upsert(table: sqlalchemy.Table, owner: str, columns: list[str]) -> Any:
+    statement = sqlite.insert(table)
+    replaced = {name: statement.excluded[name] for name in columns if name not in (owner, KEYS[table])}
+    return statement.on_conflict_do_update(index_elements=[owner, KEYS[table]], set_=replaced)

@@ -1,0 +1,119 @@
+"""A study that is swept: opened or resumed, its settings compared, asked and told with per-trial samplers.
+
+The settings that decide what a trial is are stored with the study (user attribute `sweep`). The same command goes on
+with the study; a difference is an error that shows it.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.errors import StudyError
+from sweep.pruners import build_pruner
+from sweep.samplers import SamplerFactory, sampler_factory
+from sweep.search_space import Space
+from sweep.storage import WriteBehindStorage, check_study_name, connect_reader, create_database, create_study
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says what Optuna would log
+
+SETTINGS = "sweep"
+INFORMATIVE = ("versions", "command")  # stored, not compared
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the trials of a study beside their numbers; all JSON values."""
+
+    space: dict[str, Any]
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    seed: int
+    data_hash: str
+    engine: str
+    num_lanes: int
+    threads: int
+    device: str
+    keras_backend: str
+    versions: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+
+
+class SweepStudy(optuna.Study):
+    """An Optuna study on a `WriteBehindStorage`, whose sampler is made anew for each trial."""
+
+    def __init__(self, storage: WriteBehindStorage, name: str, samplers: SamplerFactory, pruner: Any) -> None:
+        super().__init__(study_name=name, storage=storage, sampler=samplers(0), pruner=pruner)
+        self.write_behind = storage
+        self._samplers = samplers
+
+    def frozen_trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in these states (all without any), not copied: do not change them."""
+        return self.get_trials(deepcopy=False, states=states or None)
+
+    def ask_next(self) -> optuna.Trial:
+        """Ask with the sampler of the trial's number: an enqueued trial's own, else the next free one."""
+        waiting = self.frozen_trials(TrialState.WAITING)
+        self.sampler = self._samplers(waiting[0].number if waiting else self.write_behind.num_trials)
+        return self.ask()
+
+    def should_prune(self, number: int) -> bool:
+        """What the pruner says of a running trial."""
+        return self.pruner.prune(self, self.write_behind.get_trial(number))
+
+    def tell_number(self, number: int, state: TrialState, value: float | None = None) -> None:
+        """Tell with the sampler of the trial's number."""
+        self.sampler = self._samplers(number)
+        self.tell(number, value, state=state)
+
+    def stop(self) -> None:
+        """Grid and brute-force samplers call this when their points are used up; the tuner counts the points itself."""
+
+
+def stored_settings(url: str, name: str) -> dict[str, Any] | None:
+    """The settings of an existing study, None if there is no such study; StudyError if it is not ours."""
+    create_database(url)
+    reader = connect_reader(url)
+    try:
+        study_id = reader.get_study_id_from_name(check_study_name(name))
+    except KeyError:
+        return None
+    stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
+    if stored is None:
+        raise StudyError(f"study {name} was not made by `sweep run`; use another --study")
+    return dict(stored)
+
+
+def open_study(url: str, name: str, space: Space, settings: Settings) -> SweepStudy:
+    """Create the study, or go on with it if its settings are the same. The caller holds its lock."""
+    samplers, pruner = sampler_factory(space, settings.seed), build_pruner(space)
+    stored = stored_settings(url, name)
+    if stored is None:
+        direction = StudyDirection[space.direction.upper()]
+        create_study(url, name, direction, {SETTINGS: asdict(settings), "metric": space.study.metric})
+    else:
+        _compare(name, stored, asdict(settings))
+    return SweepStudy(WriteBehindStorage(url, name), name, samplers, pruner)
+
+
+def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    before, now = (_flat({k: v for k, v in values.items() if k not in INFORMATIVE}) for values in (stored, wanted))
+    different = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    if different:
+        shown = "; ".join(
+            f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:5]
+        )
+        more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
+        raise StudyError(f"study {name} has other settings: {shown}{more}. Put them back, or use another --study")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat

@@ -1,0 +1,276 @@
+"""ask -> start lane -> report / prune -> tell: the only loop that talks to the study.
+
+A round is one `wait` of the executor. Everything a round brought is told in one transaction, in the order of trial
+numbers, so the study in the database always stands between two rounds, and a resumed study equals the unbroken one:
+trials that were RUNNING keep their numbers and are trained again, unreported, up to their last stored epoch. Lanes
+that stood at different epochs start their repetition in different rounds and arrive together.
+
+A trial is one run on one lane here; folds and repeats will be several runs whose metrics are put together before
+`_report`.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.config import TrialConfig
+from sweep.engines.base import EpochMetrics
+from sweep.errors import Cause, Interrupted, SpaceError, SweepStopped
+from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.interruption import Interruption
+from sweep.progress import Progress
+from sweep.samplers import derived_seed, num_points
+from sweep.search_space import Space
+from sweep.study import SweepStudy
+
+SAME_ERRORS = 3  # running, and the sweep stops
+DEATHS = 2  # of the process while training the same epoch of a trial, and the trial is FAIL(killed)
+
+
+@dataclass
+class RunningTrial:
+    """A trial on a lane. Epochs up to `num_stored` are repeated after a resume and not reported again."""
+
+    number: int
+    lane: int
+    num_stored: int = 0
+    history: list[EpochMetrics] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a sweep ends: `num_trials` finished trials in total, or `timeout_s` seconds in total across resumes."""
+
+    num_trials: int
+    timeout_s: float | None = None
+
+
+class Tuner:
+    """Runs a study to its limits. One instance for each process and study."""
+
+    def __init__(
+        self,
+        study: SweepStudy,
+        space: Space,
+        executor: Executor,
+        limits: Limits,
+        progress: Progress,
+        seed: int,
+        interruption: Interruption | None = None,
+    ) -> None:
+        self._study, self._space, self._executor = study, space, executor
+        self._limits, self._progress, self._seed = limits, progress, seed
+        self._interruption = interruption or Interruption()
+        self._running: dict[int, RunningTrial] = {}  # by lane
+        self._to_repeat: list[tuple[FrozenTrial, TrialConfig]] = []
+        self._rounds_to_repeat = 0
+        self._num_points = num_points(space)
+        self._same_errors: list[str] = []
+        self._elapsed_before = float(study.user_attrs.get("elapsed_s", 0.0))
+        self._started = time.monotonic()
+
+    def run(self) -> None:
+        """Go on until a limit is reached. Raises SweepStopped, or Interrupted after marking the running trials."""
+        try:
+            self._find_trials_to_repeat()
+            while not self._is_timed_out():
+                self._fill_lanes()
+                if not self._running:
+                    break
+                self._handle(self._executor.wait())
+            self._mark_drained()
+        except (Interrupted, SweepStopped):
+            self._mark_drained()
+            raise
+        finally:
+            self._executor.close()
+
+    @property
+    def num_finished(self) -> int:
+        """Trials that count towards `num_trials`."""
+        return sum(trial.state.is_finished() for trial in self._study.frozen_trials())
+
+    # ---- resume ----
+
+    def _find_trials_to_repeat(self) -> None:
+        """Ours that were RUNNING when an earlier process ended; twice dead at the same epoch is FAIL(killed)."""
+        with self._transaction():
+            for trial in self._study.frozen_trials(TrialState.RUNNING):
+                if "seed" not in trial.user_attrs:
+                    continue  # somebody else's, running elsewhere
+                if self._count_deaths(trial) >= DEATHS:
+                    self._fail(trial.number, Cause.KILLED, "the process died twice while training this trial", "")
+                else:
+                    config = self._space.resolve(trial.params, trial.user_attrs["seed"])
+                    self._to_repeat.append((trial, config))
+        self._rounds_to_repeat = max((len(trial.intermediate_values) for trial, _ in self._to_repeat), default=0)
+        if self._to_repeat:
+            numbers = ", ".join(str(trial.number) for trial, _ in self._to_repeat)
+            self._progress.notice(f"resuming; trial {numbers} goes on")
+
+    def _count_deaths(self, trial: FrozenTrial) -> int:
+        """Deaths at this trial's present epoch, this one included unless the process was asked to stop."""
+        epoch = len(trial.intermediate_values)
+        before = trial.system_attrs.get("sweep:deaths", {"epoch": epoch, "count": 0, "drained": False})
+        count = before["count"] if before["epoch"] == epoch else 0
+        count += 0 if before["drained"] else 1
+        self._set_deaths(trial.number, epoch, count, drained=False)
+        return count
+
+    def _mark_drained(self) -> None:
+        """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
+        if self._running:
+            with self._transaction():
+                for running in self._running.values():
+                    attrs = self._study.write_behind.get_trial(running.number).system_attrs
+                    count = attrs.get("sweep:deaths", {}).get("count", 0)
+                    epoch = len(self._study.write_behind.get_trial(running.number).intermediate_values)
+                    self._set_deaths(running.number, epoch, count, drained=True)
+
+    def _set_deaths(self, number: int, epoch: int, count: int, *, drained: bool) -> None:
+        value = {"epoch": epoch, "count": count, "drained": drained}
+        self._study.write_behind.set_trial_system_attr(number, "sweep:deaths", value)
+
+    # ---- lanes ----
+
+    def _fill_lanes(self) -> None:
+        self._start_repeats()
+        while not self._rounds_to_repeat and self._free_lane() is not None and self._may_ask():
+            self._ask()
+
+    def _start_repeats(self) -> None:
+        """Start those whose stored epochs are as many as the rounds that are left for repeating."""
+        for trial, config in list(self._to_repeat):
+            num_stored = len(trial.intermediate_values)
+            if num_stored == self._rounds_to_repeat:
+                self._to_repeat.remove((trial, config))
+                self._start(trial.number, config, num_stored)
+
+    def _free_lane(self) -> int | None:
+        return next((lane for lane in range(self._executor.num_lanes) if lane not in self._running), None)
+
+    def _may_ask(self) -> bool:
+        trials = self._study.frozen_trials()
+        ours = sum(trial.state.is_finished() for trial in trials) + len(self._running)
+        if ours >= self._limits.num_trials:
+            return False
+        asked = sum(trial.state != TrialState.WAITING and "fixed_params" not in trial.system_attrs for trial in trials)
+        is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
+        return self._num_points is None or asked < self._num_points or is_waiting
+
+    def _ask(self) -> None:
+        with self._transaction():
+            trial = self._study.ask_next()
+            seed = derived_seed(self._seed, trial.number)
+            trial.set_user_attr("seed", seed)
+            try:
+                config = self._space.resolve(self._space.suggest(trial), seed)
+            except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
+                self._fail(trial.number, Cause.BUILD_ERROR, str(error), "")
+                return
+        self._start(trial.number, config)
+
+    def _start(self, number: int, config: TrialConfig, num_stored: int = 0) -> None:
+        lane = self._free_lane()
+        assert lane is not None
+        self._running[lane] = RunningTrial(number, lane, num_stored)
+        self._progress.trial_started(number)
+        self._executor.start(lane, config)
+
+    # ---- events ----
+
+    def _handle(self, events: list[Event]) -> None:
+        if self._rounds_to_repeat and any(isinstance(event, EpochDone) for event in events):
+            self._rounds_to_repeat -= 1
+        with self._transaction():
+            for event in sorted(events, key=self._trial_number):
+                running = self._running.get(event.lane)
+                if running is None:
+                    continue  # told by somebody else in the meantime
+                if isinstance(event, LaneLost):
+                    self._lose(running, event)
+                else:
+                    self._report(running, event.metrics)
+        if len(self._same_errors) == SAME_ERRORS:
+            raise SweepStopped(f"the same error three times running: {self._same_errors[0].splitlines()[0]}")
+
+    def _trial_number(self, event: Event) -> int:
+        running = self._running.get(event.lane)
+        return running.number if running is not None else -1
+
+    def _report(self, running: RunningTrial, metrics: EpochMetrics) -> None:
+        running.history.append(metrics)
+        if metrics.epoch <= running.num_stored:
+            return
+        score = self._score(metrics)
+        self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)
+        self._progress.epoch_done(running.number, metrics, score)
+        if metrics.diverged():
+            self._fail(running.number, Cause.NAN, f"the loss is not finite after epoch {metrics.epoch}", "")
+        elif metrics.is_last:
+            value = self._score(running.history[metrics.best_epoch - 1])
+            self._end(running, TrialState.COMPLETE, value)
+        elif self._study.should_prune(running.number):
+            self._end(running, TrialState.PRUNED)
+
+    def _score(self, metrics: EpochMetrics) -> float:
+        return float(getattr(metrics, self._space.study.metric))
+
+    def _lose(self, running: RunningTrial, event: LaneLost) -> None:
+        signature = f"{event.error}\n{event.traceback_tail}"
+        self._same_errors = [error for error in self._same_errors if error == signature] + [signature]
+        self._fail(running.number, event.cause, event.error, event.traceback_tail)
+
+    def _fail(self, number: int, cause: Cause, error: str, traceback_tail: str) -> None:
+        storage = self._study.write_behind
+        for key, value in (("cause", cause.value), ("error", error), ("traceback", traceback_tail)):
+            if value:
+                storage.set_trial_user_attr(number, key, value)
+        running = next((running for running in self._running.values() if running.number == number), None)
+        if running is None:
+            self._study.tell_number(number, TrialState.FAIL)
+            self._progress.trial_finished(storage.get_trial(number))
+        else:
+            self._end(running, TrialState.FAIL)
+
+    def _end(self, running: RunningTrial, state: TrialState, value: float | None = None) -> None:
+        storage = self._study.write_behind
+        if state != TrialState.FAIL:
+            self._same_errors = []
+        storage.set_trial_user_attr(running.number, "history", [metrics.record() for metrics in running.history])
+        self._study.tell_number(running.number, state, value)
+        self._free(running)
+        self._progress.trial_finished(storage.get_trial(running.number))
+
+    def _free(self, running: RunningTrial) -> None:
+        del self._running[running.lane]
+        self._executor.stop(running.lane)
+
+    # ---- the study ----
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One transaction of the study; what others wrote is noticed first, and an interruption waits."""
+        with self._interruption.deferred(), self._study.write_behind.transaction() as changes:
+            for change in changes:
+                if change.is_new:
+                    self._progress.notice(f"trial {change.number} ({change.state.name}) was added by another program")
+                else:
+                    self._progress.notice(f"trial {change.number} was told {change.state.name} by another program")
+                    self._drop(change.number)
+            self._study.set_user_attr("elapsed_s", round(self._elapsed_s(), 3))
+            yield
+
+    def _drop(self, number: int) -> None:
+        for running in list(self._running.values()):
+            if running.number == number:
+                self._free(running)
+
+    def _elapsed_s(self) -> float:
+        return self._elapsed_before + time.monotonic() - self._started
+
+    def _is_timed_out(self) -> bool:
+        return self._limits.timeout_s is not None and self._elapsed_s() >= self._limits.timeout_s
