@@ -17,7 +17,7 @@ from sweep.samplers import SamplerFactory, sampler_factory
 from sweep.search_space import Space
 from sweep.storage import WriteBehindStorage, check_study_name, connect_reader, create_database, create_study
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says what Optuna would log
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
 SETTINGS = "sweep"
 INFORMATIVE = ("versions", "command")  # stored, not compared

@@ -27,7 +27,8 @@ from sweep.search_space import Space
 from sweep.study import SweepStudy
 
 SAME_ERRORS = 3  # running, and the sweep stops
-DEATHS = 2  # of the process while training the same epoch of a trial, and the trial is FAIL(killed)
+MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
+STARTS = "sweep:starts"
 
 
 @dataclass
@@ -46,6 +47,15 @@ class Limits:
 
     num_trials: int
     timeout_s: float | None = None
+
+
+def num_starts(trial: FrozenTrial) -> int:
+    """How many processes began the epoch after the trial's last stored one and did not end in order.
+
+    Repeating stored epochs does not count: the trial got through them before. The first process leaves no note.
+    """
+    starts = trial.system_attrs.get(STARTS)
+    return int(starts["count"]) if starts and starts["epoch"] == len(trial.intermediate_values) else 1
 
 
 class Tuner:
@@ -96,13 +106,13 @@ class Tuner:
     # ---- resume ----
 
     def _find_trials_to_repeat(self) -> None:
-        """Ours that were RUNNING when an earlier process ended; twice dead at the same epoch is FAIL(killed)."""
+        """Ours that were RUNNING when an earlier process ended; twice dead in the same epoch is FAIL(killed)."""
         with self._transaction():
             for trial in self._study.frozen_trials(TrialState.RUNNING):
                 if "seed" not in trial.user_attrs:
                     continue  # somebody else's, running elsewhere
-                if self._count_deaths(trial) >= DEATHS:
-                    self._fail(trial.number, Cause.KILLED, "the process died twice while training this trial", "")
+                if num_starts(trial) >= MOST_STARTS:
+                    self._fail(trial.number, Cause.KILLED, "the process died twice in the same epoch of this trial", "")
                 else:
                     config = self._space.resolve(trial.params, trial.user_attrs["seed"])
                     self._to_repeat.append((trial, config))
@@ -111,28 +121,17 @@ class Tuner:
             numbers = ", ".join(str(trial.number) for trial, _ in self._to_repeat)
             self._progress.notice(f"resuming; trial {numbers} goes on")
 
-    def _count_deaths(self, trial: FrozenTrial) -> int:
-        """Deaths at this trial's present epoch, this one included unless the process was asked to stop."""
-        epoch = len(trial.intermediate_values)
-        before = trial.system_attrs.get("sweep:deaths", {"epoch": epoch, "count": 0, "drained": False})
-        count = before["count"] if before["epoch"] == epoch else 0
-        count += 0 if before["drained"] else 1
-        self._set_deaths(trial.number, epoch, count, drained=False)
-        return count
-
     def _mark_drained(self) -> None:
         """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
         if self._running:
             with self._transaction():
                 for running in self._running.values():
-                    attrs = self._study.write_behind.get_trial(running.number).system_attrs
-                    count = attrs.get("sweep:deaths", {}).get("count", 0)
-                    epoch = len(self._study.write_behind.get_trial(running.number).intermediate_values)
-                    self._set_deaths(running.number, epoch, count, drained=True)
+                    self._count_start(running.number, -1)
 
-    def _set_deaths(self, number: int, epoch: int, count: int, *, drained: bool) -> None:
-        value = {"epoch": epoch, "count": count, "drained": drained}
-        self._study.write_behind.set_trial_system_attr(number, "sweep:deaths", value)
+    def _count_start(self, number: int, change: int) -> None:
+        trial = self._study.write_behind.get_trial(number)
+        value = {"epoch": len(trial.intermediate_values), "count": num_starts(trial) + change}
+        self._study.write_behind.set_trial_system_attr(number, STARTS, value)
 
     # ---- lanes ----
 
@@ -147,6 +146,9 @@ class Tuner:
             num_stored = len(trial.intermediate_values)
             if num_stored == self._rounds_to_repeat:
                 self._to_repeat.remove((trial, config))
+                if num_stored == 0:
+                    with self._transaction():
+                        self._count_start(trial.number, +1)
                 self._start(trial.number, config, num_stored)
 
     def _free_lane(self) -> int | None:
@@ -204,6 +206,8 @@ class Tuner:
     def _report(self, running: RunningTrial, metrics: EpochMetrics) -> None:
         running.history.append(metrics)
         if metrics.epoch <= running.num_stored:
+            if metrics.epoch == running.num_stored:
+                self._count_start(running.number, +1)
             return
         score = self._score(metrics)
         self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)

@@ -7,6 +7,7 @@ statements. Trials are known by number; row ids are looked up when writing.
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
@@ -36,6 +37,17 @@ KEYS = {  # the unique columns of each table beside the id of the study or trial
     TRIAL_USER_ATTRS: "key",
     TRIAL_SYSTEM_ATTRS: "key",
 }
+
+
+_SELECT_TRIALS = (
+    sqlalchemy.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
+    .where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
+    .where(
+        (TRIALS.c.trial_id > sqlalchemy.bindparam("after_row"))
+        | TRIALS.c.trial_id.in_(sqlalchemy.bindparam("rows", expanding=True))
+    )
+    .order_by(TRIALS.c.trial_id)
+)
 
 
 class PendingRows:
@@ -82,7 +94,7 @@ class PendingRows:
                 {owner: row_id, KEYS[table]: key, **row}
                 for row_id, ((_, key), row) in zip(ids, rows.items(), strict=True)
             ]
-            connection.execute(_upsert(table, owner, list(values[0])), values)
+            connection.execute(_upsert(table, owner, tuple(values[0])), values)
         for number, trial in self._states.items():
             statement = TRIALS.update().where(TRIALS.c.trial_id == row_ids[number])
             connection.execute(statement.values(state=trial.state, **_times(trial)))
@@ -105,10 +117,8 @@ def select_trials(
     connection: sqlalchemy.Connection, study_id: int, after_row: int, rows: Sequence[int]
 ) -> Sequence[Any]:
     """(trial_id, number, state) of rows above `after_row` and of the named rows, by row id."""
-    columns = (TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
-    wanted = (TRIALS.c.trial_id > after_row) | TRIALS.c.trial_id.in_(rows)
-    query = sqlalchemy.select(*columns).where(TRIALS.c.study_id == study_id, wanted)
-    return connection.execute(query.order_by(TRIALS.c.trial_id)).all()
+    bound = {"study_id": study_id, "after_row": after_row, "rows": list(rows)}
+    return connection.execute(_SELECT_TRIALS, bound).all()
 
 
 def _insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: FrozenTrial) -> int:
@@ -130,7 +140,8 @@ def _as_stored(local: datetime | None) -> datetime | None:
     return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
 
 
-def _upsert(table: sqlalchemy.Table, owner: str, columns: list[str]) -> Any:
+@lru_cache  # building a statement costs more than executing it
+def _upsert(table: sqlalchemy.Table, owner: str, columns: tuple[str, ...]) -> Any:
     statement = sqlite.insert(table)
     replaced = {name: statement.excluded[name] for name in columns if name not in (owner, KEYS[table])}
     return statement.on_conflict_do_update(index_elements=[owner, KEYS[table]], set_=replaced)

@@ -1,0 +1,185 @@
+"""The rows are Optuna's own, and what others write is noticed and never overwritten."""
+
+import math
+import sqlite3
+import threading
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from sweeps import make_space, open_in, read_trials, run_sweep, trial_values
+
+from sweep.errors import StudyError
+from sweep.storage import WriteBehindStorage, create_database, create_study, database_url
+
+TABLES = {  # table -> columns that must be equal; times and row ids of attributes differ
+    "studies": "study_id, study_name",
+    "study_directions": "study_id, objective, direction",
+    "study_user_attributes": "study_id, key, value_json",
+    "study_system_attributes": "study_id, key, value_json",
+    "trials": "trial_id, number, study_id, state, datetime_start IS NULL, datetime_complete IS NULL",
+    "trial_params": "trial_id, param_name, param_value, distribution_json",
+    "trial_values": "trial_id, objective, value, value_type",
+    "trial_intermediate_values": "trial_id, step, intermediate_value, intermediate_value_type",
+    "trial_user_attributes": "trial_id, key, value_json",
+    "trial_system_attributes": "trial_id, key, value_json",
+    "trial_heartbeats": "trial_id",
+    "version_info": "schema_version",
+}
+
+
+def read_rows(path):
+    """Every table of Optuna's schema, sorted."""
+    with sqlite3.connect(path) as connection:
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert names - {"alembic_version"} == set(TABLES)
+        return {
+            name: sorted(connection.execute(f"SELECT {columns} FROM {name}").fetchall(), key=repr)
+            for name, columns in TABLES.items()
+        }
+
+
+def write_everything(study, transaction):
+    """Every kind of write that Optuna has, each once or twice."""
+    for number in range(4):
+        with transaction():
+            trial = study.ask()
+            trial.suggest_float("rate", 1e-4, 1e-1, log=True)
+            trial.suggest_int("units", 8, 64, step=8)
+            trial.suggest_categorical("kind", ["a", "b", None])
+        with transaction():
+            for step, value in enumerate((0.5, math.nan, math.inf, -math.inf)):
+                trial.report(value, step)
+            trial.set_user_attr("note", {"text": "Zürich", "list": [1, 2.5, None]})
+            trial.set_user_attr("note", "replaced")
+            trial.study._storage.set_trial_system_attr(trial._trial_id, "rung", number)
+        with transaction():
+            outcome = [(math.inf, None), (0.25, None), (None, TrialState.PRUNED), (None, TrialState.FAIL)][number]
+            study.tell(trial, outcome[0], state=outcome[1])
+    with transaction():
+        study.set_user_attr("done", True)
+        study._storage.set_study_system_attr(study._study_id, "generation", [1, 2])
+
+
+@pytest.fixture
+def url(tmp_path):
+    url = database_url(tmp_path)
+    create_database(url)
+    create_study(url, "study", optuna.study.StudyDirection.MAXIMIZE, {"made_by": "test"})
+    return url
+
+
+def test_rows_equal_those_of_optunas_own_storage(tmp_path, url):
+    from contextlib import nullcontext
+
+    storage = WriteBehindStorage(url, "study")
+    ours = optuna.load_study(study_name="study", storage=storage, sampler=optuna.samplers.RandomSampler(seed=3))
+    write_everything(ours, storage.transaction)
+
+    other = f"sqlite:///{tmp_path / 'optuna.db'}"
+    sampler = optuna.samplers.RandomSampler(seed=3)
+    theirs = optuna.create_study(study_name="study", storage=other, direction="maximize", sampler=sampler)
+    theirs.set_user_attr("made_by", "test")
+    write_everything(theirs, nullcontext)
+
+    assert read_rows(tmp_path / "sweep.db") == read_rows(tmp_path / "optuna.db")
+
+
+def test_plain_optuna_reads_back_what_memory_holds(tmp_path):
+    study = run_sweep(tmp_path, make_space("tpe", "median"), 20)
+    read = optuna.load_study(study_name="study", storage=database_url(tmp_path)).trials
+    assert [trial_values(trial) for trial in read] == [trial_values(trial) for trial in study.trials]
+    assert [t.datetime_complete for t in read] == [t.datetime_complete for t in study.trials]
+    assert [t.datetime_start for t in read] == [t.datetime_start for t in study.trials]
+
+
+def test_failed_body_writes_nothing(url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    with pytest.raises(ZeroDivisionError), storage.transaction():
+        study.ask().set_user_attr("ratio", 1 / 0)
+    assert optuna.load_study(study_name="study", storage=url).trials == []
+    with pytest.raises(StudyError, match="start again"), storage.transaction():
+        pass
+
+
+def test_enqueued_trials_run_once_with_their_own_numbers(tmp_path):
+    space = make_space()
+    open_in(tmp_path, space)
+    outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
+    for momentum in (0.1, 0.2, 0.3):
+        outside.enqueue_trial({"momentum": momentum})
+    run_sweep(tmp_path, space, 6, num_lanes=1)
+    trials = read_trials(tmp_path)
+    assert [trial["number"] for trial in trials] == list(range(6))
+    assert [trial["params"]["momentum"] for trial in trials[:3]] == [0.1, 0.2, 0.3]
+    assert all(trial["state"] == "COMPLETE" for trial in trials)
+
+
+def test_trials_created_by_others_between_transactions_keep_their_numbers(url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    outside = optuna.load_study(study_name="study", storage=url)
+    with storage.transaction():
+        study.ask()
+    outside.ask()
+    with storage.transaction() as changes:
+        ours = study.ask()
+    assert [(change.number, change.is_new) for change in changes] == [(1, True)]
+    assert ours.number == 2
+    assert [trial.number for trial in outside.trials] == [0, 1, 2]
+
+
+def test_trial_told_by_others_is_not_overwritten(url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    with storage.transaction():
+        study.ask()
+    outside = optuna.load_study(study_name="study", storage=url)
+    outside.tell(0, 0.75)
+    with storage.transaction() as changes:
+        assert [(change.number, change.is_new, change.state) for change in changes] == [(0, False, TrialState.COMPLETE)]
+    with pytest.raises(ValueError, match="COMPLETE"), storage.transaction():
+        study.tell(0, 0.1)
+    assert outside.trials[0].value == 0.75
+
+
+def test_deleted_study_is_said_and_nothing_is_written(tmp_path, url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    optuna.delete_study(study_name="study", storage=url)
+    with pytest.raises(StudyError, match="deleted by another program"), storage.transaction():
+        study.ask()
+    assert read_rows(tmp_path / "sweep.db")["trials"] == []
+
+
+def test_damaged_numbering_is_refused(tmp_path, url):
+    outside = optuna.load_study(study_name="study", storage=url)
+    outside.ask()
+    outside.ask()
+    with sqlite3.connect(tmp_path / "sweep.db") as connection:
+        connection.execute("UPDATE trials SET number = 0")
+    with pytest.raises(StudyError, match="damaged its numbering"):
+        WriteBehindStorage(url, "study")
+
+
+def test_waits_while_another_program_holds_the_write_lock(tmp_path, url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    holder = sqlite3.connect(tmp_path / "sweep.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    threading.Thread(target=lambda: (time.sleep(2.5), holder.execute("ROLLBACK"))).start()
+    with storage.transaction():
+        study.ask()
+    assert len(optuna.load_study(study_name="study", storage=url).trials) == 1
+    holder.close()
+
+
+def test_readers_are_not_blocked_by_a_writer(tmp_path, url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    with storage.transaction():
+        study.ask()
+        assert optuna.load_study(study_name="study", storage=url).trials == []
+    assert len(optuna.load_study(study_name="study", storage=url).trials) == 1

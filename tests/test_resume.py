@@ -1,0 +1,79 @@
+"""A resumed study equals the unbroken one, trial by trial."""
+
+import itertools
+import random
+
+import pytest
+from sweeps import DyingExecutor, Killed, make_space, read_trials, run_sweep
+
+SAMPLERS = ("random", "tpe", "qmc", "grid")
+LIFE = (10, 14)  # rounds; more than the 9 that may be repeated, as a trial that twice gets nowhere is failed
+PRUNERS = ("median", "hyperband")
+
+
+def run_with_kills(folder, space, num_trials, num_lanes, seed):
+    """Kill at random rounds until the study is done; returns the number of kills."""
+    chooser = random.Random(seed)
+    for num_kills in range(1000):
+        executor = DyingExecutor(num_lanes, chooser.randint(*LIFE))
+        try:
+            run_sweep(folder, space, num_trials, num_lanes, executor)
+        except Killed:
+            continue
+        return num_kills
+    raise AssertionError("the study never ended")
+
+
+@pytest.mark.parametrize("num_lanes", [1, 4])
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [*itertools.product(SAMPLERS, PRUNERS), ("nsgaii", "median"), ("cmaes", "successive_halving")],
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_killed_study_equals_unbroken(tmp_path, sampler, pruner, num_lanes):
+    space = make_space(sampler, pruner)
+    num_trials = 15 if sampler == "grid" else (25 if num_lanes == 1 else 50)  # TPE: well beyond its 10 start-up trials
+    run_sweep(tmp_path / "unbroken", space, num_trials, num_lanes)
+    num_kills = run_with_kills(tmp_path / "killed", space, num_trials, num_lanes, seed=1)
+    assert num_kills >= 1
+    assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken")
+
+
+def test_trial_that_kills_its_process_twice_at_one_epoch_is_failed(tmp_path):
+    space = make_space()
+    for num_waits in (3, 3):  # three epochs; the same three, and death in the fourth again
+        with pytest.raises(Killed):
+            run_sweep(tmp_path, space, 2, executor=DyingExecutor(1, num_waits))
+    run_sweep(tmp_path, space, 2)
+    trials = read_trials(tmp_path)
+    assert [trial["state"] for trial in trials] == ["FAIL", "COMPLETE"]
+    assert trials[0]["user_attrs"]["cause"] == "killed"
+
+
+def test_deaths_while_repeating_stored_epochs_are_not_held_against_the_trial(tmp_path):
+    space = make_space()
+    for num_waits in (6, 2, 3, 5):
+        with pytest.raises(Killed):
+            run_sweep(tmp_path, space, 1, executor=DyingExecutor(1, num_waits))
+    run_sweep(tmp_path, space, 1)
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"]
+
+
+def test_trial_that_makes_progress_between_deaths_goes_on(tmp_path):
+    space = make_space()
+    for num_waits in (3, 4, 5):
+        with pytest.raises(Killed):
+            run_sweep(tmp_path, space, 1, executor=DyingExecutor(1, num_waits))
+    run_sweep(tmp_path, space, 1)
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"]
+
+
+def test_timeout_counts_across_resumes_and_leaves_the_trial_resumable(tmp_path):
+    space = make_space()
+    with pytest.raises(Killed):
+        run_sweep(tmp_path, space, 2, executor=DyingExecutor(1, 4))
+    run_sweep(tmp_path, space, 2, timeout_s=1e-9)
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["RUNNING"]
+    run_sweep(tmp_path / "unbroken", space, 2)
+    run_sweep(tmp_path, space, 2)
+    assert read_trials(tmp_path) == read_trials(tmp_path / "unbroken")
