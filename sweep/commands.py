@@ -16,6 +16,7 @@ from sweep.errors import InputError, NoUsableTrial
 if TYPE_CHECKING:
     from sweep.devices import Device
     from sweep.engines.base import Engine
+    from sweep.interruption import Interruption
     from sweep.search_space import Space
     from sweep.study import Settings, SweepStudy
 
@@ -50,56 +51,59 @@ def run(options: argparse.Namespace) -> None:
     from sweep.devices import check_device_name
     from sweep.interruption import Interruption
     from sweep.storage import StudyLock, check_study_name, database_url
+    from sweep.study import open_study, stored_settings
 
     check_device_name(options.device)
     space = _load_space(options)
     name = check_study_name(options.study or space.study.name)
+    seed = space.study.seed if options.seed is None else options.seed
+    _check_names(space, seed)
+    data_hash = _check_data(space)
     url = database_url(options.studies, options.storage)
     with Interruption() as interruption, StudyLock(url, name):
-        settings, device = _settle(options, space, url, name)
-        _run_locked(options, space, url, name, settings, device, interruption)
+        stored = stored_settings(url, name)
+        settings, device = _settle(options, space, stored or {}, seed, data_hash)
+        study = open_study(url, name, space, settings, stored)
+        if not options.quiet:
+            _print_start(space, url, name, device)
+        _run_to_limits(options, space, study, settings, interruption)
 
 
-def _run_locked(
-    options: argparse.Namespace,
-    space: "Space",
-    url: str,
-    name: str,
-    settings: "Settings",
-    device: "Device | None",
-    interruption: Any,
+def _run_to_limits(
+    options: argparse.Namespace, space: "Space", study: "SweepStudy", settings: "Settings", interruption: "Interruption"
 ) -> None:
     from sweep.executors.in_process import InProcessExecutor
     from sweep.progress import Scoreboard, make_progress
-    from sweep.study import open_study
     from sweep.tuner import Limits, Tuner
 
-    study = open_study(url, name, space, settings)
     limits = Limits(options.trials or space.study.num_trials, options.timeout)
     trials = study.frozen_trials()
     scoreboard = Scoreboard(space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials)
-    if not options.quiet:
-        _print_start(space, url, name, device)
     if scoreboard.num_finished >= limits.num_trials:
-        print(f"{name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
+        print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
         return
     executor = InProcessExecutor(_make_engine(settings.engine))
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
-    _print_end(study, space, options)
+    _print_end(study, space)
 
 
-def _settle(options: argparse.Namespace, space: "Space", url: str, name: str) -> "tuple[Settings, Device | None]":
-    """The settings of this run: what the flags say, else what the study has stored, else the defaults."""
-    from sweep.devices import set_up_device
+def _check_names(space: "Space", seed: int) -> None:
+    """Unknown samplers, pruners and options are said before anything slow."""
     from sweep.pruners import build_pruner
     from sweep.samplers import sampler_factory
-    from sweep.study import Settings, stored_settings
 
-    stored = stored_settings(url, name) or {}
-    seed = space.study.seed if options.seed is None else options.seed
-    sampler_factory(space, seed), build_pruner(space)  # wrong names are said before Keras is imported
-    data_hash = _check_data(space)
+    sampler_factory(space, seed)
+    build_pruner(space)
+
+
+def _settle(
+    options: argparse.Namespace, space: "Space", stored: "dict[str, Any]", seed: int, data_hash: str
+) -> "tuple[Settings, Device | None]":
+    """The settings of this run: what the flags say, else what the study has stored, else the defaults."""
+    from sweep.devices import set_up_device
+    from sweep.study import Settings
+
     engine = options.engine or stored.get("engine", "sequential")
     threads = options.threads or stored.get("threads") or os.cpu_count() or 1
     device = None
@@ -179,7 +183,7 @@ def _print_start(space: "Space", url: str, name: str, device: "Device | None") -
         print(device.note)
 
 
-def _print_end(study: "SweepStudy", space: "Space", options: argparse.Namespace) -> None:
+def _print_end(study: "SweepStudy", space: "Space") -> None:
     """Best trial and counts; NoUsableTrial if none is COMPLETE."""
     from optuna.trial import TrialState
 

@@ -86,10 +86,9 @@ def stored_settings(url: str, name: str) -> dict[str, Any] | None:
     return dict(stored)
 
 
-def open_study(url: str, name: str, space: Space, settings: Settings) -> SweepStudy:
-    """Create the study, or go on with it if its settings are the same. The caller holds its lock."""
+def open_study(url: str, name: str, space: Space, settings: Settings, stored: dict[str, Any] | None) -> SweepStudy:
+    """Create the study, or go on with it if its `stored_settings` are the same. The caller holds its lock."""
     samplers, pruner = sampler_factory(space, settings.seed), build_pruner(space)
-    stored = stored_settings(url, name)
     if stored is None:
         direction = StudyDirection[space.direction.upper()]
         create_study(url, name, direction, {SETTINGS: asdict(settings), "metric": space.study.metric})

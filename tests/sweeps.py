@@ -11,7 +11,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.progress import QuietProgress
 from sweep.search_space import Space, parse_space
 from sweep.storage import database_url
-from sweep.study import Settings, SweepStudy, open_study
+from sweep.study import Settings, SweepStudy, open_study, stored_settings
 from sweep.tuner import Limits, Tuner
 
 RANDOM_SPACE = {
@@ -66,7 +66,8 @@ def make_settings(space: Space, **changes: Any) -> Settings:
 
 def open_in(folder: Path, space: Space, **changes: Any) -> SweepStudy:
     """The study named `study` of a folder's database, made or resumed."""
-    return open_study(database_url(folder), "study", space, make_settings(space, **changes))
+    url = database_url(folder)
+    return open_study(url, "study", space, make_settings(space, **changes), stored_settings(url, "study"))
 
 
 def run_sweep(

@@ -1,0 +1,71 @@
+"""What every executor must do; each implementation is one parameter."""
+
+import pytest
+
+from sweep.config import TrialConfig
+from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.errors import Cause
+from sweep.executors.base import EpochDone, LaneLost
+from sweep.executors.in_process import InProcessExecutor
+
+
+class BrokenForSomeEngine(FakeEngine):
+    """Cannot build models of 13 units; the others train."""
+
+    def admit(self, lane, config):
+        if config.model.dense_units == 13:
+            raise ValueError("thirteen")
+        super().admit(lane, config)
+
+
+EXECUTORS = {"in_process": lambda num_lanes: InProcessExecutor(BrokenForSomeEngine(num_lanes))}
+
+
+def make_config(epochs=3, **model):
+    return TrialConfig.from_values({"training": {"epochs": epochs}, "model": model}, "test")
+
+
+@pytest.fixture(params=sorted(EXECUTORS))
+def executor(request):
+    executor = EXECUTORS[request.param](2)
+    yield executor
+    executor.close()
+
+
+class TestExecutorContract:
+    def test_each_epoch_of_each_lane_is_one_event(self, executor):
+        short, long = make_config(epochs=2), make_config(epochs=3)
+        executor.start(0, short)
+        executor.start(1, long)
+        seen = {0: [], 1: []}
+        while not (seen[1] and seen[1][-1].is_last):
+            for event in executor.wait():
+                assert isinstance(event, EpochDone)
+                seen[event.lane].append(event.metrics)
+                if event.metrics.is_last:
+                    executor.stop(event.lane)
+        assert seen == {
+            0: [fake_metrics(short, epoch) for epoch in (1, 2)],
+            1: [fake_metrics(long, epoch) for epoch in (1, 2, 3)],
+        }
+
+    def test_config_that_cannot_be_built_is_an_event_and_frees_the_lane(self, executor):
+        executor.start(0, make_config(dense_units=13))
+        (event,) = executor.wait()
+        assert isinstance(event, LaneLost)
+        assert (event.lane, event.cause, event.error) == (0, Cause.BUILD_ERROR, "ValueError: thirteen")
+        executor.start(0, make_config())
+        assert isinstance(executor.wait()[0], EpochDone)
+
+    def test_stopped_lane_is_silent_and_can_be_taken_again(self, executor):
+        executor.start(0, make_config())
+        executor.wait()
+        executor.stop(0)
+        executor.start(0, make_config(epochs=7))
+        (event,) = executor.wait()
+        assert event.metrics.epoch == 1
+        assert not event.metrics.is_last
+
+    def test_stopping_a_free_lane_is_harmless(self, executor):
+        executor.stop(1)
+        executor.close()

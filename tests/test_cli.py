@@ -1,0 +1,262 @@
+"""The commands as a user runs them: exit codes, one-line errors, output for people and programs."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import optuna
+import pytest
+from sweeps import read_trials
+
+from sweep.cli import main
+
+SPACE = """
+[study]
+name = "mine"
+num_trials = 6
+
+[pruner]
+name = "median"
+
+[training]
+epochs = 4
+
+[space.l2]
+key = "regularizer.l2"
+type = "float"
+low = 1e-6
+high = 1e-2
+log = true
+
+[space.momentum]
+key = "optimizer.momentum"
+type = "float"
+low = 0.0
+high = 0.9
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SWEEP_STUDIES", raising=False)
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "builder.toml").write_text('study = {name = "mine"}\nmodel = {builder = "nowhere:build"}\n')
+    return tmp_path
+
+
+def fail(capsys, *arguments, code=2):
+    """Run a command that must fail; its one line on stderr."""
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    assert error.startswith("sweep: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def run(*arguments):
+    return main(["run", "space.toml", "--engine", "fake", *arguments])
+
+
+def start(*arguments, **environment):
+    """`sweep run` as a process of its own."""
+    command = [sys.executable, "-m", "sweep.cli", "run", "space.toml", *arguments]
+    return subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_trials(folder, num_trials, process):
+    """Until the study has so many trials."""
+    while process.poll() is None:
+        try:
+            if len(read_trials(folder / "studies", "mine")) >= num_trials:
+                return
+        except Exception:  # not there yet, or being created
+            time.sleep(0.05)
+    raise AssertionError(process.communicate())
+
+
+def test_run_makes_a_study_that_the_same_command_leaves_alone(folder, capsys):
+    assert run() == 0
+    assert "6/6" in capsys.readouterr().out
+    trials = read_trials(folder / "studies", "mine")
+    assert len(trials) == 6
+    assert run() == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert read_trials(folder / "studies", "mine") == trials
+
+
+def test_studies_folder_comes_from_flag_or_environment(folder, monkeypatch):
+    assert run("--studies", "elsewhere", "--quiet") == 0
+    monkeypatch.setenv("SWEEP_STUDIES", "from-environment")
+    assert run("--quiet") == 0
+    assert run("--storage", "sqlite:///by-url.db", "--quiet") == 0
+    assert (folder / "elsewhere" / "sweep.db").exists()
+    assert (folder / "from-environment" / "sweep.db").exists()
+    assert (folder / "by-url.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--set", "training.epochs=5"], "space.fixed.training.epochs was 4, now 5"),
+        (["--seed", "1"], "seed was 0, now 1"),
+        (["--sampler", "random"], "sampler.name was tpe, now random"),
+        (["--pruner", "hyperband"], "pruner.name was median, now hyperband"),
+    ],
+)
+def test_changed_settings_are_refused_and_shown(folder, capsys, arguments, shown):
+    assert run("--trials", "2", "--quiet") == 0
+    capsys.readouterr()
+    before = read_trials(folder / "studies", "mine")
+    assert shown in fail(capsys, "run", "space.toml", "--engine", "fake", *arguments)
+    assert read_trials(folder / "studies", "mine") == before
+
+
+def test_changed_data_is_refused(folder, capsys):
+    import numpy as np
+
+    images, labels = np.random.default_rng(0).random((60, 8, 8)), np.arange(60) % 3
+    np.savez(folder / "mine.npz", x=images, y=labels)
+    data = ["--set", "data.name=npz", "--set", "data.path=mine.npz", "--quiet"]
+    assert run("--trials", "1", *data) == 0
+    np.savez(folder / "mine.npz", x=images + 1, y=labels)
+    from sweep.datasets import load
+
+    load.cache_clear()
+    capsys.readouterr()
+    assert "data_hash was" in fail(capsys, "run", "space.toml", "--engine", "fake", "--trials", "2", *data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["run", "missing.toml"], "missing.toml: no such file"),
+        (["run", "space.toml", "--study", "../up"], "study name"),
+        (["run", "space.toml", "--set", "training.epoch=5"], "--set training.epoch=5: expected section.key=value"),
+        (["run", "space.toml", "--set", "optimizer.momentum=0.5"], "optimizer.momentum is fixed in [optimizer] too"),
+        (["run", "space.toml", "--sampler", "magic"], 'sampler.name: "magic" is unknown; use random'),
+        (["run", "space.toml", "--sampler", "grid"], "space.l2: a grid sampler needs finitely many values"),
+        (["run", "space.toml", "--pruner", "magic"], 'pruner.name: "magic" is unknown'),
+        (["run", "space.toml", "--device", "tpu"], "--device tpu: use auto, cpu or gpu:N"),
+        (["run", "space.toml", "--set", "data.num_train=5000"], "data.num_train = 5000 does not fit"),
+        (["run", "space.toml", "--set", "model.builder=mine:build"], "regularizer has no effect with a builder"),
+        (["run", "builder.toml"], "nowhere:build cannot be imported"),
+        (["list"], "no studies yet"),
+        (["show", "mine"], "no studies yet"),
+    ],
+)
+def test_wrong_input_is_one_line_with_the_fix_and_makes_no_study(folder, capsys, arguments, shown):
+    assert shown in fail(capsys, *arguments)
+    if (folder / "studies" / "sweep.db").exists():
+        assert optuna.get_all_study_names(f"sqlite:///{folder / 'studies' / 'sweep.db'}") == []
+
+
+def test_study_of_plain_optuna_is_left_alone(folder, capsys):
+    (folder / "studies").mkdir()
+    optuna.create_study(study_name="mine", storage="sqlite:///studies/sweep.db")
+    assert "was not made by `sweep run`" in fail(capsys, "run", "space.toml", "--engine", "fake")
+    assert read_trials(folder / "studies", "mine") == []
+
+
+def test_no_usable_trial_is_exit_code_3(capsys):
+    assert run("--set", "schedule.initial_rate=2", "--quiet") == 3
+    assert "no trial is COMPLETE (6 FAIL)" in capsys.readouterr().err
+    assert main(["show", "mine"]) == 0
+    assert "FAIL (nan): the loss is not finite after epoch 1" in capsys.readouterr().out
+
+
+def test_list_and_show_for_programs(capsys):
+    run("--quiet")
+    capsys.readouterr()
+    main(["list", "--json"])
+    (study,) = json.loads(capsys.readouterr().out)
+    assert (study["study"], sum(study["num_trials"].values())) == ("mine", 6)
+    main(["show", "mine", "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert [trial["number"] for trial in shown["trials"]] == list(range(6))
+    assert len(shown["trials"][0]["user_attrs"]["history"]) == 4
+    main(["show", "mine", "--csv"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["value"]) for row in rows] == [trial["value"] for trial in shown["trials"]]
+    assert set(rows[0]) >= {"number", "state", "value", "epochs", "cause", "params_l2", "params_momentum"}
+
+
+def test_show_and_list_for_people(capsys):
+    run("--quiet")
+    capsys.readouterr()
+    main(["list"])
+    assert "mine" in capsys.readouterr().out
+    main(["show", "mine"])
+    shown = capsys.readouterr().out
+    best = optuna.load_study(study_name="mine", storage="sqlite:///studies/sweep.db").best_trial
+    first_row = shown.splitlines()[2].split()
+    assert first_row[:2] == [str(best.number), "COMPLETE"]
+    assert main(["show", "other"]) == 2
+    assert "there are: mine" in capsys.readouterr().err
+
+
+def test_init_copies_the_shipped_spaces_and_overwrites_nothing(folder, capsys):
+    assert main(["init", "my-sweeps"]) == 0
+    (folder / "my-sweeps" / "cnn_digits.toml").write_text("mine now")
+    assert "exists" in fail(capsys, "init", "my-sweeps")
+    assert (folder / "my-sweeps" / "cnn_digits.toml").read_text() == "mine now"
+
+
+def test_check_shows_what_a_space_makes(folder, capsys):
+    main(["init", "shipped"])
+    assert main(["check", "shipped/cnn_digits.toml", "--samples", "2"]) == 0
+    shown = capsys.readouterr().out
+    for part in (
+        "maximize val_accuracy",
+        "filters_1",
+        "regularizer.l2",
+        "1149 train, 288 validation",
+        "sample 1:",
+        "weights",
+    ):
+        assert part in shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, number):
+    process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
+    wait_for_trials(folder, 2, process)
+    process.send_signal(number)
+    _, error = process.communicate()
+    assert process.returncode == 128 + number
+    assert error == "sweep: interrupted; the same command goes on\n"
+    assert run("--quiet") == 0
+    assert run("--quiet", "--studies", "unbroken") == 0
+    assert read_trials(folder / "studies", "mine") == read_trials(folder / "unbroken", "mine")
+
+
+def test_second_run_of_a_study_is_refused_with_the_pid(folder, capsys):
+    process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
+    with process:
+        wait_for_trials(folder, 1, process)
+        assert f"is being swept by process {process.pid}" in fail(capsys, "run", "space.toml", "--engine", "fake")
+        assert run("--study", "other", "--quiet") == 0
+        process.kill()
+
+
+def test_main_job_on_real_digits_interrupted_in_an_epoch(folder):
+    """The sequential engine, killed by SIGTERM while it trains, equals the unbroken study bit for bit."""
+    arguments = ["--trials", "2", "--set", "training.epochs=40", "--threads", "2", "--quiet"]
+    process = start(*arguments)
+    wait_for_trials(folder, 1, process)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 143
+    for studies in ("studies", "unbroken"):
+        process = start(*arguments, "--studies", studies)
+        out, error = process.communicate()
+        assert process.returncode == 0, error
+    assert "best: trial" in out
+    assert read_trials(folder / "studies", "mine") == read_trials(folder / "unbroken", "mine")

@@ -1,0 +1,113 @@
+"""Help is instant, and each module imports only from what stands below it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sweep
+
+PACKAGE = Path(sweep.__file__).parent
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "optuna",
+    "pandas",
+    "plotly",
+    "sklearn",
+    "sqlalchemy",
+    "numpy",
+    "pydantic",
+    "rich",
+)
+LEVELS = [  # from top to bottom
+    {"cli"},
+    {"commands"},
+    {"check", "show"},
+    {"objective", "tuner"},
+    {"study", "progress", "callbacks"},
+    {"executors", "pruners", "interruption"},
+    {"samplers"},
+    {"engines", "storage"},
+    {"search_space", "devices"},
+    {"parameters", "models"},
+    {"optimizers", "datasets"},
+    {"schedules"},
+    {"config"},
+    {"errors"},
+]
+FORBIDDEN = {
+    "engines": {"optuna", "sqlalchemy"},
+    "executors": {"optuna", "sqlalchemy", "keras"},
+    "storage": {"keras", "tensorflow"},
+    "study": {"keras", "tensorflow"},
+    "tuner": {"keras", "tensorflow", "sqlalchemy"},
+    "show": {"keras", "tensorflow"},
+    "config": {"keras", "optuna", "numpy"},
+}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room != "__init__":
+            yield room, path
+
+
+def imported(path):
+    """Dotted names imported anywhere in the file, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def level(room):
+    return next(number for number, rooms in enumerate(LEVELS) if room in rooms)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in ("init", "check", "run", "list", "show"))]
+)
+def test_no_help_loads_a_heavy_module(arguments):
+    code = f"""
+import sys
+from sweep.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    assert not end.code
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+sys.exit(f"loaded: {{heavy}}" if heavy else 0)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "usage: sweep" in result.stdout
+
+
+def test_modules_import_only_from_below():
+    upward = [
+        f"{path.name} imports {name}"
+        for room, path in modules()
+        for name in imported(path)
+        if name.startswith("sweep.") and name.split(".")[1] != room and level(name.split(".")[1]) <= level(room)
+    ]
+    assert upward == []
+
+
+def test_rooms_keep_to_their_libraries():
+    wrong = [
+        f"{path.name} imports {name}"
+        for room, path in modules()
+        for name in imported(path)
+        if name.split(".")[0] in FORBIDDEN.get(room, set())
+    ]
+    assert wrong == []
+
+
+def test_every_module_has_a_level():
+    assert {room for room, _ in modules()} == set().union(*LEVELS)
