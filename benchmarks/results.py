@@ -1,0 +1,69 @@
+"""What every benchmark here shares: where it works, what machine it ran on, and the table it appends."""
+
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+PACKAGES = ("sweep", "optuna", "keras", "tensorflow", "numpy", "sqlalchemy")
+
+
+def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder beside users' own studies, so that databases are on the disk that they would be on."""
+    return tempfile.TemporaryDirectory(dir=ROOT / "studies", prefix="benchmark-")
+
+
+def describe_machine() -> str:
+    """Date, CPU, cores, memory, load, versions and commit, as one paragraph of Markdown."""
+    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {_cpu_model()}, {len(os.sched_getaffinity(0))} cores, "
+        f"{memory_gb:.0f} GB, no GPU used; load {load} (1, 5, 15 minutes) at the start; "
+        f"{platform.system()}, Python {platform.python_version()}, {packages}; commit {_commit()}."
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; floats are given three digits."""
+    lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def append(path: Path, title: str, *paragraphs: str) -> None:
+    """Append a section to the results file, and print it."""
+    section = "\n\n".join([f"## {title}", *paragraphs]) + "\n"
+    before = path.read_text(encoding="utf-8") if path.exists() else "# Results, each written by its command\n"
+    path.write_text(f"{before}\n{section}", encoding="utf-8")
+    print(section)
+
+
+def _cell(value: object) -> str:
+    return f"{value:#.3g}".rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """The checkout's commit, marked if the package differs from it; `unknown` outside a checkout."""
+    commit = _git("rev-parse", "--short", "HEAD").stdout.strip()
+    differs = _git("diff", "--quiet", "HEAD", "--", "sweep").returncode
+    return f"{commit or 'unknown'}{' with changes in sweep/' if commit and differs else ''}"
+
+
+def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
