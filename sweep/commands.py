@@ -82,7 +82,7 @@ def _run_to_limits(
     if scoreboard.num_finished >= limits.num_trials:
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
         return
-    executor = InProcessExecutor(_make_engine(settings.engine))
+    executor = InProcessExecutor(_make_engine(settings.engine, interruption))
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
     _print_end(study, space)
@@ -149,14 +149,14 @@ def _check_builder(space: "Space") -> None:
         print(f"this sweep runs your code: {builder}")
 
 
-def _make_engine(name: str) -> "Engine":
+def _make_engine(name: str, interruption: "Interruption") -> "Engine":
     if name == "fake":
         from sweep.engines.fake import FakeEngine
 
         return FakeEngine(epoch_s=float(os.environ.get("SWEEP_FAKE_EPOCH_S", "0")))
     from sweep.engines.sequential import SequentialEngine
 
-    return SequentialEngine()
+    return SequentialEngine(pause=interruption.check)
 
 
 def _load_space(options: argparse.Namespace) -> "Space":

@@ -1,7 +1,8 @@
 """SIGINT and SIGTERM, raised as `Interrupted` where it is safe.
 
-A study is consistent after every transaction and a lost epoch is trained again, so an interruption may come anywhere
-but inside a transaction: there it waits (`deferred`).
+Until a sweep runs, at once: nothing is at stake. While it runs, at `check` alone, which the tuner calls between rounds
+and an engine between its calls on the device: an exception out of a signal handler may be swallowed by a finalizer or
+dressed as another error by the Keras backend, in a transaction it would do harm.
 """
 
 import signal
@@ -16,11 +17,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """As a context it handles both signals; outside the main thread or unused it does nothing."""
+    """As a context it handles both signals; without, `check` never raises."""
 
     def __init__(self) -> None:
         self._arrived: int | None = None
-        self._deferrals = 0
+        self._is_polled = False
 
     def __enter__(self) -> Self:
         self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
@@ -31,20 +32,20 @@ class Interruption:
             signal.signal(number, handler)
 
     @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Hold an interruption back until the body is done."""
-        self._deferrals += 1
+    def polled(self) -> Iterator[None]:
+        """Raise at `check` alone while the body runs."""
+        self._is_polled = True
         try:
             yield
         finally:
-            self._deferrals -= 1
-        self._raise_if_due()
+            self._is_polled = False
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has arrived."""
+        if self._arrived is not None:
+            raise Interrupted(self._arrived)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         self._arrived = number
-        self._raise_if_due()
-
-    def _raise_if_due(self) -> None:
-        if self._arrived is not None and not self._deferrals:
-            arrived, self._arrived = self._arrived, None
-            raise Interrupted(arrived)
+        if not self._is_polled:
+            self.check()

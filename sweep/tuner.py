@@ -11,14 +11,14 @@ A trial is one run on one lane here; folds and repeats will be several runs whos
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrialConfig
 from sweep.engines.base import EpochMetrics
-from sweep.errors import Cause, Interrupted, SpaceError, SweepStopped
+from sweep.errors import Cause, SpaceError, SweepStopped
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost
 from sweep.interruption import Interruption
 from sweep.progress import Progress
@@ -84,19 +84,21 @@ class Tuner:
 
     def run(self) -> None:
         """Go on until a limit is reached. Raises SweepStopped, or Interrupted after marking the running trials."""
-        try:
-            self._find_trials_to_repeat()
-            while not self._is_timed_out():
-                self._fill_lanes()
-                if not self._running:
-                    break
-                self._handle(self._executor.wait())
-            self._mark_drained()
-        except (Interrupted, SweepStopped):
-            self._mark_drained()
-            raise
-        finally:
-            self._executor.close()
+        with self._interruption.polled(), closing(self._executor):
+            try:
+                self._find_trials_to_repeat()
+                self._run_rounds()
+            finally:
+                if not self._study.write_behind.is_out_of_step:
+                    self._mark_drained()
+
+    def _run_rounds(self) -> None:
+        while not self._is_timed_out():
+            self._interruption.check()
+            self._fill_lanes()
+            if not self._running:
+                break
+            self._handle(self._executor.wait())
 
     @property
     def num_finished(self) -> int:
@@ -257,8 +259,8 @@ class Tuner:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """One transaction of the study; what others wrote is noticed first, and an interruption waits."""
-        with self._interruption.deferred(), self._study.write_behind.transaction() as changes:
+        """One transaction of the study; what others wrote is noticed first."""
+        with self._study.write_behind.transaction(self._interruption.check) as changes:
             for change in changes:
                 if change.is_new:
                     self._progress.notice(f"trial {change.number} ({change.state.name}) was added by another program")

@@ -6,7 +6,7 @@ another engine can follow the same trajectory. Explicit XLA is off on TensorFlow
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -40,8 +40,9 @@ class SequentialEngine:
 
     num_lanes = 1
 
-    def __init__(self, callbacks: Sequence[Any] = ()) -> None:
-        self._callbacks = callbacks
+    def __init__(self, callbacks: Sequence[Any] = (), pause: Callable[[], None] = lambda: None) -> None:
+        """Keras `callbacks` see every run; `pause` is called every second or so and may raise."""
+        self._callbacks, self._pause = callbacks, pause
         self._run: TrainingRun | None = None
         self._placed: tuple[Dataset, tuple[Any, ...]] | None = None
 
@@ -52,7 +53,7 @@ class SequentialEngine:
         dataset = load(config.data)
         if self._placed is None or self._placed[0] is not dataset:
             self._placed = (dataset, put_dataset(dataset))
-        self._run = TrainingRun(config, *self._placed, self._callbacks)
+        self._run = TrainingRun(config, *self._placed, self._callbacks, self._pause)
 
     def evict(self, lane: int) -> None:
         """Forget the run; callbacks see `on_train_end`."""
@@ -77,13 +78,18 @@ class TrainingRun:
     """One config being trained: model, compiled steps, callbacks and the epochs done."""
 
     def __init__(
-        self, config: TrialConfig, dataset: Dataset, arrays: tuple[Any, ...], callbacks: Sequence[Any] = ()
+        self,
+        config: TrialConfig,
+        dataset: Dataset,
+        arrays: tuple[Any, ...],
+        callbacks: Sequence[Any],
+        pause: Callable[[], None],
     ) -> None:
         self.config = config
         self.model = _compiled_model(config, dataset)
         self.is_over = False
         self._num_images = len(dataset.y_train)
-        self._steps = CompiledSteps(self.model, arrays, config.training.batch_size, IMAGES_PER_CALL)
+        self._steps = CompiledSteps(self.model, arrays, config.training.batch_size, IMAGES_PER_CALL, pause)
         self._epoch = 0
         self._early_stopping = _early_stopping(config)
         own = [self._early_stopping] if self._early_stopping is not None else []

@@ -26,8 +26,11 @@ def put_dataset(dataset: Dataset) -> tuple[Any, ...]:
 class CompiledSteps:
     """The steps of one compiled Keras model; its metrics accumulate until `reset_metrics`."""
 
-    def __init__(self, model: Any, arrays: tuple[Any, ...], batch_size: int, images_per_call: int) -> None:
-        self._model = model
+    def __init__(
+        self, model: Any, arrays: tuple[Any, ...], batch_size: int, images_per_call: int, pause: Callable[[], None]
+    ) -> None:
+        """`pause` is called between calls on the device; it may raise."""
+        self._model, self._pause = model, pause
         self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
         self._batch_size = batch_size
         self._images_per_call = images_per_call
@@ -54,6 +57,7 @@ class CompiledSteps:
         for start in range(0, num_full, steps_per_call):
             state = steps(state, *arrays, start * size, min(steps_per_call, num_full - start))
             jax.block_until_ready(state)
+            self._pause()
         if num_images % size:
             state = rest(state, *arrays, num_full * size, 1)
         self._write_state(state)

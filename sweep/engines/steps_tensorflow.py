@@ -4,6 +4,7 @@ Many minibatches run in one call, as Keras's cost for each step and epoch rules 
 `images_per_call` images, so that Python gets to see a signal between calls.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,11 @@ def put_dataset(dataset: Dataset) -> tuple[Any, ...]:
 class CompiledSteps:
     """The steps of one compiled Keras model; its metrics accumulate until `reset_metrics`."""
 
-    def __init__(self, model: Any, arrays: tuple[Any, ...], batch_size: int, images_per_call: int) -> None:
-        self._model = model
+    def __init__(
+        self, model: Any, arrays: tuple[Any, ...], batch_size: int, images_per_call: int, pause: Callable[[], None]
+    ) -> None:
+        """`pause` is called between calls on the device; it may raise."""
+        self._model, self._pause = model, pause
         self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
         self._batch_size = batch_size
         self._steps_per_call = max(1, images_per_call // batch_size)
@@ -40,6 +44,7 @@ class CompiledSteps:
         for start in range(0, num_steps, self._steps_per_call):
             stop = min(start + self._steps_per_call, num_steps)
             self._train_steps(indices, tf.constant(start), tf.constant(stop))
+            self._pause()
 
     def validate(self) -> None:
         """The whole validation part, in order."""
@@ -47,6 +52,7 @@ class CompiledSteps:
         for start in range(0, num_steps, self._evaluations_per_call):
             stop = min(start + self._evaluations_per_call, num_steps)
             self._test_steps(tf.constant(start), tf.constant(stop))
+            self._pause()
 
     def _make_train_steps(self) -> Any:
         model, x_train, y_train, size = self._model, self._x_train, self._y_train, self._batch_size

@@ -7,7 +7,7 @@ trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what 
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,36 +49,33 @@ class WriteBehindStorage(InMemoryStorage):
         self._study_row = self._reader.get_study_id_from_name(study_name)
         self._row_ids: dict[int, int] = {}
         self._open_numbers: set[int] = set()
-        self._pending = rows.PendingRows()
-        self._in_transaction = False
-        self._lost_step = False
+        self._pending: rows.PendingRows | None = None  # only inside a transaction
+        self.is_out_of_step = False
         self._load()
 
     @property
     def num_trials(self) -> int:
         """Trials of any state, which is the next trial's number."""
-        return len(self._row_ids) + len(self._pending.new_trials)
+        return len(self._row_ids) + (len(self._pending.new_trials) if self._pending is not None else 0)
 
     @contextmanager
-    def transaction(self) -> Iterator[list[ForeignChange]]:
+    def transaction(self, while_waiting: Callable[[], None] = lambda: None) -> Iterator[list[ForeignChange]]:
         """Look for what others wrote, run the body against memory, write what it did: all or nothing.
 
-        Raises StudyError if the study is gone or numbers collide. After any exception the memory is ahead of the
-        database, and the storage refuses further use.
+        `while_waiting` is called now and then while another program holds the write lock; it may raise. Raises
+        StudyError if the study is gone or numbers collide. After an exception in the body the memory is ahead of the
+        database (`is_out_of_step`), and the storage refuses further use.
         """
-        if self._lost_step:
+        if self.is_out_of_step:
             raise StudyError("the study's memory is ahead of its database after an error; start again, nothing is lost")
-        self._in_transaction = True
-        try:
-            with write_transaction(self._writer) as connection:
+        with write_transaction(self._writer, while_waiting) as connection:
+            self._pending, self.is_out_of_step = rows.PendingRows(), True
+            try:
                 yield self._adopt_foreign_changes(connection)
                 self._pending.write(connection, self._study_row, self._row_ids)
-        except BaseException:
-            self._lost_step = True
-            raise
-        finally:
-            self._in_transaction = False
-            self._pending = rows.PendingRows()
+            finally:
+                self._pending = None
+        self.is_out_of_step = False
 
     # ---- Optuna's writing methods: in memory at once, pending for the transaction ----
 
@@ -127,7 +124,7 @@ class WriteBehindStorage(InMemoryStorage):
     # ---- loading, and what others write ----
 
     def _to_write(self) -> rows.PendingRows:
-        assert self._in_transaction, "a write outside a transaction would never reach the database"
+        assert self._pending is not None, "a write outside a transaction would never reach the database"
         return self._pending
 
     def _load(self) -> None:
@@ -205,7 +202,9 @@ def create_study(url: str, study_name: str, direction: StudyDirection, user_attr
 
 
 @contextmanager
-def write_transaction(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
+def write_transaction(
+    engine: sqlalchemy.Engine, while_waiting: Callable[[], None] = lambda: None
+) -> Iterator[sqlalchemy.Connection]:
     """A transaction that holds the write lock; waits as long as another program holds it."""
     with engine.connect() as connection:
         while True:
@@ -215,6 +214,7 @@ def write_transaction(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connecti
             except sqlalchemy.exc.OperationalError as error:
                 if "locked" not in str(error.orig):
                     raise StudyError(f"the database cannot be written: {error.orig}") from None
+                while_waiting()
                 time.sleep(RETRY_S)
         with transaction:
             yield connection
