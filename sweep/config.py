@@ -229,13 +229,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SpaceError(f"{path}: not readable as TOML: {error}") from None
 
 
-def first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError, section: str = "") -> str:
     """The first problem of a pydantic error as `section.key: what is wrong (what was given)`."""
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "unknown key; remove it or correct its spelling"
+    elif problem["type"] == "missing":
+        message = "missing; add it"
     elif problem["type"] != "value_error":
         message += f" (got {problem['input']!r})"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
