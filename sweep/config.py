@@ -4,6 +4,7 @@ A sweep produces one, an export writes one, a retrain reads one. The sections ar
 are given here and nowhere else. This module knows neither Keras nor Optuna.
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -84,6 +85,10 @@ class ModelConfig(Section):
         ignored = self.model_fields_set - {"builder", "options"}
         if self.builder is not None and ignored:
             raise ValueError(f"{sorted(ignored)[0]} has no effect with a builder; move it to [model.options]")
+        try:
+            json.dumps(self.options, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options must be JSON values, as they are stored with the study: {error}") from None
         return self
 
     def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
