@@ -334,15 +334,17 @@ def test_images_too_small_for_depth_kernel_and_pool_are_said_with_file_and_fix(t
 
 @pytest.mark.parametrize("num_others", range(6))
 def test_one_bad_combination_of_kernel_pool_and_depth_is_found(num_others: int) -> None:
-    """32x32 images: only kernel 5 with pool 3 and three convolutions leaves nothing, whatever else varies."""
+    """32x32 images: only kernel 5, pool 3 and padding "valid" over three convolutions leaves nothing."""
     others = ["model.dropout", "regularizer.l1", "regularizer.l2", "optimizer.momentum", "schedule.initial_rate"]
     text = "".join(parameter(key, name=f"other_{index}") for index, key in enumerate(others[:num_others]))
-    text += '[space.depth]\ntype = "categorical"\nchoices = [2, 3]\n'
-    text += parameter("model.kernel", 'type = "int"\nlow = 2\nhigh = 5', "kernel")
-    text += parameter("model.pool", 'type = "int"\nlow = 2\nhigh = 3', "pool")
+    text += '[space.depth]\ntype = "categorical"\nchoices = [1, 2, 3]\n'
+    text += '[space.top]\ntype = "categorical"\nchoices = ["a", "b", "c", "d", "e", "f", "g", "h"]\n'
+    text += parameter("model.kernel", CHOICES + "[1, 2, 5]", "kernel")
+    text += parameter("model.pool", CHOICES + "[1, 2, 3]", "pool")
+    text += parameter("model.padding", CHOICES + '["same", "valid"]', "padding")
     for position in (1, 2):
         text += parameter(f"model.filters.{position}", CHOICES + "[8, 16]", f"filters_{position}")
-    text += parameter("model.filters.3", CHOICES + "[8, 16]\nwhen = { depth = 3 }", "filters_3")
+    text += parameter("model.filters.3", CHOICES + "[8, 16]\nwhen = { depth = 3, top = 'h' }", "filters_3")
     with pytest.raises(SpaceError, match="leaves no feature map"):
         check_feature_maps(parse(text), (32, 32, 1))
     check_feature_maps(parse(text), (64, 64, 1))
