@@ -4,6 +4,7 @@ A sweep produces one, an export writes one, a retrain reads one. The sections ar
 are given here and nowhere else. This module knows neither Keras nor Optuna.
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -84,6 +85,10 @@ class ModelConfig(Section):
         ignored = self.model_fields_set - {"builder", "options"}
         if self.builder is not None and ignored:
             raise ValueError(f"{sorted(ignored)[0]} has no effect with a builder; move it to [model.options]")
+        try:
+            json.dumps(self.options, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options must be JSON values, as they are stored with the study: {error}") from None
         return self
 
     def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -229,13 +234,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SpaceError(f"{path}: not readable as TOML: {error}") from None
 
 
-def first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError, section: str = "") -> str:
     """The first problem of a pydantic error as `section.key: what is wrong (what was given)`."""
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "unknown key; remove it or correct its spelling"
+    elif problem["type"] == "missing":
+        message = "missing; add it"
     elif problem["type"] != "value_error":
         message += f" (got {problem['input']!r})"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

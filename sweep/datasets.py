@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import math
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -95,7 +96,8 @@ def _stratified(images: NDArray[Any], labels: NDArray[Any], num_second: int, see
             np.arange(len(labels)), test_size=num_second, stratify=labels, random_state=seed
         )
     except ValueError as error:
-        raise DataError(f"data.{key} = {num_second} does not fit {len(labels)} images: {error}") from None
+        reason = " ".join(str(error).split())  # scikit-learn may list classes over many lines
+        raise DataError(f"data.{key} = {num_second} does not fit {len(labels)} images: {reason}") from None
     first, second = np.sort(first), np.sort(second)
     return (images[first], labels[first]), (images[second], labels[second])
 
@@ -117,7 +119,7 @@ def _standard_scaling(x_train: NDArray[Any]) -> Callable[[NDArray[Any]], Images]
 
 def _with_channels(images: NDArray[Any]) -> NDArray[Any]:
     images = images[..., None] if images.ndim == 3 else images
-    if images.ndim != 4 or not np.issubdtype(images.dtype, np.number) or not len(images):
+    if images.ndim != 4 or images.dtype.kind not in "iuf" or not len(images):
         raise DataError(
             f"images have shape {images.shape} and kind {images.dtype}; "
             "numbers of shape (N, H, W) or (N, H, W, C) are wanted"
@@ -227,7 +229,7 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
         if raw[:3] != bytes((0, 0, IDX_UINT8)):
             raise ValueError("the first bytes are not those of IDX")
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim).reshape(shape.astype(int))
-    except (OSError, EOFError, ValueError, IndexError) as error:
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
         raise DataError(f"{path}: damaged or no IDX file ({error}); fetch it again") from None
 
 
@@ -242,7 +244,7 @@ def _npz_source(path: Path, config: DataConfig) -> _Source:
 
 def _npz_names(path: Path) -> set[str]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return set(arrays.files)
     except Exception as error:  # zipfile, OS and NumPy errors alike: the file is not a usable npz
         raise DataError(f"{path}: not readable as .npz ({error}); correct data.path") from None
@@ -250,10 +252,10 @@ def _npz_names(path: Path) -> set[str]:
 
 def _read_npz(path: Path, x_name: str, y_name: str) -> Pair:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays[x_name], arrays[y_name]
     except Exception as error:  # an object array refuses to load without pickle
         raise DataError(f"{path}: {x_name} or {y_name} is not a plain array ({error})") from None
-    if len(images) != len(labels):
-        raise DataError(f"{path}: {len(images)} images in {x_name} but {len(labels)} labels in {y_name}")
+    if images.shape[:1] != labels.shape[:1] or not images.ndim:
+        raise DataError(f"{path}: {x_name} of shape {images.shape} and {y_name} of shape {labels.shape} do not match")
     return images, labels

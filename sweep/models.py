@@ -78,8 +78,9 @@ def _build_users_model(model: ModelConfig, image_shape: ImageShape, num_classes:
         raise TypeError(
             f"{model.builder} returned a compiled model; return it uncompiled, the config says how to compile"
         )
-    if tuple(built.output_shape) != (None, num_classes):
-        raise TypeError(f"{model.builder} gives shape {built.output_shape}; (None, {num_classes}) is wanted")
+    given = getattr(built(keras.Input(image_shape)), "shape", None)  # a subclassed model is built by this call
+    if given is None or tuple(given) != (None, num_classes):
+        raise TypeError(f"{model.builder} gives shape {given}; (None, {num_classes}) is wanted")
     return built
 
 
@@ -88,7 +89,8 @@ def find_builder(builder: str) -> Any:
     module_name, function_name = builder.split(":")
     try:
         return getattr(import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of the user's own may raise anything
         raise SpaceError(
-            f"model.builder: {builder} cannot be imported: {error}; run from its folder or set PYTHONPATH"
+            f"model.builder: {builder} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; "
+            "correct it, run from its folder or set PYTHONPATH"
         ) from None

@@ -14,14 +14,15 @@ from typing import Any
 import optuna
 
 from sweep.callbacks import PruningCallback
+from sweep.datasets import load
 from sweep.engines.base import EpochMetrics
 from sweep.errors import SweepError
 from sweep.samplers import derived_seed
-from sweep.search_space import load_space
+from sweep.search_space import check_feature_maps, load_space
 
 
 class Objective:
-    """trial -> the space's metric, at the epoch whose weights are kept. SpaceError if the file is wrong."""
+    """trial -> the space's metric, at the epoch whose weights are kept. SpaceError at once if the file is wrong."""
 
     def __init__(
         self, space: str | Path, overrides: Iterable[str] = (), seed: int | None = None, callbacks: Sequence[Any] = ()
@@ -29,6 +30,8 @@ class Objective:
         self.space = load_space(Path(space), overrides)
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = callbacks
+        for data in self.space.data_configs():
+            check_feature_maps(self.space, load(data).image_shape)
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Suggest, build, train; raises `optuna.TrialPruned`, or SweepError if a loss is NaN or infinite."""

@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -45,8 +45,8 @@ class Float(_Varied):
         return False
 
     def suggest(self, trial: Any, name: str) -> float:
-        """Ask the trial."""
-        return float(trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
+        """Ask the trial; with a step, up to the last grid point, as Optuna warns of any other top."""
+        return float(trial.suggest_float(name, self.low, self.extremes()[1], step=self.step, log=self.log))
 
     def extremes(self) -> list[Any]:
         """Both ends; with a step, the top is the last grid point."""
@@ -77,20 +77,23 @@ class Int(_Varied):
 
     def can_be(self, value: Any) -> bool:
         """Whether a condition may ask for this value."""
-        return value in self.values()
+        return value in self._range()
 
     def suggest(self, trial: Any, name: str) -> int:
-        """Ask the trial."""
-        return int(trial.suggest_int(name, self.low, self.high, step=self.step or 1, log=self.log))
+        """Ask the trial; with a step, up to the last grid point, as Optuna warns of any other top."""
+        return int(trial.suggest_int(name, self.low, self.extremes()[1], step=self.step or 1, log=self.log))
 
     def extremes(self) -> list[Any]:
         """Both ends."""
-        values = self.values()
-        return [values[0], values[-1]]
+        return [self.low, self._range()[-1]]
 
     def values(self) -> list[int]:
         """All values."""
-        return list(range(self.low, self.high + 1, self.step or 1))
+        return list(self._range())
+
+    def _range(self) -> range:
+        """A range of billions (a seed) must not become a list."""
+        return range(self.low, self.high + 1, self.step or 1)
 
 
 class Categorical(_Varied):
@@ -126,7 +129,8 @@ class Categorical(_Varied):
         return list(self.choices)
 
 
-Parameter = Annotated[Float | Int | Categorical, Field(discriminator="type")]
+Parameter = Float | Int | Categorical
+KINDS: dict[str, type[Float] | type[Int] | type[Categorical]] = {"float": Float, "int": Int, "categorical": Categorical}
 
 
 def _check_range(parameter: "Float | Int") -> None:
@@ -143,27 +147,48 @@ def active_parameters(parameters: Mapping[str, Any], params: Mapping[str, Any]) 
     return [name for name, parameter in parameters.items() if name in params and parameter.is_active(params)]
 
 
+def suggest_active(parameters: Mapping[str, Any], trial: Any) -> Params:
+    """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""
+    params: Params = {}
+    for name, parameter in parameters.items():
+        if parameter.is_active(params):
+            params[name] = parameter.suggest(trial, name)
+    return params
+
+
 class _Fixed:
     """Has the suggest methods of an Optuna trial, and answers with given values, else with random ones."""
 
-    def __init__(self, values: Mapping[str, Any], parameters: Mapping[str, Any], chooser: random.Random) -> None:
-        self._values, self._parameters, self._chooser = values, parameters, chooser
+    def __init__(self, values: Mapping[str, Any], corners: Mapping[str, list[Any]], chooser: random.Random) -> None:
+        self._values, self._corners, self._chooser = values, corners, chooser
 
     def _value(self, name: str, *_: Any, **__: Any) -> Any:
-        return self._values[name] if name in self._values else self._chooser.choice(self._parameters[name].extremes())
+        return self._values[name] if name in self._values else self._chooser.choice(self._corners[name])
 
     suggest_float = suggest_int = suggest_categorical = _value
 
 
 def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
-    """Params for every pair of extreme values of two parameters (also for one, and none), the others at random ends."""
+    """Params for every pair of corners of two parameters (also for one, and none), the others at random corners."""
     chooser = random.Random(0)
-    corners = [(name, value) for name, parameter in parameters.items() for value in parameter.extremes()]
-    pairs: Iterator[tuple[tuple[str, Any], ...]] = itertools.combinations(corners, 2)
-    for pair in itertools.chain([()], ((corner,) for corner in corners), pairs):
-        trial = _Fixed(dict(pair), parameters, chooser)
-        params: Params = {}
-        for name, parameter in parameters.items():
-            if parameter.is_active(params):
-                params[name] = parameter.suggest(trial, name)
-        yield params
+    corners = _corners(parameters)
+    single = [(name, value) for name, values in corners.items() for value in values]
+    pairs: Iterator[tuple[tuple[str, Any], ...]] = itertools.combinations(single, 2)
+    for pair in itertools.chain([()], ((corner,) for corner in single), pairs):
+        yield suggest_active(parameters, _Fixed(dict(pair), corners, chooser))
+
+
+def combined_params(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[Params]:
+    """Params for all combinations of the corners of the named parameters, the others at random corners."""
+    chooser, corners = random.Random(0), _corners(parameters)
+    for values in itertools.product(*(corners[name] for name in names)):
+        yield suggest_active(parameters, _Fixed(dict(zip(names, values, strict=True)), corners, chooser))
+
+
+def _corners(parameters: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The extreme values of each parameter, and those that a condition asks for."""
+    corners = {name: list(parameter.extremes()) for name, parameter in parameters.items()}
+    for parameter in parameters.values():
+        for name, wanted in (parameter.when or {}).items():
+            corners[name] += [value for value in wanted if value not in corners[name]]
+    return corners

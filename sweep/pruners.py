@@ -37,8 +37,12 @@ def build_pruner(space: Space) -> optuna.pruners.BasePruner:
 
 def _options(choice: Choice, epochs: int) -> dict[str, Any]:
     options = dict(choice.options)
-    if choice.name == "hyperband" and options.get("max_resource", "auto") == "auto":
-        options["max_resource"] = epochs
+    if choice.name == "hyperband":
+        if options.get("max_resource", "auto") == "auto":
+            options["max_resource"] = epochs
+        least, most = options.get("min_resource", 1), options["max_resource"]
+        if isinstance(most, int) and most < least:  # Optuna would fail at the first report
+            raise ValueError(f"{most} epochs (max_resource) are less than min_resource {least}; lower min_resource")
     if choice.name == "successive_halving" and options.get("min_resource", "auto") == "auto":
         options["min_resource"] = max(epochs // 100, 1)  # Optuna's own rule, from the longest possible trial
     if choice.name == "patient":

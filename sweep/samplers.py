@@ -6,6 +6,7 @@ resumed study equal to an unbroken one. Grid and QMC order their points by one f
 
 import importlib.util
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ FIXED_ORDER = ("grid", "qmc")
 EXHAUSTIBLE = ("grid", "brute_force")
 OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # not for a file to say
 
+PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict}
+
 SamplerFactory = Callable[[int], optuna.samplers.BaseSampler]
 
 
@@ -55,14 +58,19 @@ def sampler_factory(space: Space, seed: int) -> SamplerFactory:
     if choice.name == "brute_force":
         _grid(space)
 
-    def build(trial_number: int) -> optuna.samplers.BaseSampler:
+    def make(trial_number: int) -> optuna.samplers.BaseSampler:
         own_seed = seed if choice.name in FIXED_ORDER else derived_seed(seed, trial_number)
         if choice.name == "partial_fixed":
             return SAMPLERS["partial_fixed"](base_sampler=SAMPLERS["tpe"](seed=own_seed), **options)  # type: ignore[no-any-return]
         return SAMPLERS[choice.name](seed=own_seed, **options)  # type: ignore[no-any-return]
 
+    def build(trial_number: int) -> optuna.samplers.BaseSampler:
+        with warnings.catch_warnings():  # said once below, not again for each trial
+            warnings.simplefilter("ignore")
+            return make(trial_number)
+
     try:
-        build(0)
+        make(0)
     except Exception as error:  # Optuna checks options in many ways
         raise SpaceError(f"{space.source}: sampler: {error}") from None
     return build
@@ -82,12 +90,29 @@ def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: s
     """SpaceError unless the name is known and Optuna's class takes every option."""
     if choice.name not in known:
         raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; use {", ".join(known)}')
-    allowed = [name for name in inspect.signature(known[choice.name].__init__).parameters if name not in ours]
-    unknown = sorted(set(choice.options) - set(allowed))
-    if unknown:
-        raise SpaceError(
-            f"{space.source}: {section}.{unknown[0]}: {choice.name} takes {', '.join(allowed) or 'no options'}"
-        )
+    allowed = _plain_options(known[choice.name], ours)
+    for name, value in choice.options.items():
+        where = f"{space.source}: {section}.{name}"
+        if name not in allowed:
+            raise SpaceError(f"{where}: {choice.name} has no such option; it takes {', '.join(allowed) or 'none'}")
+        if not any(_is_of_kind(value, kind) for kind in allowed[name]):
+            raise SpaceError(f"{where}: {' or '.join(allowed[name])} is wanted (got {value!r})")
+
+
+def _plain_options(optuna_class: Any, ours: tuple[str, ...]) -> dict[str, list[str]]:
+    """Options that a file can say, with their kinds: those annotated as numbers, text, bool or dict."""
+    options: dict[str, list[str]] = {}
+    for name, parameter in inspect.signature(optuna_class.__init__).parameters.items():
+        annotation = parameter.annotation
+        kinds = str(getattr(annotation, "__name__", annotation)).split(" | ")
+        kinds = [kind for kind in kinds if kind != "None"]
+        if name not in ours and kinds and all(kind in PLAIN for kind in kinds):
+            options[name] = kinds
+    return options
+
+
+def _is_of_kind(value: Any, kind: str) -> bool:
+    return isinstance(value, PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
 
 
 def _grid(space: Space) -> dict[str, list[Any]]:

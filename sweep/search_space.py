@@ -14,13 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sweep.config import SECTIONS, DataConfig, Section, TrialConfig, first_problem, read_toml
 from sweep.errors import SpaceError
-from sweep.parameters import Parameter, Params, active_parameters, extreme_params
+from sweep.parameters import (
+    KINDS,
+    Parameter,
+    Params,
+    active_parameters,
+    combined_params,
+    extreme_params,
+    suggest_active,
+)
 
 METRICS = {"val_accuracy": "maximize", "val_loss": "minimize", "accuracy": "maximize", "loss": "minimize"}
+SHAPE_KEYS = ("model.kernel", "model.pool", "model.padding")  # with the conditions of filters_n, what shapes the maps
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 KEYS = {section: set(TrialConfig.model_fields[section].annotation.model_fields) for section in SECTIONS}  # type: ignore[union-attr]
 
@@ -89,11 +98,7 @@ class Space:
 
     def suggest(self, trial: Any) -> Params:
         """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""
-        params: Params = {}
-        for name, parameter in self.parameters.items():
-            if parameter.is_active(params):
-                params[name] = parameter.suggest(trial, name)
-        return params
+        return suggest_active(self.parameters, trial)
 
     def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """Fixed values and params as a TrialConfig; `seed` is the training seed unless the file fixes one."""
@@ -102,7 +107,7 @@ class Space:
         for name in active_parameters(self.parameters, params):
             key = self.parameters[name].key
             if key is not None:
-                _set_value(values, key, params[name])
+                _set_value(values, key, params[name], self.source)
         return TrialConfig.from_values(values, self.source)
 
 
@@ -110,7 +115,7 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
     content = read_toml(path)
     for override in overrides:
-        _apply_override(content, override)
+        _apply_override(content, override, str(path))
     return parse_space(content, str(path), folder=path.parent)
 
 
@@ -135,29 +140,36 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
     return space
 
 
-def _parse(kind: Any, value: Any, source: str, key: str) -> Any:
+def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:
+    _check_is_section(value, source, key)
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return kind.model_validate(value)
     except ValidationError as error:
-        raise SpaceError(f"{source}: {key}.{_without_tags(first_problem(error))}") from None
+        raise SpaceError(f"{source}: {first_problem(error, key)}") from None
 
 
-def _without_tags(problem: str) -> str:
-    """Pydantic names the kind of a parameter in the key; users did not write it."""
-    return problem.replace("float.", "", 1).replace("int.", "", 1).replace("categorical.", "", 1)
+def _check_is_section(value: Any, source: str, key: str) -> None:
+    if not isinstance(value, dict):
+        raise SpaceError(f"{source}: {key} must be a section [{key}], not a value")
 
 
 def _named(section: Any) -> Any:
     """`[sampler] name = ..., other = ...`: every other key is an option of Optuna's class."""
     if not isinstance(section, dict):
         return section
-    return {"name": section.get("name"), "options": {key: value for key, value in section.items() if key != "name"}}
+    options = {key: value for key, value in section.items() if key != "name"}
+    return {**{key: section[key] for key in section if key == "name"}, "options": options}
 
 
 def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:
+    _check_is_section(section, source, "space")
     parameters: dict[str, Parameter] = {}
     for name, value in section.items():
-        parameter = _parse(Parameter, value, source, f"space.{name}")
+        _check_is_section(value, source, f"space.{name}")
+        if str(value.get("type")) not in KINDS:
+            given = f"{value['type']!r} is unknown" if "type" in value else "missing"
+            raise SpaceError(f"{source}: space.{name}.type: {given}; use {', '.join(KINDS)}")
+        parameter = _parse(KINDS[str(value["type"])], value, source, f"space.{name}")
         for condition, wanted in (parameter.when or {}).items():
             _check_condition(parameters, condition, wanted, f"{source}: space.{name}.when")
         parameters[name] = parameter
@@ -177,11 +189,11 @@ def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list
 def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> dict[str, dict[str, Any]]:
     fixed = {section: deepcopy(content[section]) for section in SECTIONS if section in content}
     for section, values in fixed.items():
-        if not isinstance(values, dict):
-            raise SpaceError(f"{source}: {section} must be a section [{section}], not a value")
+        _check_is_section(values, source, section)
+    _check_is_section(fixed.get("model", {}).get("options", {}), source, "model.options")
     path = fixed.get("data", {}).get("path")
-    if folder is not None and isinstance(path, str) and not Path(path).expanduser().is_absolute():
-        fixed["data"]["path"] = str((folder / path).resolve())
+    if folder is not None and isinstance(path, str):
+        fixed["data"]["path"] = str((folder / Path(path).expanduser()).resolve())
     return fixed
 
 
@@ -242,7 +254,9 @@ def _check_configs(space: Space) -> None:
 
 def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
     """SpaceError if some config of the space leaves no feature map of such images (height, width, channels)."""
-    for params in extreme_params(space.parameters):
+    conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
+    shaping = [name for name, one in space.parameters.items() if one.key in SHAPE_KEYS or name in conditions]
+    for params in combined_params(space.parameters, shaping):
         config = space.resolve(params, seed=0)
         if config.model.builder is None:
             try:
@@ -251,15 +265,20 @@ def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
                 raise SpaceError(f"{space.source}: {error} for images of {image_shape[0]}x{image_shape[1]}") from None
 
 
-def _set_value(values: dict[str, Any], key: str, value: Any) -> None:
+def _set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None:
     section, _, name = key.partition(".")
     head, _, rest = name.partition(".")
     target = values.setdefault(section, {})
+    _check_is_section(target, source, section)
     if head == "filters" and rest:
-        filters = list(target.get("filters", []))
+        filters = target.get("filters", [])
+        if not isinstance(filters, list):
+            raise SpaceError(f"{source}: model.filters: a list is wanted, as in [32, 64] (got {filters!r})")
         position = int(rest) - 1
         if position > len(filters):
-            raise SpaceError(f"{key} is set, but there is no model.filters.{position}; name them in order from 1")
+            raise SpaceError(
+                f"{source}: {key} is set, but there is no model.filters.{position}; name them in order from 1"
+            )
         target["filters"] = [*filters[:position], value, *filters[position + 1 :]]
     elif rest:
         target.setdefault("options", {})[rest] = value
@@ -267,7 +286,7 @@ def _set_value(values: dict[str, Any], key: str, value: Any) -> None:
         target[head] = value
 
 
-def _apply_override(content: dict[str, Any], override: str) -> None:
+def _apply_override(content: dict[str, Any], override: str, source: str) -> None:
     """`section.key=value`; the value is read as TOML, or as text where it is not TOML."""
     key, separator, text = override.partition("=")
     section, _, name = key.strip().partition(".")
@@ -278,4 +297,4 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    _set_value(content, key.strip(), value)
+    _set_value(content, key.strip(), value, source)

@@ -93,7 +93,10 @@ class TrainingRun:
         self._epoch = 0
         self._early_stopping = _early_stopping(config)
         own = [self._early_stopping] if self._early_stopping is not None else []
-        self._callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=self.model)
+        num_steps = -(-self._num_images // config.training.batch_size)
+        self._callbacks = keras.callbacks.CallbackList(
+            [*own, *callbacks], model=self.model, epochs=config.training.epochs, steps=num_steps, verbose=0
+        )
         self.model.stop_training = False
         self._callbacks.on_train_begin()
 

@@ -4,6 +4,7 @@ Many minibatches run in one call, as Keras's cost for each step and epoch rules 
 `images_per_call` images, so that Python gets to see a signal between calls.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,14 @@ from numpy.typing import NDArray
 from sweep.datasets import Dataset
 
 EVALUATION_BATCH_SIZE = 256
+
+
+def _is_not_about_retracing(record: logging.LogRecord) -> bool:
+    """Each model is traced once, by intent; TensorFlow would warn of it in every short sweep."""
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+tf.get_logger().addFilter(_is_not_about_retracing)
 
 
 def put_dataset(dataset: Dataset) -> tuple[Any, ...]:

@@ -1,0 +1,64 @@
+"""Trains configs to their end; run as a module, in a process of its own: configs as JSON in, outcomes as JSON out.
+
+python -m tests.engines.training '[{"training": {"epochs": 2}}]'
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sweep.config import TrialConfig
+from sweep.engines.base import EpochMetrics
+from sweep.engines.sequential import SequentialEngine
+
+
+def config_of(values: dict[str, Any]) -> TrialConfig:
+    """A config on few digits, in minibatches that do not divide their number."""
+    few = {"num_train": 150, "num_validation": 280, **values.get("data", {})}
+    return TrialConfig.from_values({**values, "data": few}, "test")
+
+
+def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochMetrics]:
+    """The records of a lane that was admitted, as long as there are any."""
+    history: list[EpochMetrics] = []
+    while metrics := engine.train_epoch():
+        history.append(metrics[lane])
+    return history
+
+
+def without_seconds(history: Sequence[EpochMetrics]) -> list[dict[str, Any]]:
+    """All that a machine's load does not change."""
+    return [
+        {**{key: value for key, value in metrics.record().items() if key != "seconds"}, "best": metrics.best_epoch}
+        for metrics in history
+    ]
+
+
+def set_fixed_weights(model: Any) -> None:
+    """Weights that do not depend on the Keras backend, as the initial ones do."""
+    generator = np.random.default_rng(0)
+    drawn = [generator.normal(0, 0.2, weights.shape) for weights in model.get_weights()]
+    model.set_weights(
+        [np.abs(weights) if weights.ndim == 1 else weights for weights in drawn]
+    )  # variances are positive
+
+
+def outcome(values: dict[str, Any]) -> dict[str, Any]:
+    """Records (floats as JSON, exactly) and a hash of the final weights. `fixed_weights` starts from those above."""
+    values = dict(values)
+    engine, fixed_weights = SequentialEngine(), values.pop("fixed_weights", False)
+    engine.admit(0, config_of(values))
+    if fixed_weights:
+        set_fixed_weights(engine.model(0))
+    history = without_seconds(train_to_the_end(engine))
+    weights = b"".join(weights.tobytes() for weights in engine.model(0).get_weights())
+    engine.evict(0)
+    return {"history": history, "weights": hashlib.sha256(weights).hexdigest()}
+
+
+if __name__ == "__main__":
+    print(json.dumps([outcome(values) for values in json.loads(sys.argv[1])]))

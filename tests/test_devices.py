@@ -1,0 +1,49 @@
+"""Devices: a name that is none, a GPU that is not there, and a driver without its libraries are said with the fix."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep import devices
+from sweep.devices import check_device_name
+from sweep.errors import DeviceError
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "gpu:0", "gpu:12"])
+def test_device_names(name: str) -> None:
+    check_device_name(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "gpu:", "gpu:-1", "gpu:x", "cuda:0", "CPU", ""])
+def test_other_names_are_refused_with_an_example(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"--device {name}: use auto, cpu or gpu:N, as in gpu:0"):
+        check_device_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_gpus", "expected"),
+    [("auto", 0, None), ("auto", 2, 0), ("cpu", 2, None), ("gpu:0", 1, 0), ("gpu:1", 2, 1)],
+)
+def test_auto_takes_the_first_gpu_and_cpu_none(name: str, num_gpus: int, expected: int | None) -> None:
+    assert devices._gpu_index(name, num_gpus, "tensorflow") == expected
+
+
+@pytest.mark.parametrize(("num_gpus", "there"), [(0, "cpu"), (2, "cpu, gpu:0, gpu:1")])
+def test_an_absent_gpu_is_an_error_that_lists_the_devices(
+    num_gpus: int, there: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(devices, "NVIDIA_DRIVER", tmp_path / "absent")
+    with pytest.raises(DeviceError, match=f"--device gpu:2 is not there; Keras on jax sees: {there}$"):
+        devices._gpu_index("gpu:2", num_gpus, "jax")
+
+
+@pytest.mark.parametrize(("backend", "install"), [("tensorflow", "pip install -e '.[gpu]'"), ("jax", "jax[cuda12]")])
+def test_a_driver_without_a_gpu_in_keras_is_said_with_the_install_command(
+    backend: str, install: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "version").touch()
+    monkeypatch.setattr(devices, "NVIDIA_DRIVER", tmp_path / "version")
+    assert install in devices._cpu("auto", 2, backend, has_gpus=False).note
+    assert devices._cpu("cpu", 2, backend, has_gpus=False).note == ""
+    with pytest.raises(DeviceError, match="An NVIDIA driver is present"):
+        devices._gpu_index("gpu:0", 0, backend)

@@ -1,0 +1,110 @@
+"""Pruners: all of Optuna's by name; what decides is fixed by the config, not by the trials that happen to be there."""
+
+import tomllib
+
+import optuna
+import pytest
+
+from sweep.errors import SpaceError
+from sweep.pruners import PRUNERS, build_pruner
+from sweep.search_space import Space, parse_space
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* is experimental:optuna.exceptions.ExperimentalWarning")
+OPTIONS = {"percentile": "percentile = 25.0", "threshold": "lower = 0.3", "patient": "patience = 1"}
+FROM_OPTUNA = {
+    kind
+    for kind in vars(optuna.pruners).values()
+    if isinstance(kind, type) and issubclass(kind, optuna.pruners.BasePruner)
+} - {optuna.pruners.BasePruner}
+
+
+def space(name: str, options: str = "", epochs: int = 9) -> Space:
+    text = f'[study]\nname = "test"\n[training]\nepochs = {epochs}\n[pruner]\nname = "{name}"\n{options}'
+    return parse_space(tomllib.loads(text), "my.toml")
+
+
+def pruned_epochs(pruner: optuna.pruners.BasePruner, num_trials: int = 24, epochs: int = 9) -> list[int | None]:
+    """For trials of falling quality: the epoch after which each was pruned."""
+    study = optuna.create_study(study_name="test", direction="maximize", pruner=pruner)
+    pruned: list[int | None] = []
+    for number in range(num_trials):
+        trial = study.ask()
+        for epoch in range(1, epochs + 1):
+            trial.report((1 - number / num_trials) * (1 - 1 / (epoch + 1)) - 0.02 * (epoch % 3 == 0), epoch)
+            if trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                pruned.append(epoch)
+                break
+        else:
+            study.tell(trial, 1 - number / num_trials)
+            pruned.append(None)
+    return pruned
+
+
+def test_every_pruner_that_optuna_ships_has_a_name() -> None:
+    assert set(PRUNERS.values()) == FROM_OPTUNA
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_every_pruner_works_by_name(name: str) -> None:
+    pruner = build_pruner(space(name, OPTIONS.get(name, "")))
+    assert isinstance(pruner, PRUNERS[name])
+    pruned = pruned_epochs(pruner)
+    assert pruned[0] is None, "the best trial is never pruned"
+    assert any(pruned) == (name not in ("none", "patient"))
+
+
+def test_options_reach_the_pruner() -> None:
+    eager = pruned_epochs(build_pruner(space("median", "n_startup_trials = 1")))
+    warmed = pruned_epochs(build_pruner(space("median", "n_startup_trials = 1\nn_warmup_steps = 5")))
+    assert eager[-1] == 1
+    assert warmed[-1] == 5
+
+
+@pytest.mark.parametrize(("epochs", "num_brackets"), [(3, 2), (9, 3), (30, 4)])
+def test_hyperbands_brackets_follow_from_the_epochs_before_any_trial(epochs: int, num_brackets: int) -> None:
+    """With Optuna's "auto" the first trials decide, and they differ after a resume."""
+    text = (
+        f'[study]\nname = "test"\n[pruner]\nname = "hyperband"\n'
+        f'[space.epochs]\nkey = "training.epochs"\ntype = "int"\nlow = 1\nhigh = {epochs}\n'
+    )
+    pruner = build_pruner(parse_space(tomllib.loads(text), "my.toml"))
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    trial = study.ask()
+    trial.report(0.5, 1)
+    trial.should_prune()
+    assert isinstance(pruner, optuna.pruners.HyperbandPruner)
+    assert len(pruner._pruners) == num_brackets
+
+
+def test_successive_halving_has_its_first_rung_at_once() -> None:
+    """With Optuna's "auto" the first complete trial sets it, and nothing is pruned before."""
+    pruner = build_pruner(space("successive_halving", epochs=300))
+    assert isinstance(pruner, optuna.pruners.SuccessiveHalvingPruner)
+    assert pruner._min_resource == 3
+    assert build_pruner(space("successive_halving"))._min_resource == 1  # type: ignore[attr-defined]
+    assert build_pruner(space("successive_halving", "min_resource = 2"))._min_resource == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "pattern"),
+    [
+        ("asha", "", 'pruner.name: "asha" is unknown; use none, median'),
+        ("median", "warmup = 3", "pruner.warmup: median has no such option; it takes n_startup_trials"),
+        ("none", "args = 3", "pruner.args: none has no such option; it takes none"),
+        ("patient", 'patience = 2\nwrapped_pruner = "median"', "pruner.wrapped_pruner: patient has no such option"),
+        ("median", 'n_warmup_steps = "five"', "pruner.n_warmup_steps: int is wanted .got 'five'"),
+        ("median", "n_warmup_steps = -1", "pruner: .*-1"),
+        ("percentile", "percentile = 101.0", "pruner: .*101"),
+        ("percentile", "", "pruner: .*percentile"),
+        ("threshold", "", "pruner: .*lower"),
+        ("patient", "", "pruner: .*patience"),
+        ("hyperband", "max_resource = 0", "pruner: 0 epochs .*less than min_resource 1"),
+        ("hyperband", "min_resource = 10", "pruner: 9 epochs .*are less than min_resource 10; lower min_resource"),
+        ("successive_halving", "reduction_factor = 1", "pruner: .*reduction_factor"),
+    ],
+)
+def test_wrong_names_and_options_are_refused_in_one_line(name: str, options: str, pattern: str) -> None:
+    with pytest.raises(SpaceError, match=f"^my.toml: {pattern}") as caught:
+        build_pruner(space(name, options))
+    assert "\n" not in str(caught.value)
