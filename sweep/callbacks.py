@@ -24,7 +24,8 @@ class PruningCallback(KerasPruningCallback):  # type: ignore[misc]
         if self._monitor not in (logs or {}):
             raise InputError(f'metric "{self._monitor}" is not given by the training; it gives {", ".join(logs or {})}')
         self._trial.report(float((logs or {})[self._monitor]), step=epoch + 1)
-        if self._trial.should_prune():
+        is_last = epoch + 1 == (self.params or {}).get("epochs")
+        if not is_last and self._trial.should_prune():
             self._pruned_after = epoch + 1
             self.model.stop_training = True
 

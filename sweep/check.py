@@ -8,7 +8,7 @@ from rich.text import Text
 
 from sweep.config import SECTIONS
 from sweep.datasets import load
-from sweep.devices import set_up_device
+from sweep.devices import quiet_stderr
 from sweep.samplers import derived_seed, num_points, sampler_factory
 from sweep.search_space import KEYS, Space, check_feature_maps
 
@@ -42,8 +42,8 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
     print(f"data: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images of {dataset.image_shape}")
-    set_up_device("cpu", 1)
-    from sweep.models import build_model
+    with quiet_stderr():
+        from sweep.models import build_model
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for number in range(num_samples):

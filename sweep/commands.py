@@ -1,6 +1,7 @@
 """One short function a command, its steps in order. Heavy imports stand inside the functions."""
 
 import argparse
+import gc
 import os
 import shlex
 import shutil
@@ -82,6 +83,7 @@ def _run_to_limits(
     if scoreboard.num_finished >= limits.num_trials:
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
         return
+    gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
     executor = InProcessExecutor(_make_engine(settings.engine, interruption))
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()

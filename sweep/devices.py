@@ -38,10 +38,9 @@ def check_device_name(name: str) -> None:
 def set_up_device(name: str, threads: int, gpu_memory_gb: float | None = None) -> Device:
     """Import the Keras backend and bind it to the device. Call once, before anything else uses the backend."""
     check_device_name(name)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if gpu_memory_gb is None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: grow instead of taking three quarters
-    with _quiet_stderr():
+    with quiet_stderr():
         import keras
 
         backend = str(keras.backend.backend())
@@ -119,8 +118,9 @@ def _missing_gpu_note(backend: str) -> str:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """TensorFlow's C++ logs a page before its log level is read; Python's own errors still come through."""
+def quiet_stderr() -> Iterator[None]:
+    """Around importing Keras: TensorFlow's C++ logs a page before its log level is read. Exceptions come through."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)

@@ -297,4 +297,6 @@ def _apply_override(content: dict[str, Any], override: str, source: str) -> None
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    if key.strip() == "data.path" and isinstance(value, str):
+        value = str(Path(value).expanduser().resolve())  # given on the command line: from the current folder
     _set_value(content, key.strip(), value, source)

@@ -20,7 +20,7 @@ from sweep.storage import WriteBehindStorage, check_study_name, connect_reader, 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
 SETTINGS = "sweep"
-INFORMATIVE = ("versions", "command")  # stored, not compared
+INFORMATIVE = ("versions.", "command", "space.fixed.data.path")  # stored, not compared: the data's hash is
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
 
 
 def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    before, now = (_flat({k: v for k, v in values.items() if k not in INFORMATIVE}) for values in (stored, wanted))
-    different = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    before, now = _flat(stored), _flat(wanted)
+    compared = sorted(key for key in before.keys() | now.keys() if not key.startswith(INFORMATIVE))
+    different = [key for key in compared if before.get(key) != now.get(key)]
     if different:
         shown = "; ".join(
             f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:5]

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrialConfig
 from sweep.engines.base import EpochMetrics
-from sweep.errors import Cause, SpaceError, SweepStopped
+from sweep.errors import Cause, Interrupted, SpaceError, SweepStopped
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost
 from sweep.interruption import Interruption
 from sweep.progress import Progress
@@ -88,9 +88,10 @@ class Tuner:
             try:
                 self._find_trials_to_repeat()
                 self._run_rounds()
-            finally:
-                if not self._study.write_behind.is_out_of_step:
-                    self._mark_drained()
+            except (Exception, Interrupted):
+                self._mark_drained()
+                raise
+            self._mark_drained()
 
     def _run_rounds(self) -> None:
         while not self._is_timed_out():
@@ -125,8 +126,8 @@ class Tuner:
 
     def _mark_drained(self) -> None:
         """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
-        if self._running:
-            with self._transaction():
+        if self._running and not self._study.write_behind.is_out_of_step:
+            with self._study.write_behind.transaction():
                 for running in self._running.values():
                     self._count_start(running.number, -1)
 

@@ -12,13 +12,6 @@ from sweep.search_space import Space, load_space
 DIGITS = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 
 
-@pytest.fixture(autouse=True)
-def device_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keras is set up once a process, and other tests have used it already."""
-    monkeypatch.setattr(check, "set_up_device", lambda *_: None)
-    monkeypatch.setenv("COLUMNS", "200")
-
-
 def digits(*overrides: str) -> Space:
     return load_space(DIGITS, overrides)
 
