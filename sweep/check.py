@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,11 +10,12 @@ from sweep.datasets import load
 from sweep.devices import quiet_stderr
 from sweep.samplers import derived_seed, num_points, sampler_factory
 from sweep.search_space import KEYS, Space, check_feature_maps
+from sweep.terminal import make_console
 
 
 def print_space(space: Space) -> None:
     """Sought, fixed, varied, and the keys that are left at their defaults."""
-    console = Console()
+    console = make_console()
     sought = f"{space.direction} {space.study.metric}, {space.study.num_trials} trials"
     console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
     points = num_points(space)

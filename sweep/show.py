@@ -9,15 +9,14 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from sweep.storage.database import StudySummary
+from sweep.terminal import make_console
 
 MOST_ROWS = 30
-PIPED_WIDTH = 400
 
 
 def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
@@ -31,7 +30,7 @@ def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
         best = "-" if study.best_value is None else f"{study.best_value:.4f}"
         last = "-" if study.last_activity is None else f"{_local(study.last_activity):%Y-%m-%d %H:%M}"
         table.add_row(Text(study.name), str(study.num_trials.total()), *counts, best, last)
-    _console().print(table)
+    make_console().print(table)
 
 
 def print_table(study: optuna.Study) -> None:
@@ -46,7 +45,7 @@ def print_table(study: optuna.Study) -> None:
         values = [Text(_short(trial.params.get(name, "-"))) for name in names]
         value = "-" if trial.value is None else f"{trial.value:.4f}"
         table.add_row(str(trial.number), trial.state.name, value, str(len(trial.intermediate_values)), *values)
-    console = _console()
+    console = make_console()
     console.print(table)
     if len(trials) > MOST_ROWS:
         print(f"the best {MOST_ROWS} of {len(trials)}; --csv and --json give all")
@@ -88,12 +87,6 @@ def print_csv(study: optuna.Study) -> None:
         start = [trial.number, trial.state.name, trial.value, len(trial.intermediate_values), seconds]
         cause = trial.user_attrs.get("cause", "")
         writer.writerow([*start, cause, *(trial.params.get(name, "") for name in names)])
-
-
-def _console() -> Console:
-    """As wide as the terminal; wide enough for every column where the output is piped."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
 def _study_record(study: StudySummary) -> dict[str, Any]:

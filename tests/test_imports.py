@@ -28,7 +28,7 @@ LEVELS = [  # from top to bottom
     {"commands"},
     {"check", "show"},
     {"objective", "tuner"},
-    {"study", "progress", "callbacks"},
+    {"study", "progress", "callbacks", "terminal"},
     {"executors", "pruners", "interruption"},
     {"samplers"},
     {"engines", "storage"},
