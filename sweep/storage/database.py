@@ -5,10 +5,11 @@ open it with `mode=ro`: they cannot write by mistake.
 """
 
 import fcntl
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -63,14 +64,31 @@ def create_database(url: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _schema_lock(path):
-            engine = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": READER_TIMEOUT_S}}).engine
-            with engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            engine.dispose()
+            if not path.exists():
+                _create_complete(path)
+            _create_schema(path)
     except OSError as error:
         raise StudyError(f"{path}: cannot be written ({error.strerror}); choose another --studies") from None
     except (sqlalchemy.exc.DatabaseError, optuna.exceptions.OptunaError, RuntimeError) as error:
         raise StudyError(f"{path}: not usable as a study database: {_first_line(error)}") from None
+
+
+def _create_complete(path: Path) -> None:
+    """Appear under the name with the whole schema: plain Optuna or a dashboard that opens it meanwhile would collide."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    _create_schema(fresh)
+    with suppress(FileExistsError):
+        os.link(fresh, path)
+    fresh.unlink()
+
+
+def _create_schema(path: Path) -> None:
+    """Optuna's tables where they are missing, and the write-ahead log."""
+    engine = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": READER_TIMEOUT_S}}).engine
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    engine.dispose()
 
 
 def connect_writer(url: str) -> sqlalchemy.Engine:
