@@ -74,7 +74,7 @@ def create_database(url: str) -> None:
 
 
 def _create_complete(path: Path) -> None:
-    """Appear under the name with the whole schema: plain Optuna or a dashboard that opens it meanwhile would collide."""
+    """Appear under the name with the whole schema: whoever opens it meanwhile would create tables too, and collide."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     _create_schema(fresh)
