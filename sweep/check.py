@@ -6,10 +6,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.config import SECTIONS
+from sweep.config_keys import KEYS
 from sweep.datasets import load
 from sweep.devices import quiet_stderr
 from sweep.samplers import derived_seed, num_points, sampler_factory
-from sweep.search_space import KEYS, Space, check_feature_maps
+from sweep.search_space import Space, check_feature_maps
 from sweep.terminal import make_console
 
 

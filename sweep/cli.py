@@ -45,6 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_show(commands)
+    _add_export(commands)
+    _add_retrain(commands, "retrain", "train a config from several seeds and evaluate it on the test set")
+    _add_retrain(commands, "train", "train a config once; a hand-written one is as good as an exported one")
     return parser
 
 
@@ -71,9 +74,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument("--engine", choices=("sequential", "fake"), help="what trains (sequential); fake: no Keras")
     command.add_argument("--sampler", metavar="NAME", help="instead of the file's, with Optuna's defaults")
     command.add_argument("--pruner", metavar="NAME", help="instead of the file's, with Optuna's defaults")
-    command.add_argument("--device", default="auto", help="auto (default), cpu, gpu:N")
-    command.add_argument("--gpu-memory-gb", type=float, metavar="GB", help="cap on GPU memory")
-    command.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (all cores)")
+    _add_device(command)
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -92,8 +93,41 @@ def _add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     form.add_argument("--csv", action="store_true", help="one row a trial")
 
 
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("export", help="write trials as config files, with where they came from")
+    command.add_argument("study", metavar="STUDY")
+    _add_storage(command)
+    chosen = command.add_mutually_exclusive_group()
+    chosen.add_argument("--top", type=_at_least_one, default=3, metavar="K", help="the best K COMPLETE trials (3)")
+    chosen.add_argument(
+        "--trial", type=int, action="append", default=[], metavar="N", help="this trial; may be repeated"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="folder (DIR/STUDY/configs)")
+
+
+def _add_retrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str) -> None:
+    command = commands.add_parser(name, help=summary)
+    command.add_argument("config", type=Path, metavar="CONFIG", help="a config file (.toml), exported or hand-written")
+    command.set_defaults(num_seeds=1, verify=False, tolerance=None)
+    if name == "retrain":
+        command.add_argument("--seeds", type=_at_least_one, default=1, metavar="N", dest="num_seeds", help="seeds (1)")
+        command.add_argument(
+            "--verify", action="store_true", help="repeat the sweep's own run; exit 1 if it scores otherwise"
+        )
+        command.add_argument("--tolerance", type=float, metavar="X", help="of --verify (1e-6)")
+    command.add_argument("--on", choices=("train", "train+validation"), help="what to train on (the config's: train)")
+    _add_overrides(command)
+    _add_studies(command)
+    command.add_argument("--out", type=Path, metavar="DIR", help="folder for the models")
+    _add_device(command)
+
+
 def _add_space(command: argparse.ArgumentParser) -> None:
     command.add_argument("space", type=Path, metavar="SPACE", help="a space file (.toml)")
+    _add_overrides(command)
+
+
+def _add_overrides(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set",
         action="append",
@@ -104,11 +138,21 @@ def _add_space(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_storage(command: argparse.ArgumentParser) -> None:
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto (default), cpu, gpu:N")
+    command.add_argument("--gpu-memory-gb", type=float, metavar="GB", help="cap on GPU memory")
+    command.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (all cores)")
+
+
+def _add_studies(command: argparse.ArgumentParser) -> None:
     default = Path(os.environ.get("SWEEP_STUDIES", "studies"))
     command.add_argument(
         "--studies", type=Path, default=default, metavar="DIR", help="output folder (studies, or SWEEP_STUDIES)"
     )
+
+
+def _add_storage(command: argparse.ArgumentParser) -> None:
+    _add_studies(command)
     command.add_argument("--storage", metavar="URL", help="database instead of DIR/sweep.db: sqlite:///file.db")
 
 

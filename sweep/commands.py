@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import InputError, NoUsableTrial
 
 if TYPE_CHECKING:
+    from sweep.config import TrialConfig
+    from sweep.config_file import Provenance
     from sweep.devices import Device
     from sweep.engines.base import Engine
     from sweep.interruption import Interruption
@@ -164,9 +166,7 @@ def _make_engine(name: str, interruption: "Interruption") -> "Engine":
 def _load_space(options: argparse.Namespace) -> "Space":
     from sweep.search_space import Choice, load_space
 
-    for folder in (str(options.space.resolve().parent), os.getcwd()):  # where a user's builder may stand
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    _find_modules_in(options.space.resolve().parent)
     space = load_space(options.space, options.overrides)
     sampler, pruner = getattr(options, "sampler", None), getattr(options, "pruner", None)
     if sampler is not None and sampler != space.sampler.name:
@@ -174,6 +174,13 @@ def _load_space(options: argparse.Namespace) -> "Space":
     if pruner is not None and pruner != space.pruner.name:
         space = replace(space, pruner=Choice(name=pruner))
     return space
+
+
+def _find_modules_in(folder: Path) -> None:
+    """A user's builder may stand in the current folder, or beside the file that names it."""
+    for place in (str(folder), os.getcwd()):
+        if place not in sys.path:
+            sys.path.insert(0, place)
 
 
 def _print_start(space: "Space", url: str, name: str, device: "Device | None") -> None:
@@ -219,3 +226,77 @@ def show(options: argparse.Namespace) -> None:
     study = read_study(database_url(options.studies, options.storage), check_study_name(options.study))
     printer = print_json if options.json else print_csv if options.csv else print_table
     printer(study)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Config files of trials, the best ones or those named."""
+    from sweep.export import export_trials
+    from sweep.storage import check_study_name, database_url, read_study
+
+    study = read_study(database_url(options.studies, options.storage), check_study_name(options.study))
+    folder = options.out or options.studies / options.study / "configs"
+    for path in export_trials(study, options.trial, options.top, folder):
+        print(path)
+
+
+def train(options: argparse.Namespace) -> None:
+    """One seed of a config."""
+    retrain(options)
+
+
+def retrain(options: argparse.Namespace) -> None:
+    """Train a config's seeds and evaluate them, or repeat the sweep's own run and compare."""
+    from sweep.config_file import read_config
+    from sweep.devices import check_device_name, set_up_device
+    from sweep.interruption import Interruption
+
+    check_device_name(options.device)
+    on = [] if options.on is None else [f"data.train_on={options.on}"]
+    _find_modules_in(options.config.resolve().parent)
+    config, provenance = read_config(options.config, [*options.overrides, *on])
+    to_verify = provenance if options.verify else None
+    if options.verify and to_verify is None:
+        raise InputError(f"{options.config}: has no [provenance] to verify; `sweep export` writes it")
+    threads = options.threads or (to_verify.threads if to_verify else os.cpu_count()) or 1
+    device = set_up_device(options.device, threads, options.gpu_memory_gb)
+    print(f"device: {device.description}")
+    if config.model.builder is not None:
+        print(f"this runs your code: {config.model.builder}")
+    with Interruption() as interruption:
+        if to_verify is not None:
+            _verify(config, to_verify, device, options.tolerance, interruption)
+        else:
+            _retrain(options, config, provenance, interruption)
+
+
+def _verify(
+    config: "TrialConfig",
+    provenance: "Provenance",
+    device: "Device",
+    tolerance: float | None,
+    interruption: "Interruption",
+) -> None:
+    from sweep.verify import TOLERANCE, check_recorded, verify
+
+    check_recorded(config, provenance, device.keras_backend)
+    engine = _make_engine(provenance.engine, interruption)
+    verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
+    print("verified: the stored score is reproduced")
+
+
+def _retrain(
+    options: argparse.Namespace, config: "TrialConfig", provenance: "Provenance | None", interruption: "Interruption"
+) -> None:
+    from sweep.datasets import load
+    from sweep.retrain import Retraining
+
+    study = provenance.study if provenance is not None else "."
+    folder = options.out or options.studies / study / "models" / options.config.stem
+    dataset = load(config.data)
+    print(f"{folder}: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images")
+    with interruption.polled():
+        content = Retraining(config, options.num_seeds, folder, pause=interruption.check).run()
+    accuracy = content["test_accuracy"]
+    deviation = accuracy["standard_deviation"]
+    spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
+    print(f"test accuracy {accuracy['mean']:.4f}{spread}, {options.num_seeds} seeds, {content['num_test']} test images")

@@ -48,6 +48,7 @@ class DataConfig(Section):
     num_validation: Positive | None = None
     split_seed: Annotated[int, Field(ge=0)] = 0
     scaling: Literal["unit", "standard"] = "unit"
+    train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
 
     @model_validator(mode="after")
     def _npz_has_a_path(self) -> Self:
@@ -186,6 +187,12 @@ class TrialConfig(Section):
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
+    def _patience_has_a_validation_part(self) -> Self:
+        if self.training.patience is not None and self.data.train_on == "train+validation":
+            raise ValueError("training.patience needs a validation part; remove it and set training.epochs")
+        return self
+
+    @model_validator(mode="after")
     def _regularizer_has_layers(self) -> Self:
         if self.model.builder is not None and (self.regularizer.l1 or self.regularizer.l2):
             raise ValueError("regularizer has no effect with a builder; pass it through [model.options]")
@@ -198,17 +205,6 @@ class TrialConfig(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             raise SpaceError(f"{source}: {first_problem(error)}") from None
-
-    @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """Read a config file; SpaceError if it is not one."""
-        return cls.from_values(read_toml(path), str(path))
-
-    def to_toml(self) -> str:
-        """Every value, defaults included; keys that are None are left out, as TOML has no null."""
-        import tomli_w
-
-        return tomli_w.dumps(self.values())
 
     def values(self) -> dict[str, Any]:
         """Nested plain values (JSON and TOML kinds), without None and without keys that have no effect."""

@@ -34,7 +34,10 @@ IDX_UINT8 = 8
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a sweep sees: images float32 (N, H, W, C), labels int32 (N,) in 0..Y-1; the test part is not here."""
+    """What training sees: images float32 (N, H, W, C), labels int32 (N,) in 0..Y-1; the test part is not here.
+
+    The validation part is empty where the config trains on it too.
+    """
 
     x_train: Images
     y_train: Labels
@@ -69,6 +72,7 @@ def load(config: DataConfig) -> Dataset:
     return Dataset(scale(train[0]), train[1], scale(validation[0]), validation[1], num_classes, content_hash)
 
 
+@lru_cache(maxsize=1)
 def load_test(config: DataConfig) -> tuple[Images, Labels]:
     """The test part, scaled as `load` scales. For `retrain` alone."""
     train, _, num_classes, _ = _split(config)
@@ -84,6 +88,9 @@ def _split(config: DataConfig) -> tuple[Pair, Pair, int, str]:
     train, validation = _stratified(images, labels, num_validation, config.split_seed, "num_validation")
     if config.num_train is not None and config.num_train != len(train[1]):
         _, train = _stratified(*train, config.num_train, config.split_seed, "num_train")
+    if config.train_on == "train+validation":
+        train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
+        validation = validation[0][:0], validation[1][:0]
     return train, validation, num_classes, _content_hash(images, labels)
 
 

@@ -7,7 +7,6 @@ one line that names file, key and fix.
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from sweep.config import SECTIONS, DataConfig, Section, TrialConfig, first_problem, read_toml
+from sweep.config_keys import KEYS, apply_override, check_is_section, set_value
 from sweep.errors import SpaceError
 from sweep.parameters import (
     KINDS,
@@ -31,7 +31,6 @@ from sweep.parameters import (
 METRICS = {"val_accuracy": "maximize", "val_loss": "minimize", "accuracy": "maximize", "loss": "minimize"}
 SHAPE_KEYS = ("model.kernel", "model.pool", "model.padding")  # with the conditions of filters_n, what shapes the maps
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-KEYS = {section: set(TrialConfig.model_fields[section].annotation.model_fields) for section in SECTIONS}  # type: ignore[union-attr]
 
 
 class StudySection(Section):
@@ -107,7 +106,7 @@ class Space:
         for name in active_parameters(self.parameters, params):
             key = self.parameters[name].key
             if key is not None:
-                _set_value(values, key, params[name], self.source)
+                set_value(values, key, params[name], self.source)
         return TrialConfig.from_values(values, self.source)
 
 
@@ -115,8 +114,16 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
     content = read_toml(path)
     for override in overrides:
-        _apply_override(content, override, str(path))
+        apply_override(content, override, str(path))
     return parse_space(content, str(path), folder=path.parent)
+
+
+def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
+    """The space of a study, from the settings stored with it; its file is not needed."""
+    space = settings["space"]
+    content = {**space["fixed"], "space": space["space"]}
+    content["study"] = {"name": study_name, "metric": space["metric"], "direction": space["direction"]}
+    return parse_space(content, f"study {study_name}")
 
 
 def parse_space(content: dict[str, Any], source: str, folder: Path | None = None) -> Space:
@@ -141,16 +148,11 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
 
 
 def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:
-    _check_is_section(value, source, key)
+    check_is_section(value, source, key)
     try:
         return kind.model_validate(value)
     except ValidationError as error:
         raise SpaceError(f"{source}: {first_problem(error, key)}") from None
-
-
-def _check_is_section(value: Any, source: str, key: str) -> None:
-    if not isinstance(value, dict):
-        raise SpaceError(f"{source}: {key} must be a section [{key}], not a value")
 
 
 def _named(section: Any) -> Any:
@@ -162,10 +164,10 @@ def _named(section: Any) -> Any:
 
 
 def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:
-    _check_is_section(section, source, "space")
+    check_is_section(section, source, "space")
     parameters: dict[str, Parameter] = {}
     for name, value in section.items():
-        _check_is_section(value, source, f"space.{name}")
+        check_is_section(value, source, f"space.{name}")
         if str(value.get("type")) not in KINDS:
             given = f"{value['type']!r} is unknown" if "type" in value else "missing"
             raise SpaceError(f"{source}: space.{name}.type: {given}; use {', '.join(KINDS)}")
@@ -189,8 +191,8 @@ def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list
 def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> dict[str, dict[str, Any]]:
     fixed = {section: deepcopy(content[section]) for section in SECTIONS if section in content}
     for section, values in fixed.items():
-        _check_is_section(values, source, section)
-    _check_is_section(fixed.get("model", {}).get("options", {}), source, "model.options")
+        check_is_section(values, source, section)
+    check_is_section(fixed.get("model", {}).get("options", {}), source, "model.options")
     path = fixed.get("data", {}).get("path")
     if folder is not None and isinstance(path, str):
         fixed["data"]["path"] = str((folder / Path(path).expanduser()).resolve())
@@ -246,10 +248,12 @@ def _check_configs(space: Space) -> None:
     """Resolve every pair of extreme values (low, high, each choice), so that what cannot be built is said now."""
     for params in extreme_params(space.parameters):
         try:
-            space.resolve(params, seed=0)
+            config = space.resolve(params, seed=0)
         except SpaceError as error:
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
+        if config.data.train_on != "train":
+            raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
 
 
 def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
@@ -263,40 +267,3 @@ def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
                 config.model.feature_map_sides(*image_shape[:2])
             except SpaceError as error:
                 raise SpaceError(f"{space.source}: {error} for images of {image_shape[0]}x{image_shape[1]}") from None
-
-
-def _set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None:
-    section, _, name = key.partition(".")
-    head, _, rest = name.partition(".")
-    target = values.setdefault(section, {})
-    _check_is_section(target, source, section)
-    if head == "filters" and rest:
-        filters = target.get("filters", [])
-        if not isinstance(filters, list):
-            raise SpaceError(f"{source}: model.filters: a list is wanted, as in [32, 64] (got {filters!r})")
-        position = int(rest) - 1
-        if position > len(filters):
-            raise SpaceError(
-                f"{source}: {key} is set, but there is no model.filters.{position}; name them in order from 1"
-            )
-        target["filters"] = [*filters[:position], value, *filters[position + 1 :]]
-    elif rest:
-        target.setdefault("options", {})[rest] = value
-    else:
-        target[head] = value
-
-
-def _apply_override(content: dict[str, Any], override: str, source: str) -> None:
-    """`section.key=value`; the value is read as TOML, or as text where it is not TOML."""
-    key, separator, text = override.partition("=")
-    section, _, name = key.strip().partition(".")
-    head, _, rest = name.partition(".")
-    if not separator or section not in KEYS or head not in KEYS[section] or (rest and head != "options"):
-        raise SpaceError(f"--set {override}: expected section.key=value with a config key, as in training.epochs=5")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    if key.strip() == "data.path" and isinstance(value, str):
-        value = str(Path(value).expanduser().resolve())  # given on the command line: from the current folder
-    _set_value(content, key.strip(), value, source)

@@ -27,12 +27,13 @@ LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
     {"check", "show"},
-    {"objective", "tuner"},
-    {"study", "progress", "callbacks", "terminal"},
+    {"objective", "tuner", "retrain", "export", "verify"},
+    {"study", "progress", "callbacks", "terminal", "curves"},
     {"executors", "pruners", "interruption"},
     {"samplers"},
     {"engines", "storage"},
-    {"search_space", "devices"},
+    {"search_space", "devices", "config_file"},
+    {"config_keys"},
     {"parameters", "models"},
     {"optimizers", "datasets"},
     {"schedules"},
@@ -46,6 +47,7 @@ FORBIDDEN = {
     "study": {"keras", "tensorflow"},
     "tuner": {"keras", "tensorflow", "sqlalchemy"},
     "show": {"keras", "tensorflow"},
+    "export": {"keras", "tensorflow"},
     "config": {"keras", "optuna", "numpy"},
 }
 
@@ -71,7 +73,11 @@ def level(room):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "--help"] for name in ("init", "check", "run", "list", "show"))]
+    "arguments",
+    [
+        ["--help"],
+        *([name, "--help"] for name in ("init", "check", "run", "list", "show", "export", "retrain", "train")),
+    ],
 )
 def test_no_help_loads_a_heavy_module(arguments):
     code = f"""

@@ -17,8 +17,8 @@ class EpochMetrics:
     epoch: int  # 1 for the first
     loss: float  # mean over the epoch's minibatches, weighted by their size
     accuracy: float
-    val_loss: float
-    val_accuracy: float
+    val_loss: float | None  # None where there is no validation part
+    val_accuracy: float | None
     learning_rate: float  # after the epoch's last update
     seconds: float
     is_last: bool = False  # the run is over: all epochs done, or stopped early
@@ -26,7 +26,7 @@ class EpochMetrics:
 
     def diverged(self) -> bool:
         """Whether a loss is NaN or infinite."""
-        return not (math.isfinite(self.loss) and math.isfinite(self.val_loss))
+        return not all(math.isfinite(loss) for loss in (self.loss, self.val_loss) if loss is not None)
 
     def record(self) -> dict[str, Any]:
         """Plain values for a JSON attribute, without what only steers the run."""

@@ -27,6 +27,7 @@ elif keras.backend.backend() == "jax":
 else:
     raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
 
+NO_SCORES: dict[str, Any] = {"val_loss": None, "val_accuracy": None}
 IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
 
 
@@ -69,9 +70,13 @@ class SequentialEngine:
 
     def model(self, lane: int) -> Any:
         """The model being trained."""
+        return self.run(lane).model
+
+    def run(self, lane: int) -> "TrainingRun":
+        """The run itself, for a checkpoint."""
         if self._run is None:
             raise ValueError(f"lane {lane} is free")
-        return self._run.model
+        return self._run
 
 
 class TrainingRun:
@@ -89,10 +94,11 @@ class TrainingRun:
         self.model = _compiled_model(config, dataset)
         self.is_over = False
         self._num_images = len(dataset.y_train)
+        self._has_validation = len(dataset.y_validation) > 0
         self._steps = CompiledSteps(self.model, arrays, config.training.batch_size, IMAGES_PER_CALL, pause)
-        self._epoch = 0
-        self._early_stopping = _early_stopping(config)
-        own = [self._early_stopping] if self._early_stopping is not None else []
+        self.epoch = 0
+        self.early_stopping = _early_stopping(config)
+        own = [self.early_stopping] if self.early_stopping is not None else []
         num_steps = -(-self._num_images // config.training.batch_size)
         self._callbacks = keras.callbacks.CallbackList(
             [*own, *callbacks], model=self.model, epochs=config.training.epochs, steps=num_steps, verbose=0
@@ -103,16 +109,17 @@ class TrainingRun:
     def train_epoch(self) -> EpochMetrics:
         """Train and validate once, run the callbacks, say whether this was the last epoch."""
         started = time.perf_counter()
-        self._epoch += 1
-        self._callbacks.on_epoch_begin(self._epoch - 1)  # Keras counts from 0
+        self.epoch += 1
+        self._callbacks.on_epoch_begin(self.epoch - 1)  # Keras counts from 0
         self.model.reset_metrics()
-        self._steps.train(minibatch_order(self.config.training.seed, self._epoch, self._num_images))
-        logs = self._read_logs()
+        self._steps.train(minibatch_order(self.config.training.seed, self.epoch, self._num_images))
+        logs: dict[str, Any] = self._read_logs()
         self.model.reset_metrics()
         self._steps.validate()
-        logs |= {f"val_{name}": value for name, value in self._read_logs().items()}
+        scores = {f"val_{name}": value for name, value in self._read_logs().items()}
+        logs |= scores if self._has_validation else NO_SCORES
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self._callbacks.on_epoch_end(self._epoch - 1, logs)
+        self._callbacks.on_epoch_end(self.epoch - 1, logs)
         return self._metrics(logs, time.perf_counter() - started)
 
     def end(self) -> None:
@@ -121,20 +128,20 @@ class TrainingRun:
             self.is_over = True
             self._callbacks.on_train_end()
 
-    def _read_logs(self) -> dict[str, float]:
+    def _read_logs(self) -> dict[str, Any]:
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
     def _metrics(self, logs: dict[str, float], seconds: float) -> EpochMetrics:
-        is_last = self._epoch == self.config.training.epochs or self.model.stop_training
+        is_last = self.epoch == self.config.training.epochs or self.model.stop_training
         best_epoch = self._best_epoch() if is_last else 0
         if is_last:
             self.end()
-        return EpochMetrics(epoch=self._epoch, seconds=seconds, is_last=is_last, best_epoch=best_epoch, **logs)
+        return EpochMetrics(epoch=self.epoch, seconds=seconds, is_last=is_last, best_epoch=best_epoch, **logs)
 
     def _best_epoch(self) -> int:
-        if self._early_stopping is None or self._early_stopping.best_weights is None:
-            return self._epoch
-        return int(self._early_stopping.best_epoch) + 1
+        if self.early_stopping is None or self.early_stopping.best_weights is None:
+            return self.epoch
+        return int(self.early_stopping.best_epoch) + 1
 
 
 def _compiled_model(config: TrialConfig, dataset: Dataset) -> Any:

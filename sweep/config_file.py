@@ -1,0 +1,62 @@
+"""Config files: a `TrialConfig` as TOML, with a `[provenance]` section that says where an exported one came from.
+
+A hand-written file is as good as an exported one; it has no provenance, and may leave out what has a default.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from sweep.config import Section, TrialConfig, first_problem, read_toml
+from sweep.config_keys import apply_override
+from sweep.errors import SpaceError
+
+
+class Provenance(Section):
+    """Where a config came from and what it scored there."""
+
+    study: str
+    trial: int
+    state: str
+    metric: str
+    score: float
+    num_epochs: int  # trained in the sweep
+    best_epoch: int  # whose score it is
+    seed: int  # of the study
+    engine: str
+    num_lanes: int
+    threads: int
+    device: str
+    keras_backend: str
+    data_hash: str
+    params: dict[str, Any]
+    versions: dict[str, str]
+    command: str
+
+
+def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> None:
+    """Every value of the config, defaults included, and its provenance."""
+    head = f"# Trial {provenance.trial} of study {provenance.study}: {provenance.metric} {provenance.score:.6g}\n"
+    head += "# sweep retrain trains it anew; sweep retrain --verify repeats the sweep's own run\n\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(head + tomli_w.dumps({**config.values(), "provenance": provenance.model_dump()}), encoding="utf-8")
+
+
+def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig, Provenance | None]:
+    """The config, changed by `section.key=value` overrides, and its provenance. SpaceError if the file is wrong."""
+    content = read_toml(path)
+    provenance = content.pop("provenance", None)
+    for override in overrides:
+        apply_override(content, override, str(path))
+    data = content.get("data", {})
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        data["path"] = str((path.parent / Path(data["path"]).expanduser()).resolve())
+    if {"space", "study"} & content.keys():
+        raise SpaceError(f"{path}: is a space file; sweep run takes it, sweep export writes configs from its study")
+    try:
+        return TrialConfig.from_values(content, str(path)), provenance and Provenance.model_validate(provenance)
+    except ValidationError as error:
+        raise SpaceError(f"{path}: {first_problem(error, 'provenance')}; export it again") from None

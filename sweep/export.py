@@ -1,0 +1,68 @@
+"""Trials of a study -> config files, each with every value and where it came from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.config import TrialConfig
+from sweep.config_file import Provenance, write_config
+from sweep.errors import InputError
+from sweep.search_space import stored_space
+
+SETTINGS = "sweep"
+
+
+def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
+    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths."""
+    trials = study.get_trials(deepcopy=False)
+    chosen = [_named(study, trials, number) for number in numbers] or best_trials(study, trials, top)
+    paths = []
+    for trial in chosen:
+        config, provenance = trial_config(study, trial)
+        paths.append(folder / f"trial-{trial.number:05d}.toml")
+        write_config(paths[-1], config, provenance)
+    return paths
+
+
+def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
+    """The best COMPLETE trials, ties by number. InputError if there is none."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    if not complete:
+        raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")
+    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))[:top]
+
+
+def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
+    """The config that the trial trained, and its provenance. InputError if the trial was not trained by sweep."""
+    settings = study.user_attrs.get(SETTINGS)
+    history: list[dict[str, Any]] = trial.user_attrs.get("history", [])
+    if settings is None or "seed" not in trial.user_attrs or not history or trial.value is None:
+        raise InputError(
+            f"trial {trial.number} of {study.study_name} has no score of a training by sweep; name another"
+        )
+    config = stored_space(study.study_name, settings).resolve(trial.params, trial.user_attrs["seed"])
+    metric = settings["space"]["metric"]
+    best_epoch = max(epoch["epoch"] for epoch in history if epoch[metric] == trial.value)
+    copied = ("seed", "engine", "num_lanes", "threads", "device", "keras_backend", "data_hash", "versions", "command")
+    provenance = Provenance(
+        study=study.study_name,
+        trial=trial.number,
+        state=trial.state.name,
+        metric=metric,
+        score=trial.value,
+        num_epochs=len(history),
+        best_epoch=best_epoch,
+        params=trial.params,
+        **{key: settings[key] for key in copied},
+    )
+    return config, provenance
+
+
+def _named(study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
+    if not 0 <= number < len(trials):
+        raise InputError(f"study {study.study_name} has no trial {number}; it has 0 to {len(trials) - 1}")
+    return trials[number]
