@@ -5,10 +5,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from sweep.config import SECTIONS
+from sweep.config import SECTIONS, TrialConfig
 from sweep.config_keys import KEYS
-from sweep.datasets import load
-from sweep.devices import quiet_stderr
+from sweep.datasets import Dataset, load
+from sweep.devices import import_keras, quiet_stderr
+from sweep.errors import SpaceError
 from sweep.samplers import derived_seed, num_points, sampler_factory
 from sweep.search_space import Space, check_feature_maps
 from sweep.terminal import make_console
@@ -44,13 +45,25 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     check_feature_maps(space, dataset.image_shape)
     print(f"data: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images of {dataset.image_shape}")
     with quiet_stderr():
-        from sweep.models import build_model
+        import_keras()
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for number in range(num_samples):
         params = space.suggest(study.ask())
-        model = build_model(space.resolve(params, derived_seed(seed, number)), dataset.image_shape, dataset.num_classes)
-        print(f"sample {number}: {model.count_params():,} weights; {_short(params)}")
+        config = space.resolve(params, derived_seed(seed, number))
+        print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {_short(params)}")
+
+
+def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
+    from sweep.models import build_model
+
+    try:
+        return int(build_model(config, dataset.image_shape, dataset.num_classes).count_params())
+    except SpaceError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's builder raises
+        summary = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SpaceError(f"{source}: the model cannot be built: {summary}") from None
 
 
 def _varied_table(space: Space) -> Table:

@@ -41,16 +41,22 @@ def set_up_device(name: str, threads: int, gpu_memory_gb: float | None = None) -
     if gpu_memory_gb is None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: grow instead of taking three quarters
     with quiet_stderr():
+        set_up = {"jax": _set_up_jax, "tensorflow": _set_up_tensorflow}[import_keras()]
+        return set_up(name, threads, gpu_memory_gb)
+
+
+def import_keras() -> str:
+    """Import Keras and name its backend. DeviceError if it is not one of ours, or not installed."""
+    wanted = os.environ.get("KERAS_BACKEND", "")
+    try:
         import keras
 
         backend = str(keras.backend.backend())
-        if backend == "jax":
-            device = _set_up_jax(name, threads, gpu_memory_gb)
-        elif backend == "tensorflow":
-            device = _set_up_tensorflow(name, threads, gpu_memory_gb)
-        else:
-            raise DeviceError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
-    return device
+    except (ImportError, ValueError) as error:
+        raise DeviceError(f"KERAS_BACKEND={wanted} cannot be imported ({error}); use tensorflow or jax") from None
+    if backend not in ("tensorflow", "jax"):
+        raise DeviceError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
+    return backend
 
 
 def _set_up_tensorflow(name: str, threads: int, gpu_memory_gb: float | None) -> Device:

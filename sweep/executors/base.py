@@ -54,7 +54,7 @@ class Executor(Protocol):
         """Stop every lane and whatever runs engines."""
 
 
-def lane_lost(lane: int, error: Exception, config: TrialConfig) -> LaneLost:
+def lane_lost(lane: int, error: BaseException, config: TrialConfig) -> LaneLost:
     """Name the cause of an exception that ended a run."""
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     message = str(error).strip().splitlines()
@@ -62,7 +62,7 @@ def lane_lost(lane: int, error: Exception, config: TrialConfig) -> LaneLost:
     return LaneLost(lane, _cause(error, config), summary[:500], "\n".join(lines[-TRACEBACK_LINES:]))
 
 
-def _cause(error: Exception, config: TrialConfig) -> Cause:
+def _cause(error: BaseException, config: TrialConfig) -> Cause:
     if (
         isinstance(error, MemoryError)
         or "RESOURCE_EXHAUSTED" in str(error)

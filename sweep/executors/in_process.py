@@ -18,7 +18,7 @@ class InProcessExecutor:
         """Admit a config; a failure to build it is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
-        except Exception as error:  # whatever a config or a user's builder raises fails this trial alone
+        except (Exception, SystemExit) as error:  # whatever a user's builder raises fails this trial alone
             self._waiting.append(lane_lost(lane, error, config))
         else:
             self._configs[lane] = config
@@ -41,7 +41,10 @@ class InProcessExecutor:
     def _train_epoch(self) -> list[Event]:
         try:
             return [EpochDone(lane, metrics) for lane, metrics in self._engine.train_epoch().items()]
-        except Exception as error:  # an engine of many lanes names the lane itself; here every live lane is lost
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # an engine of many lanes names the lane itself; here every live lane is lost
             lost: list[Event] = [lane_lost(lane, error, config) for lane, config in self._configs.items()]
             self.close()
             return lost
