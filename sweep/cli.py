@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return interrupted.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `sweep show ... | head`
+    except BrokenPipeError:  # `sweep show ... | head`; a sweep whose output is closed has not done its work
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0 if options.command in ("list", "show", "check", "init") else 141
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -140,7 +140,7 @@ def _add_overrides(command: argparse.ArgumentParser) -> None:
 
 def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help="auto (default), cpu, gpu:N")
-    command.add_argument("--gpu-memory-gb", type=float, metavar="GB", help="cap on GPU memory")
+    command.add_argument("--gpu-memory-gb", type=_gigabytes, metavar="GB", help="cap on GPU memory")
     command.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (all cores)")
 
 
@@ -157,17 +157,21 @@ def _add_storage(command: argparse.ArgumentParser) -> None:
 
 
 def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{value} is not in 0 .. 2147483647")
-    return value
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number in 0 .. 2147483647")
+    return int(text)
+
+
+def _gigabytes(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of gigabytes above 0")
+    return float(text)
 
 
 def _duration(text: str) -> float:

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import closing
 from dataclasses import replace
 from importlib import resources
 from importlib.metadata import version
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
 
     check_device_name(options.device)
     space = _load_space(options)
-    name = check_study_name(options.study or space.study.name)
+    name = check_study_name(space.study.name if options.study is None else options.study)
     seed = space.study.seed if options.seed is None else options.seed
     _check_names(space, seed)
     data_hash = _check_data(space)
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> None:
         study = open_study(url, name, space, settings, stored)
         if not options.quiet:
             _print_start(space, url, name, device)
-        _run_to_limits(options, space, study, settings, interruption)
+        with closing(study.write_behind):
+            _run_to_limits(options, space, study, settings, interruption)
 
 
 def _run_to_limits(
@@ -84,21 +86,22 @@ def _run_to_limits(
     scoreboard = Scoreboard(space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials)
     if scoreboard.num_finished >= limits.num_trials:
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
+        _print_end(study, space)
         return
     gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
     executor = InProcessExecutor(_make_engine(settings.engine, interruption))
     with make_progress(scoreboard, quiet=options.quiet) as progress:
-        Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
-    _print_end(study, space)
+        is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
+    _print_end(study, space, is_timed_out=is_timed_out)
 
 
 def _check_names(space: "Space", seed: int) -> None:
-    """Unknown samplers, pruners and options are said before anything slow."""
+    """Samplers, pruners and options that Optuna would fail with are said before anything slow."""
     from sweep.pruners import build_pruner
+    from sweep.rehearsal import rehearse
     from sweep.samplers import sampler_factory
 
-    sampler_factory(space, seed)
-    build_pruner(space)
+    rehearse(space, sampler_factory(space, seed), build_pruner(space))
 
 
 def _settle(
@@ -157,7 +160,7 @@ def _make_engine(name: str, interruption: "Interruption") -> "Engine":
     if name == "fake":
         from sweep.engines.fake import FakeEngine
 
-        return FakeEngine(epoch_s=float(os.environ.get("SWEEP_FAKE_EPOCH_S", "0")))
+        return FakeEngine(epoch_s=float(os.environ.get("SWEEP_FAKE_EPOCH_S") or 0))
     from sweep.engines.sequential import SequentialEngine
 
     return SequentialEngine(pause=interruption.check)
@@ -192,18 +195,17 @@ def _print_start(space: "Space", url: str, name: str, device: "Device | None") -
         print(device.note)
 
 
-def _print_end(study: "SweepStudy", space: "Space") -> None:
+def _print_end(study: "SweepStudy", space: "Space", *, is_timed_out: bool = False) -> None:
     """Best trial and counts; NoUsableTrial if none is COMPLETE."""
     from optuna.trial import TrialState
 
     counts = {state: len(study.frozen_trials(state)) for state in TrialState}
     shown = ", ".join(f"{number} {state.name}" for state, number in counts.items() if number)
-    if not counts[TrialState.COMPLETE] and not counts[TrialState.RUNNING]:
-        raise NoUsableTrial(
-            f"{study.study_name}: no trial is COMPLETE ({shown}); `sweep show {study.study_name}` names the causes"
-        )
-    if counts[TrialState.RUNNING]:
-        shown += "; the time is up, a longer --timeout goes on"
+    if is_timed_out:
+        shown = f"the time is up, a longer --timeout goes on ({shown or 'no trials'})"
+    if not counts[TrialState.COMPLETE]:
+        name = study.study_name
+        raise NoUsableTrial(f"{name}: no trial is COMPLETE: {shown}; `sweep show {name}` names causes of failure")
     print(f"{study.study_name}: {shown}")
     if counts[TrialState.COMPLETE]:
         best = study.best_trial

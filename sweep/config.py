@@ -223,7 +223,7 @@ OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; SpaceError naming it if it is missing or malformed."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SpaceError(f"{path}: no such file; `sweep init DIR` copies the shipped ones") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sweep.config import Section
 
+MOST_PAIRS = 5000
+
 Scalar = bool | int | float | str
 Params = dict[str, Any]
 Condition = Annotated[list[Scalar], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
@@ -173,7 +175,9 @@ def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
     chooser = random.Random(0)
     corners = _corners(parameters)
     single = [(name, value) for name, values in corners.items() for value in values]
-    pairs: Iterator[tuple[tuple[str, Any], ...]] = itertools.combinations(single, 2)
+    pairs: list[tuple[tuple[str, Any], ...]] = list(itertools.combinations(single, 2))
+    if len(pairs) > MOST_PAIRS:  # a space of hundreds of parameters is sampled
+        pairs = chooser.sample(pairs, MOST_PAIRS)
     for pair in itertools.chain([()], ((corner,) for corner in single), pairs):
         yield suggest_active(parameters, _Fixed(dict(pair), corners, chooser))
 

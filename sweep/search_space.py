@@ -28,7 +28,13 @@ from sweep.parameters import (
     suggest_active,
 )
 
-METRICS = {"val_accuracy": "maximize", "val_loss": "minimize", "accuracy": "maximize", "loss": "minimize"}
+Direction = Literal["maximize", "minimize"]
+METRICS: dict[str, Direction] = {
+    "val_accuracy": "maximize",
+    "val_loss": "minimize",
+    "accuracy": "maximize",
+    "loss": "minimize",
+}
 SHAPE_KEYS = ("model.kernel", "model.pool", "model.padding")  # with the conditions of filters_n, what shapes the maps
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -38,7 +44,7 @@ class StudySection(Section):
 
     name: Annotated[str, Field(pattern=STUDY_NAME)]
     metric: str = "val_accuracy"
-    direction: Literal["maximize", "minimize"] | None = None
+    direction: Direction | None = None
     num_trials: Annotated[int, Field(ge=1)] = 30
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -68,7 +74,7 @@ class Space:
     parameters: dict[str, Parameter]
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction:
         """maximize or minimize; where the file is silent, what the metric wants."""
         return self.study.direction or METRICS[self.study.metric]
 
@@ -84,6 +90,7 @@ class Space:
             "direction": self.direction,
             "fixed": self.fixed,
             "space": {name: parameter.model_dump(exclude_none=True) for name, parameter in self.parameters.items()},
+            "order": [*self.parameters],  # of asking, which decides what a seed gives
         }
 
     def max_epochs(self) -> int:
@@ -183,6 +190,8 @@ def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list
         raise SpaceError(
             f'{where}: "{condition}" is no parameter above this one; correct the name or move [space.{condition}] up'
         )
+    if not wanted:
+        raise SpaceError(f"{where}: {condition} has no value, so this parameter would never be asked for; name some")
     strange = [value for value in wanted if not earlier[condition].can_be(value)]
     if strange:
         raise SpaceError(f"{where}: {condition} is never {strange[0]!r}; correct the value")
@@ -213,6 +222,13 @@ def _check_keys(space: Space) -> None:
             continue
         _check_key(space, parameter.key, where)
         owners.setdefault(parameter.key, []).append(name)
+    fixed = space.fixed.get("model", {}).get("filters", [])
+    if (
+        isinstance(fixed, list)
+        and fixed
+        and all(f"model.filters.{number}" in owners for number in range(1, len(fixed) + 1))
+    ):
+        raise SpaceError(f"{space.source}: model.filters: each of them varies in [space]; remove the fixed list")
     for key, names in owners.items():
         if len(names) > 1 and any(space.parameters[name].when is None for name in names):
             raise SpaceError(
@@ -231,8 +247,10 @@ def _check_key(space: Space, key: str, where: str) -> None:
             else f"the sections are {', '.join(SECTIONS)}"
         )
         raise SpaceError(f'{where}: "{key}" is no config key; {known}')
+    if key == "model.builder":
+        raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
     if head == "filters" and rest:
-        if not rest.isdigit() or int(rest) < 1:
+        if not (rest.isascii() and rest.isdecimal()) or int(rest) < 1:
             raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.filters.1 is the first convolution')
         return
     if head != "options" and rest:
@@ -247,6 +265,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
 def _check_configs(space: Space) -> None:
     """Resolve every pair of extreme values (low, high, each choice), so that what cannot be built is said now."""
     for params in extreme_params(space.parameters):
+        _check_set_once(space, params)
         try:
             config = space.resolve(params, seed=0)
         except SpaceError as error:
@@ -254,6 +273,14 @@ def _check_configs(space: Space) -> None:
             raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
         if config.data.train_on != "train":
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
+
+
+def _check_set_once(space: Space, params: Params) -> None:
+    keys: dict[str, str] = {}
+    for name in active_parameters(space.parameters, params):
+        key = space.parameters[name].key
+        if key is not None and keys.setdefault(key, name) != name:
+            raise SpaceError(f"{space.source}: space.{name}.when: {keys[key]} sets {key} under the same conditions")
 
 
 def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:

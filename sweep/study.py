@@ -92,9 +92,13 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
     if stored is None:
         direction = StudyDirection[space.direction.upper()]
         create_study(url, name, direction, {SETTINGS: asdict(settings), "metric": space.study.metric})
-    else:
+    storage = WriteBehindStorage(url, name)
+    if stored is not None and storage.num_trials == 0 and stored["space"]["direction"] == space.direction:
+        with storage.transaction():  # nothing was tried yet: the new settings are the study's
+            storage.set_study_user_attr(0, SETTINGS, asdict(settings))
+    elif stored is not None:
         _compare(name, stored, asdict(settings))
-    return SweepStudy(WriteBehindStorage(url, name), name, samplers, pruner)
+    return SweepStudy(storage, name, samplers, pruner)
 
 
 def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:

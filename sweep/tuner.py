@@ -82,16 +82,21 @@ class Tuner:
         self._elapsed_before = float(study.user_attrs.get("elapsed_s", 0.0))
         self._started = time.monotonic()
 
-    def run(self) -> None:
-        """Go on until a limit is reached. Raises SweepStopped, or Interrupted after marking the running trials."""
+    def run(self) -> bool:
+        """Go on until a limit is reached; whether that was the time.
+
+        Raises SweepStopped, or Interrupted after marking the running trials.
+        """
         with self._interruption.polled(), closing(self._executor):
             try:
-                self._find_trials_to_repeat()
-                self._run_rounds()
+                if not self._is_timed_out():
+                    self._find_trials_to_repeat()
+                    self._run_rounds()
             except (Exception, Interrupted):
                 self._mark_drained()
                 raise
             self._mark_drained()
+        return self._is_timed_out() and self._may_ask()
 
     def _run_rounds(self) -> None:
         while not self._is_timed_out():
@@ -265,11 +270,18 @@ class Tuner:
             for change in changes:
                 if change.is_new:
                     self._progress.notice(f"trial {change.number} ({change.state.name}) was added by another program")
+                    self._count_if_finished(change.number)
                 else:
                     self._progress.notice(f"trial {change.number} was told {change.state.name} by another program")
                     self._drop(change.number)
+                    self._count_if_finished(change.number)
             self._study.set_user_attr("elapsed_s", round(self._elapsed_s(), 3))
             yield
+
+    def _count_if_finished(self, number: int) -> None:
+        trial = self._study.write_behind.get_trial(number)
+        if trial.state.is_finished():
+            self._progress.trial_finished(trial)
 
     def _drop(self, number: int) -> None:
         for running in list(self._running.values()):

@@ -176,10 +176,49 @@ def test_study_of_plain_optuna_is_left_alone(folder, capsys):
 
 
 def test_no_usable_trial_is_exit_code_3(capsys):
-    assert run("--set", "schedule.initial_rate=2", "--quiet") == 3
-    assert "no trial is COMPLETE (6 FAIL)" in capsys.readouterr().err
+    for _ in range(2):
+        assert run("--set", "schedule.initial_rate=2", "--quiet") == 3
+        assert "no trial is COMPLETE: 6 FAIL" in capsys.readouterr().err
     assert main(["show", "mine"]) == 0
     assert "FAIL (nan): the loss is not finite after epoch 1" in capsys.readouterr().out
+
+
+def test_results_are_in_the_one_file_when_a_run_has_ended(folder):
+    run("--quiet")
+    (folder / "copy").mkdir()
+    (folder / "copy" / "sweep.db").write_bytes((folder / "studies" / "sweep.db").read_bytes())
+    assert len(read_trials(folder / "copy", "mine")) == 6
+
+
+def test_study_may_have_any_name_that_is_a_name(folder):
+    for name in ("schema", "sweep.db", "creating"):
+        assert run("--study", name, "--trials", "1", "--quiet") == 0
+
+
+def test_options_that_optuna_fails_with_later_are_refused_before_a_study_is_made(folder, capsys):
+    pruner = 'name = "hyperband"\nreduction_factor = 1'
+    (folder / "space.toml").write_text(SPACE.replace('name = "median"', pruner))
+    assert "Optuna fails with these options: ZeroDivisionError" in fail(capsys, "run", "space.toml", "--engine", "fake")
+    assert run("--pruner", "median", "--quiet") == 0
+
+
+def test_settings_may_change_while_nothing_was_tried(folder):
+    assert run("--timeout", "0.000001", "--quiet") == 3
+    assert read_trials(folder / "studies", "mine") == []
+    assert run("--seed", "3", "--quiet") == 0
+
+
+def test_reordered_parameters_are_another_space(folder, capsys):
+    assert run("--trials", "2", "--quiet") == 0
+    head, l2, momentum = SPACE.partition("[space.l2]")[0], *SPACE.partition("[space.l2]")[2].split("[space.momentum]")
+    (folder / "space.toml").write_text(f"{head}[space.momentum]{momentum}[space.l2]{l2}")
+    capsys.readouterr()
+    assert "space.order was" in fail(capsys, "run", "space.toml", "--engine", "fake")
+
+
+@pytest.mark.parametrize("studies", ["space.toml", "/proc/nowhere", "a?b", "a#b", "a%41b"])
+def test_folders_that_cannot_hold_studies_are_one_line(capsys, studies):
+    assert studies in fail(capsys, "run", "space.toml", "--engine", "fake", "--studies", studies)
 
 
 def test_list_and_show_for_programs(capsys):

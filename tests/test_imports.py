@@ -28,7 +28,7 @@ LEVELS = [  # from top to bottom
     {"commands"},
     {"check", "show"},
     {"objective", "tuner", "retrain", "export", "verify"},
-    {"study", "progress", "callbacks", "terminal", "curves"},
+    {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"executors", "pruners", "interruption"},
     {"samplers"},
     {"engines", "storage"},

@@ -149,6 +149,26 @@ MISTAKES = {
         "regularizer has no effect with a builder",
     ),
     "options without a builder": (parameter("model.options.width"), "model: options are passed to a builder"),
+    "a builder cannot vary": (
+        parameter("model.builder", CHOICES + '["my_models:build"]', "b"),
+        "space.b.key: a builder is code and cannot vary",
+    ),
+    "odd digits": (parameter("model.filters.²", CHOICES + "[16]", "f"), "space.f.key: .* must end in a number"),
+    "fixed filters that all vary": (
+        "[model]\nfilters = [8]\n" + parameter("model.filters.1", CHOICES + "[16]", "f"),
+        "model.filters: each of them varies",
+    ),
+    "a condition without values": (
+        parameter("optimizer.name", CHOICES + '["sgd"]', "o")
+        + parameter("regularizer.l2", 'type = "float"\nlow = 0.0\nhigh = 1.0\nwhen = { o = [] }', "l2"),
+        "space.l2.when: o has no value",
+    ),
+    "one key set twice under one condition": (
+        parameter("optimizer.name", CHOICES + '["sgd", "rmsprop"]', "o")
+        + parameter("optimizer.momentum", 'type = "float"\nlow = 0.0\nhigh = 0.5\nwhen = { o = "sgd" }', "m1")
+        + parameter("optimizer.momentum", 'type = "float"\nlow = 0.5\nhigh = 0.9\nwhen = { o = ["sgd"] }', "m2"),
+        "space.m2.when: m1 sets optimizer.momentum under the same conditions",
+    ),
 }
 
 

@@ -7,9 +7,10 @@ open it with `mode=ro`: they cannot write by mistake.
 import fcntl
 import os
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from sweep.search_space import STUDY_NAME
 
 BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are retried by the writer
 READER_TIMEOUT_S = 30
+UNUSABLE = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError, optuna.exceptions.OptunaError, RuntimeError)
 
 
 def check_study_name(name: str) -> str:
@@ -41,16 +43,22 @@ def check_study_name(name: str) -> str:
 def database_url(studies: Path, storage: str | None = None) -> str:
     """The SQLAlchemy URL: `storage`, or sweep.db in the folder `studies`. StudyError for what is not supported."""
     if storage is None:
-        return f"sqlite:///{studies.resolve() / 'sweep.db'}"
+        return _sqlite_url(studies / "sweep.db")
     try:
         url = make_url(storage)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         raise StudyError("--storage: not a database URL; use sqlite:///folder/sweep.db") from None
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:" or url.query:
-        raise StudyError(
-            f"--storage: {url.get_backend_name()} as given is not supported; use sqlite:///folder/sweep.db"
-        )
-    return f"sqlite:///{Path(url.database).resolve()}"
+    plain = url.drivername in ("sqlite", "sqlite+pysqlite") and not (url.host or url.username or url.query)
+    if not plain or not url.database or url.database == ":memory:":
+        raise StudyError(f"--storage: {url.drivername} as given is not supported; use sqlite:///folder/sweep.db")
+    return _sqlite_url(Path(url.database))
+
+
+def _sqlite_url(path: Path) -> str:
+    path = path.expanduser().resolve()
+    if set(str(path)) & set("?#%"):
+        raise StudyError(f"{path}: database URLs cannot hold ?, # or %; choose another --studies")
+    return f"sqlite:///{path}"
 
 
 def database_path(url: str) -> Path:
@@ -66,11 +74,20 @@ def create_database(url: str) -> None:
         with _schema_lock(path):
             if not path.exists():
                 _create_complete(path)
+            _check_is_optunas(path)
             _create_schema(path)
     except OSError as error:
         raise StudyError(f"{path}: cannot be written ({error.strerror}); choose another --studies") from None
-    except (sqlalchemy.exc.DatabaseError, optuna.exceptions.OptunaError, RuntimeError) as error:
+    except UNUSABLE as error:
         raise StudyError(f"{path}: not usable as a study database: {_first_line(error)}") from None
+
+
+def _check_is_optunas(path: Path) -> None:
+    """StudyError for a file with tables that are not Optuna's, before anything is written into it."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "version_info" not in tables:
+        raise StudyError(f"{path}: is another program's database; choose another --studies or --storage")
 
 
 def _create_complete(path: Path) -> None:
@@ -114,8 +131,9 @@ def connect_reader(url: str) -> RDBStorage:
         raise StudyError(f"{path}: no studies yet; `sweep run SPACE` makes one, --studies DIR looks elsewhere")
     options = {"connect_args": {"timeout": READER_TIMEOUT_S}}
     try:
+        _check_is_optunas(path)
         return RDBStorage(f"sqlite:///file:{path}?mode=ro&uri=true", engine_kwargs=options, skip_table_creation=True)
-    except (sqlalchemy.exc.DatabaseError, optuna.exceptions.OptunaError) as error:
+    except UNUSABLE as error:
         raise StudyError(f"{path}: not readable as a study database: {_first_line(error)}") from None
 
 
@@ -127,7 +145,10 @@ def read_study(url: str, name: str) -> optuna.Study:
     except KeyError:
         names = ", ".join(study.study_name for study in storage.get_all_studies()) or "none"
         raise StudyError(f"no study named {name}; there are: {names}") from None
-    return optuna.load_study(study_name=name, storage=storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    if len(study.directions) > 1:
+        raise StudyError(f"study {name} has {len(study.directions)} objectives; sweep shows studies of one")
+    return study
 
 
 @dataclass
@@ -178,7 +199,7 @@ def _values_query() -> Any:
 @contextmanager
 def _schema_lock(path: Path) -> Iterator[None]:
     """Two processes creating the schema at once would collide."""
-    with open(path.with_name(f".{path.name}.schema.lock"), "w") as file:
+    with open(path.with_name(f".{path.name}.creating"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -8,7 +8,7 @@ trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what 
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import StudyError
 from sweep.storage import rows
-from sweep.storage.database import connect_reader, connect_writer
+from sweep.storage.database import connect_reader, connect_writer, database_path
 
 RETRY_S = 0.2
 
@@ -45,6 +45,8 @@ class WriteBehindStorage(InMemoryStorage):
         super().__init__()
         self._reader = connect_reader(url)
         self._writer = connect_writer(url)
+        self._path = database_path(url)
+        self._file = self._file_identity()
         self._study_name = study_name
         self._study_row = self._reader.get_study_id_from_name(study_name)
         self._row_ids: dict[int, int] = {}
@@ -76,6 +78,14 @@ class WriteBehindStorage(InMemoryStorage):
             finally:
                 self._pending = None
         self.is_out_of_step = False
+
+    def close(self) -> None:
+        """Put everything into the one database file, so that it can be copied, and let go of it."""
+        self._reader.remove_session()
+        self._reader.engine.dispose()
+        with closing(self._writer.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._writer.dispose()
 
     # ---- Optuna's writing methods: in memory at once, pending for the transaction ----
 
@@ -148,7 +158,16 @@ class WriteBehindStorage(InMemoryStorage):
         if not trial.state.is_finished():
             self._open_numbers.add(trial.number)
 
+    def _file_identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def _adopt_foreign_changes(self, connection: sqlalchemy.Connection) -> list[ForeignChange]:
+        if self._file_identity() != self._file:  # SQLite would go on writing into a file that has no name any more
+            raise StudyError(f"{self._path} was removed or replaced while the sweep ran; nothing more can be stored")
         found = connection.execute(
             sqlalchemy.select(rows.STUDIES.c.study_name).where(rows.STUDIES.c.study_id == self._study_row)
         ).scalar()

@@ -17,7 +17,16 @@ def test_study_name_is_a_name(name):
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "sqlite://", "sqlite:///:memory:", "mysql://me:hush@host/db", "sqlite:///a.db?mode=ro"]
+    "url",
+    [
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://me:hush@host/db",
+        "sqlite:///a.db?mode=ro",
+        "sqlite://me:hush@host/x.db",
+        "foo://me:hush@h:x/y",
+    ],
 )
 def test_bad_urls_are_refused_without_showing_secrets(tmp_path, url):
     with pytest.raises(StudyError) as error:
@@ -42,6 +51,24 @@ def test_missing_and_foreign_files_are_one_line_errors(tmp_path):
     (tmp_path / "sweep.db").write_bytes(b"this is no database at all, but long enough to look at" * 40)
     with pytest.raises(StudyError, match="not usable"):
         create_database(database_url(tmp_path))
+
+
+def test_another_programs_database_is_left_as_it_is(tmp_path):
+    path = tmp_path / "sweep.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE studies (id INTEGER)")
+    before = path.read_bytes()
+    for use in (create_database, connect_reader):
+        with pytest.raises(StudyError, match="another program's database"):
+            use(database_url(tmp_path))
+    assert path.read_bytes() == before
+
+
+def test_study_of_several_objectives_is_refused(tmp_path):
+    create_database(database_url(tmp_path))
+    optuna.create_study(study_name="two", storage=database_url(tmp_path), directions=["minimize", "maximize"])
+    with pytest.raises(StudyError, match="has 2 objectives"):
+        read_study(database_url(tmp_path), "two")
 
 
 def test_unknown_study_names_those_there_are(tmp_path):

@@ -154,6 +154,13 @@ def test_deleted_study_is_said_and_nothing_is_written(tmp_path, url):
     assert read_rows(tmp_path / "sweep.db")["trials"] == []
 
 
+def test_database_removed_while_the_sweep_runs_is_noticed(tmp_path, url):
+    storage = WriteBehindStorage(url, "study")
+    (tmp_path / "sweep.db").unlink()
+    with pytest.raises(StudyError, match="removed or replaced"), storage.transaction():
+        pass
+
+
 def test_damaged_numbering_is_refused(tmp_path, url):
     outside = optuna.load_study(study_name="study", storage=url)
     outside.ask()

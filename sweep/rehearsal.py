@@ -1,0 +1,42 @@
+"""Try a sampler and a pruner with options of the user's on a study in memory, before the real one is made.
+
+Optuna checks many options only when it first uses them: after start-up trials, or at a report.
+"""
+
+import warnings
+
+import optuna
+
+from sweep.errors import SpaceError
+from sweep.samplers import SamplerFactory
+from sweep.search_space import Space
+
+NUM_TRIALS = 12  # TPE's start-up trials and two more
+NUM_EPOCHS = 4
+
+
+def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.BasePruner) -> None:
+    """SpaceError if some trial of a made-up study makes sampler or pruner raise. Costs nothing without options."""
+    if not space.sampler.options and not space.pruner.options:
+        return
+    study = optuna.create_study(direction=space.direction, pruner=pruner, sampler=samplers(0))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for number in range(NUM_TRIALS):
+                _rehearse_trial(study, space, samplers, number)
+    except Exception as error:
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SpaceError(f"{space.source}: sampler or pruner: Optuna fails with these options: {problem}") from None
+
+
+def _rehearse_trial(study: optuna.Study, space: Space, samplers: SamplerFactory, number: int) -> None:
+    study.sampler = samplers(number)
+    trial = study.ask()
+    space.suggest(trial)
+    for epoch in range(1, NUM_EPOCHS + 1):
+        trial.report(0.1 * epoch + 0.01 * number, epoch)
+        if trial.should_prune():
+            break
+    # not told: telling may ask the study to stop, which ask-and-tell refuses
+    study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.COMPLETE, [0.01 * number])
