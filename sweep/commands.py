@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+import warnings
 from contextlib import closing
 from dataclasses import replace
 from importlib import resources
@@ -97,10 +98,13 @@ def _run_to_limits(
 
 def _check_names(space: "Space", seed: int) -> None:
     """Samplers, pruners and options that Optuna would fail with are said before anything slow."""
+    from optuna.exceptions import ExperimentalWarning
+
     from sweep.pruners import build_pruner
     from sweep.rehearsal import rehearse
     from sweep.samplers import sampler_factory
 
+    warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose it by name; Optuna's page says what is new
     rehearse(space, sampler_factory(space, seed), build_pruner(space))
 
 
@@ -199,8 +203,13 @@ def _print_end(study: "SweepStudy", space: "Space", *, is_timed_out: bool = Fals
     """Best trial and counts; NoUsableTrial if none is COMPLETE."""
     from optuna.trial import TrialState
 
+    from sweep.samplers import num_points
+
     counts = {state: len(study.frozen_trials(state)) for state in TrialState}
     shown = ", ".join(f"{number} {state.name}" for state, number in counts.items() if number)
+    points = num_points(space)
+    if points is not None and len(study.frozen_trials()) >= points:
+        shown += f"; all {points} points were tried"
     if is_timed_out:
         shown = f"the time is up, a longer --timeout goes on ({shown or 'no trials'})"
     if not counts[TrialState.COMPLETE]:
