@@ -121,7 +121,13 @@ def _standard_scaling(x_train: NDArray[Any]) -> Callable[[NDArray[Any]], Images]
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(x_train.reshape(len(x_train), -1))
-    return lambda images: scaler.transform(images.reshape(len(images), -1)).reshape(images.shape).astype(np.float32)
+
+    def scale(images: NDArray[Any]) -> Images:
+        if not len(images):  # no validation part
+            return images.astype(np.float32)
+        return scaler.transform(images.reshape(len(images), -1)).reshape(images.shape).astype(np.float32)  # type: ignore[no-any-return]
+
+    return scale
 
 
 def _with_channels(images: NDArray[Any]) -> NDArray[Any]:

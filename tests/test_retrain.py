@@ -117,7 +117,7 @@ def test_damaged_checkpoint_is_one_line(tmp_path):
 
 
 def test_training_on_train_and_validation_uses_all_that_is_not_test(tmp_path):
-    config = make_config(epochs=2, data={"train_on": "train+validation"})
+    config = make_config(epochs=2, data={"train_on": "train+validation", "scaling": "standard"})
     content, lines = retrain(tmp_path, config)
     assert (content["num_train"], content["num_validation"], content["num_test"]) == (1437, 0, 360)
     assert content["seeds"][0]["history"][0]["val_accuracy"] is None
