@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_show(commands)
+    _add_dashboard(commands)
     _add_export(commands)
     _add_retrain(commands, "retrain", "train a config from several seeds and evaluate it on the test set")
     _add_retrain(commands, "train", "train a config once; a hand-written one is as good as an exported one")
@@ -85,12 +86,22 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("show", help="show a study's trials, best first")
+    command = commands.add_parser("show", help="show a study's trials, best first, or everything about one trial")
     command.add_argument("study", metavar="STUDY")
+    command.add_argument("trial", nargs="?", type=int, metavar="TRIAL", help="a trial's number")
     _add_storage(command)
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="everything about every trial")
-    form.add_argument("--csv", action="store_true", help="one row a trial")
+    form.add_argument("--json", action="store_true", help="everything about every trial, or about the one")
+    form.add_argument("--csv", action="store_true", help="one row a trial; of one trial, one row an epoch")
+
+
+def _add_dashboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("dashboard", help="browse the studies, live, in optuna-dashboard on 127.0.0.1")
+    _add_storage(command)
+    command.add_argument("--port", type=_port, default=8080, help="8080 by default; 0 takes a free one")
+    command.add_argument(
+        "--write", action="store_true", help="let the pages tell, rename and delete, and edit notes (read-only)"
+    )
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -160,6 +171,13 @@ def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**16:
+        raise argparse.ArgumentTypeError(f"{value} is not in 0 .. 65535")
+    return value
 
 
 def _seed(text: str) -> int:

@@ -230,13 +230,27 @@ def list(options: argparse.Namespace) -> None:
 
 
 def show(options: argparse.Namespace) -> None:
-    """A study's trials."""
+    """A study's trials, or one of them."""
     from sweep.show import print_csv, print_json, print_table
+    from sweep.show_trial import find_trial, print_epochs_csv, print_trial, print_trial_json
     from sweep.storage import check_study_name, database_url, read_study
 
     study = read_study(database_url(options.studies, options.storage), check_study_name(options.study))
-    printer = print_json if options.json else print_csv if options.csv else print_table
-    printer(study)
+    if options.trial is None:
+        printer = print_json if options.json else print_csv if options.csv else print_table
+        printer(study)
+    else:
+        trial = find_trial(study, options.trial)
+        trial_printer = print_trial_json if options.json else print_epochs_csv if options.csv else print_trial
+        trial_printer(study, trial)
+
+
+def dashboard(options: argparse.Namespace) -> None:
+    """Serve optuna-dashboard until Ctrl-C."""
+    from sweep.dashboard import serve
+    from sweep.storage import database_url
+
+    serve(database_url(options.studies, options.storage), options.port, write=options.write)
 
 
 def export(options: argparse.Namespace) -> None:

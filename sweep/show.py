@@ -17,6 +17,10 @@ from sweep.storage.database import StudySummary
 from sweep.terminal import make_console
 
 MOST_ROWS = 30
+CSV_COLUMNS = (
+    *("number", "state", "value", "epochs", "seconds"),
+    *("datetime_start", "datetime_complete", "seed", "cause", "error"),
+)
 
 
 def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
@@ -77,16 +81,17 @@ def print_json(study: optuna.Study) -> None:
 
 
 def print_csv(study: optuna.Study) -> None:
-    """One row a trial, by number."""
+    """One row a trial, by number; columns are named as in Optuna's `trials_dataframe`, empty where there is nothing."""
     trials = study.get_trials(deepcopy=False)
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    writer = csv.writer(sys.stdout)
-    writer.writerow(["number", "state", "value", "epochs", "seconds", "cause", *(f"params_{name}" for name in names)])
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([*CSV_COLUMNS, *(f"params_{name}" for name in names)])
     for trial in trials:
-        seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.3f}"
+        seconds = None if trial.duration is None else f"{trial.duration.total_seconds():.3f}"
         start = [trial.number, trial.state.name, trial.value, len(trial.intermediate_values), seconds]
-        cause = trial.user_attrs.get("cause", "")
-        writer.writerow([*start, cause, *(trial.params.get(name, "") for name in names)])
+        times = [_iso(trial.datetime_start), _iso(trial.datetime_complete)]
+        attrs = [trial.user_attrs.get(key) for key in ("seed", "cause", "error")]
+        writer.writerow([*start, *times, *attrs, *(trial.params.get(name) for name in names)])
 
 
 def _study_record(study: StudySummary) -> dict[str, Any]:

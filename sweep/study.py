@@ -11,6 +11,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.errors import StudyError
 from sweep.pruners import build_pruner
 from sweep.samplers import SamplerFactory, sampler_factory
@@ -91,11 +92,13 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
     samplers, pruner = sampler_factory(space, settings.seed), build_pruner(space)
     if stored is None:
         direction = StudyDirection[space.direction.upper()]
-        create_study(url, name, direction, {SETTINGS: asdict(settings), "metric": space.study.metric})
+        record = asdict(settings)
+        create_study(url, name, direction, {SETTINGS: record, "metric": space.study.metric}, study_attrs(record))
     storage = WriteBehindStorage(url, name)
     if stored is not None and storage.num_trials == 0 and stored["space"]["direction"] == space.direction:
         with storage.transaction():  # nothing was tried yet: the new settings are the study's
             storage.set_study_user_attr(0, SETTINGS, asdict(settings))
+            rewrite_study_attrs(storage, asdict(settings))
     elif stored is not None:
         _compare(name, stored, asdict(settings))
     return SweepStudy(storage, name, samplers, pruner)

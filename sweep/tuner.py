@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrialConfig
+from sweep.dashboard_notes import LearningCurves, note_failure
 from sweep.engines.base import EpochMetrics
 from sweep.errors import Cause, Interrupted, SpaceError, SweepStopped
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost
@@ -79,6 +80,7 @@ class Tuner:
         self._rounds_to_repeat = 0
         self._num_points = num_points(space)
         self._same_errors: list[str] = []
+        self._curves = LearningCurves(study.write_behind)
         self._elapsed_before = float(study.user_attrs.get("elapsed_s", 0.0))
         self._started = time.monotonic()
 
@@ -131,10 +133,11 @@ class Tuner:
 
     def _mark_drained(self) -> None:
         """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
-        if self._running and not self._study.write_behind.is_out_of_step:
+        if not self._study.write_behind.is_out_of_step:
             with self._study.write_behind.transaction():
                 for running in self._running.values():
                     self._count_start(running.number, -1)
+                self._curves.refresh(now=True)
 
     def _count_start(self, number: int, change: int) -> None:
         trial = self._study.write_behind.get_trial(number)
@@ -204,6 +207,7 @@ class Tuner:
                     self._lose(running, event)
                 else:
                     self._report(running, event.metrics)
+            self._curves.refresh()
         if len(self._same_errors) == SAME_ERRORS:
             raise SweepStopped(f"the same error three times running: {self._same_errors[0].splitlines()[0]}")
 
@@ -221,7 +225,7 @@ class Tuner:
         self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)
         self._progress.epoch_done(running.number, metrics, score)
         if metrics.diverged():
-            self._fail(running.number, Cause.NAN, f"the loss is not finite after epoch {metrics.epoch}", "")
+            self._fail(running.number, Cause.NOT_FINITE, f"the loss is not finite after epoch {metrics.epoch}", "")
         elif metrics.is_last:
             value = self._score(running.history[metrics.best_epoch - 1])
             self._end(running, TrialState.COMPLETE, value)
@@ -235,6 +239,8 @@ class Tuner:
         signature = f"{event.error}\n{event.traceback_tail}"
         self._same_errors = [error for error in self._same_errors if error == signature] + [signature]
         self._fail(running.number, event.cause, event.error, event.traceback_tail)
+        if event.traceback_tail:
+            note_failure(self._study.write_behind, running.number, event.cause.value, event.traceback_tail)
 
     def _fail(self, number: int, cause: Cause, error: str, traceback_tail: str) -> None:
         storage = self._study.write_behind

@@ -5,6 +5,7 @@ from typing import Any
 
 import optuna
 
+from sweep.config import TrialConfig
 from sweep.engines.fake import FakeEngine
 from sweep.executors.base import Event, Executor
 from sweep.executors.in_process import InProcessExecutor
@@ -14,6 +15,7 @@ from sweep.storage import database_url
 from sweep.study import Settings, SweepStudy, open_study, stored_settings
 from sweep.tuner import Limits, Tuner
 
+NASTY = 'no ``` such <img src=x onerror="alert(1)"> | `layer` [/red]'
 RANDOM_SPACE = {
     "l2": {"key": "regularizer.l2", "type": "float", "low": 1e-6, "high": 1e-2, "log": True},
     "momentum": {"key": "optimizer.momentum", "type": "float", "low": 0.0, "high": 0.9},
@@ -83,6 +85,18 @@ def run_sweep(
     executor = executor or InProcessExecutor(FakeEngine(num_lanes))
     Tuner(study, space, executor, Limits(num_trials, timeout_s), QuietProgress(), seed=0).run()
     return study
+
+
+class FailingEngine(FakeEngine):
+    """Cannot build its third config, and says so in Markdown, HTML and rich's markup."""
+
+    num_admitted = 0
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        self.num_admitted += 1
+        if self.num_admitted == 3:
+            raise ValueError(NASTY)
+        super().admit(lane, config)
 
 
 class Killed(BaseException):

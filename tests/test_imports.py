@@ -26,10 +26,10 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show"},
+    {"check", "show", "show_trial", "dashboard"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
-    {"executors", "pruners", "interruption"},
+    {"executors", "pruners", "interruption", "dashboard_notes"},
     {"samplers"},
     {"engines", "storage"},
     {"search_space", "devices", "config_file"},
@@ -47,6 +47,8 @@ FORBIDDEN = {
     "study": {"keras", "tensorflow"},
     "tuner": {"keras", "tensorflow", "sqlalchemy"},
     "show": {"keras", "tensorflow"},
+    "dashboard": {"keras", "tensorflow"},
+    "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
     "config": {"keras", "optuna", "numpy"},
 }
@@ -76,7 +78,10 @@ def level(room):
     "arguments",
     [
         ["--help"],
-        *([name, "--help"] for name in ("init", "check", "run", "list", "show", "export", "retrain", "train")),
+        *(
+            [name, "--help"]
+            for name in ("init", "check", "run", "list", "show", "dashboard", "export", "retrain", "train")
+        ),
     ],
 )
 def test_no_help_loads_a_heavy_module(arguments):

@@ -124,15 +124,17 @@ def connect_writer(url: str) -> sqlalchemy.Engine:
     return engine
 
 
-def connect_reader(url: str) -> RDBStorage:
-    """Optuna's storage on an existing database, read-only. StudyError if there is none."""
+def connect_reader(url: str, *, write: bool = False, **engine_options: Any) -> RDBStorage:
+    """Optuna's storage on an existing database, read-only unless `write`. StudyError if there is none."""
     path = database_path(url)
     if not path.is_file():
         raise StudyError(f"{path}: no studies yet; `sweep run SPACE` makes one, --studies DIR looks elsewhere")
-    options = {"connect_args": {"timeout": READER_TIMEOUT_S}}
+    options = {"connect_args": {"timeout": READER_TIMEOUT_S}, **engine_options}
+    mode = "rw" if write else "ro"  # neither creates a file
+    place = f"sqlite:///file:{path}?mode={mode}&uri=true"
     try:
         _check_is_optunas(path)
-        return RDBStorage(f"sqlite:///file:{path}?mode=ro&uri=true", engine_kwargs=options, skip_table_creation=True)
+        return RDBStorage(place, engine_kwargs=options, skip_table_creation=True)
     except UNUSABLE as error:
         raise StudyError(f"{path}: not readable as a study database: {_first_line(error)}") from None
 

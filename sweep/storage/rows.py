@@ -101,15 +101,21 @@ class PendingRows:
 
 
 def insert_study(
-    connection: sqlalchemy.Connection, name: str, direction: StudyDirection, user_attrs: dict[str, Any]
+    connection: sqlalchemy.Connection,
+    name: str,
+    direction: StudyDirection,
+    user_attrs: dict[str, Any],
+    system_attrs: dict[str, Any],
 ) -> int:
     """A new study with its direction and user attributes; returns its row id."""
     result = connection.execute(STUDIES.insert().values(study_name=name))
     assert result.inserted_primary_key is not None
     study_id = int(result.inserted_primary_key[0])
     connection.execute(STUDY_DIRECTIONS.insert().values(study_id=study_id, direction=direction, objective=0))
-    attrs = [{"study_id": study_id, "key": key, "value_json": json.dumps(value)} for key, value in user_attrs.items()]
-    connection.execute(STUDY_USER_ATTRS.insert(), attrs)
+    for table, attrs in ((STUDY_USER_ATTRS, user_attrs), (STUDY_SYSTEM_ATTRS, system_attrs)):
+        rows = [{"study_id": study_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+        if rows:
+            connection.execute(table.insert(), rows)
     return study_id
 
 

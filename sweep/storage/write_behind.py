@@ -60,6 +60,14 @@ class WriteBehindStorage(InMemoryStorage):
         """Trials of any state, which is the next trial's number."""
         return len(self._row_ids) + (len(self._pending.new_trials) if self._pending is not None else 0)
 
+    def row_id(self, number: int) -> int:
+        """The trial's id in the database; KeyError before the transaction that made it has ended."""
+        return self._row_ids[number]
+
+    def stored_system_attrs(self) -> dict[str, Any]:
+        """The study's system attributes in the database, what others wrote included."""
+        return self._reader.get_study_system_attrs(self._study_row)
+
     @contextmanager
     def transaction(self, while_waiting: Callable[[], None] = lambda: None) -> Iterator[list[ForeignChange]]:
         """Look for what others wrote, run the body against memory, write what it did: all or nothing.
@@ -214,10 +222,16 @@ class WriteBehindStorage(InMemoryStorage):
             self._open_numbers.discard(number)
 
 
-def create_study(url: str, study_name: str, direction: StudyDirection, user_attrs: dict[str, Any]) -> None:
+def create_study(
+    url: str,
+    study_name: str,
+    direction: StudyDirection,
+    user_attrs: dict[str, Any],
+    system_attrs: dict[str, Any] | None = None,
+) -> None:
     """Create a study with its attributes, all or nothing."""
     with write_transaction(connect_writer(url)) as connection:
-        rows.insert_study(connection, study_name, direction, user_attrs)
+        rows.insert_study(connection, study_name, direction, user_attrs, system_attrs or {})
 
 
 @contextmanager

@@ -1,0 +1,126 @@
+"""What `sweep show STUDY TRIAL` prints: everything about one trial."""
+
+import csv
+import json
+import sys
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+from rich.table import Table
+from rich.text import Text
+
+from sweep.errors import StudyError
+from sweep.terminal import make_console
+
+COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+OWN_ATTRS = ("seed", "history", "cause", "error", "traceback")  # shown in places of their own
+
+
+def find_trial(study: optuna.Study, number: int) -> FrozenTrial:
+    """The trial with this number; StudyError, with the numbers there are, if there is none."""
+    trials = study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.number == number:
+            return trial
+    there = f"its trials are 0 to {max(trial.number for trial in trials)}" if trials else "it has no trials yet"
+    raise StudyError(f"study {study.study_name} has no trial {number}; {there}")
+
+
+def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+    """All there is, as JSON values; `epochs` are as many as are stored."""
+    return {
+        "study": study.study_name,
+        "number": trial.number,
+        "state": trial.state.name,
+        "metric": study.user_attrs.get("metric", "value"),
+        "value": trial.value,
+        "params": trial.params,
+        "keys": {name: key for name, key in param_keys(study).items() if name in trial.params},
+        "seed": trial.user_attrs.get("seed"),
+        "datetime_start": trial.datetime_start.isoformat() if trial.datetime_start else None,
+        "datetime_complete": trial.datetime_complete.isoformat() if trial.datetime_complete else None,
+        "seconds": trial.duration.total_seconds() if trial.duration else None,
+        "intermediate_values": trial.intermediate_values,
+        "epochs": trial.user_attrs.get("history", []),
+        "failure": {key: trial.user_attrs[key] for key in OWN_ATTRS[2:] if key in trial.user_attrs},
+        "enqueued_params": trial.system_attrs.get("fixed_params"),
+        "user_attrs": {key: value for key, value in trial.user_attrs.items() if key not in OWN_ATTRS},
+    }
+
+
+def param_keys(study: optuna.Study) -> dict[str, str | None]:
+    """Parameter -> the config key it sets, None if it sets none; empty for a study that is not ours."""
+    parameters = study.user_attrs.get("sweep", {}).get("space", {}).get("space", {})
+    return {name: parameter.get("key") for name, parameter in parameters.items()}
+
+
+def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+    """State and value, params with their keys, epochs, and the failure."""
+    record, console = trial_record(study, trial), make_console()
+    value = "" if trial.value is None else f", {record['metric']} {trial.value:.6g}"
+    print(
+        f"{study.study_name} trial {trial.number}: {trial.state.name}{value}, {len(trial.intermediate_values)} epochs"
+    )
+    print(f"seed {record['seed']}; {_times(record)}")
+    for name, shown in (("enqueued", record["enqueued_params"]), ("attributes", record["user_attrs"])):
+        if shown:
+            console.print(Text(f"{name}: {json.dumps(shown, ensure_ascii=False)}"))
+    if trial.params:
+        console.print(_params_table(record))
+    if trial.intermediate_values:
+        console.print(_epochs_table(record))
+    failure = record["failure"]
+    if failure:
+        console.print(Text(f"{failure.get('cause', 'unknown')}: {failure.get('error', '')}", style="red"))
+        console.print(Text(failure.get("traceback", "").rstrip()), soft_wrap=True)
+
+
+def print_trial_json(study: optuna.Study, trial: FrozenTrial) -> None:
+    """The whole record."""
+    json.dump(trial_record(study, trial), sys.stdout, indent=2)
+    print()
+
+
+def print_epochs_csv(study: optuna.Study, trial: FrozenTrial) -> None:
+    """One row an epoch."""
+    writer = csv.DictWriter(sys.stdout, ["intermediate_value", *COLUMNS], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_epochs(trial_record(study, trial)))
+
+
+def _times(record: dict[str, Any]) -> str:
+    if record["seconds"] is None:
+        return f"began {record['datetime_start'] or 'not yet'}"
+    return f"{record['datetime_start']} to {record['datetime_complete']}, {record['seconds']:.1f} s"
+
+
+def _params_table(record: dict[str, Any]) -> Table:
+    table = Table("param", "value", "key", box=None)
+    for name, value in record["params"].items():
+        table.add_row(Text(name), Text(str(value)), Text(record["keys"].get(name) or "-"))
+    return table
+
+
+def _epochs_table(record: dict[str, Any]) -> Table:
+    epochs = _epochs(record)
+    columns = [column for column in COLUMNS if any(column in epoch for epoch in epochs)]
+    table = Table(*columns, "reported", box=None)
+    for epoch in epochs:
+        shown = [_short(epoch.get(column)) for column in (*columns, "intermediate_value")]
+        table.add_row(*shown)
+    return table
+
+
+def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each reported epoch with its metrics; a running trial has only what was reported."""
+    metrics = {epoch.get("epoch"): epoch for epoch in record["epochs"]}
+    reported = record["intermediate_values"]
+    return [
+        {**metrics.get(epoch, {"epoch": epoch}), "intermediate_value": reported.get(epoch)}
+        for epoch in sorted({*metrics, *reported})
+    ]
+
+
+def _short(value: Any) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

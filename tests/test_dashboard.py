@@ -1,0 +1,317 @@
+"""The dashboard over HTTP and in a real browser, and what a sweep puts into its study for it."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from wsgiref.util import setup_testing_defaults
+
+import optuna
+import optuna_dashboard
+import plotly.graph_objects as go
+import pytest
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+from sweeps import NASTY, FailingEngine, make_space, read_trials, run_sweep
+
+from sweep.cli import main
+from sweep.dashboard import create_app
+from sweep.dashboard_notes import MOST_EPOCHS, MOST_TRIALS, learning_curves, study_attrs
+from sweep.engines.fake import FakeEngine
+from sweep.errors import Cause
+from sweep.executors.base import LaneLost
+from sweep.executors.in_process import InProcessExecutor
+from sweep.storage import LiveStorage, connect_reader, database_url
+
+
+def sweep_with_a_failure(folder, num_trials=8):
+    run_sweep(folder, make_space(), num_trials, executor=InProcessExecutor(FailingEngine()))
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """Read by many tests, written by none."""
+    folder = tmp_path_factory.mktemp("studies")
+    sweep_with_a_failure(folder)
+    return folder
+
+
+def request(app, method, path, body=None, host="127.0.0.1:8080"):
+    """Status and JSON of a WSGI application's answer."""
+    content = b"" if body is None else json.dumps(body).encode()
+    path, _, query = path.partition("?")
+    environ = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "HTTP_HOST": host,
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(content)),
+        "wsgi.input": io.BytesIO(content),
+    }
+    setup_testing_defaults(environ)
+    answers = []
+    text = b"".join(app(environ, lambda status, headers, info=None: answers.append(int(status[:3]))))
+    return answers[0], json.loads(text or b"{}")
+
+
+def dump(folder):
+    """Every row of the database."""
+    import sqlite3
+
+    connection = sqlite3.connect(folder / "sweep.db")
+    rows = list(connection.iterdump())
+    connection.close()
+    return rows
+
+
+# ---- what a sweep puts into its study ----
+
+
+def test_study_note_has_the_command_and_the_space(studies):
+    study = optuna.load_study(study_name="study", storage=connect_reader(database_url(studies)))
+    note = optuna_dashboard.get_note(study)
+    assert 'l2 = { key = "regularizer.l2", type = "float", low = 1e-06, high = 0.01, log = true }' in note
+    assert "[training]\nepochs = 9" in note
+    settings = {**study.user_attrs["sweep"], "command": "sweep run 'a ```` b.toml'"}
+    assert "`````\nsweep run 'a ```` b.toml'\n`````" in study_attrs(settings)["dashboard:note_str:0"]
+
+
+def test_learning_curves_are_a_figure_of_the_best_trials(studies):
+    storage = connect_reader(database_url(studies))
+    study = optuna.load_study(study_name="study", storage=storage)
+    (figure,) = get_plotly_graph_objects(storage.get_study_system_attrs(study._study_id)).values()
+    figure = go.Figure(json.loads(figure))
+    names = list(dict.fromkeys(trace.name for trace in figure.data))
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    best = sorted(complete, key=lambda trial: -trial.value)[:MOST_TRIALS]
+    assert names == [f"trial {trial.number}" for trial in best]
+    assert [trace.y[-1] for trace in figure.data][1] == pytest.approx(best[0].value, rel=1e-4)
+
+
+def test_figure_is_bounded_and_strict_json():
+    history = [{"epoch": epoch, "loss": 1 / 3, "val_loss": float("inf")} for epoch in range(1, 1002)]
+    trial = optuna.create_trial(value=1.0, user_attrs={"history": history})
+    figure = learning_curves([trial] * (MOST_TRIALS + 1))
+    assert len(figure["data"]) == 4 * MOST_TRIALS
+    assert all(len(trace["x"]) <= MOST_EPOCHS + 2 and trace["x"][-1] == 1001 for trace in figure["data"])
+    assert json.dumps(figure, allow_nan=False)
+
+
+def test_a_study_that_shrank_its_figure_and_resumed_reads_back(tmp_path):
+    """Pieces of an earlier, longer figure must not trail behind."""
+    study = run_sweep(tmp_path, make_space(epochs=40), 6)
+    key = "dashboard:plot_data:learning_curves:99"
+    with study.write_behind.transaction():
+        study.write_behind.set_study_system_attr(0, key, "left over")
+    run_sweep(tmp_path, make_space(epochs=40), 7)
+    storage = connect_reader(database_url(tmp_path))
+    assert storage.get_study_system_attrs(1)[key] == ""
+
+
+def test_traceback_is_a_note_on_the_trial_where_there_is_none_yet(tmp_path):
+
+    class Noted(InProcessExecutor):
+        """Somebody writes a note on trial 1 while it runs; both trials fail."""
+
+        num_waits = 0
+
+        def wait(self):
+            self.num_waits += 1
+            if self.num_waits == 2:
+                study = optuna.load_study(study_name="study", storage=f"sqlite:///{tmp_path / 'sweep.db'}")
+                optuna_dashboard.save_note(optuna.trial.Trial(study, study.trials[1]._trial_id), "mine")
+            return [LaneLost(0, Cause.USER_ERROR, f"error {self.num_waits}", f"  File x\n{NASTY}")]
+
+    run_sweep(tmp_path, make_space(), 2, executor=Noted(FakeEngine()))
+    _, detail = request(create_app(database_url(tmp_path), write=False), "GET", "/api/studies/1")
+    assert [trial["note"]["body"] for trial in detail["trials"]] == [
+        f"**user_error**\n\n````\n  File x\n{NASTY}\n````\n",
+        "mine",
+    ]
+
+
+# ---- over HTTP ----
+
+CHANGES = [
+    ("POST", "/api/studies", {"study_name": "new", "directions": ["minimize"]}),
+    ("POST", "/api/studies/1/rename", {"study_name": "renamed"}),
+    ("DELETE", "/api/studies/1", {}),
+    ("PUT", "/api/studies/1/note", {"version": 2, "body": "changed"}),
+    ("PUT", "/api/studies/1/1/note", {"version": 1, "body": "changed"}),
+    ("POST", "/api/trials/1/tell", {"state": "Fail"}),
+    ("POST", "/api/trials/1/user-attrs", {"user_attrs": {"mine": 1}}),
+    ("PUT", "/api/studies/1/preference_feedback_component", {"output_type": "note"}),
+]
+
+
+def test_read_only_refuses_every_change_and_goes_on(studies):
+    app, before = create_app(database_url(studies), write=False), dump(studies)
+    for method, path, body in CHANGES:
+        status, answer = request(app, method, path, body)
+        assert (status, "--write" in answer["reason"]) == (403, True)
+    assert dump(studies) == before
+    assert request(app, "GET", "/api/studies")[1]["study_summaries"][0]["study_name"] == "study"
+
+
+def test_the_database_itself_refuses_changes_too(studies):
+    app, before = optuna_dashboard.wsgi(LiveStorage(database_url(studies))), dump(studies)
+    for method, path, body in CHANGES:
+        assert request(app, method, path, body)[0] >= 400
+    assert dump(studies) == before
+    status, detail = request(app, "GET", "/api/studies/1")
+    assert (status, len(detail["trials"])) == (200, 8)
+
+
+def test_write_lets_change_under_local_names_alone(tmp_path):
+    sweep_with_a_failure(tmp_path, 3)
+    waiting = optuna.load_study(study_name="study", storage=f"sqlite:///{tmp_path / 'sweep.db'}").ask()
+    app = create_app(database_url(tmp_path), write=True)
+    tell = ("POST", f"/api/trials/{waiting._trial_id}/tell", {"state": "Complete", "values": [0.5]})
+    assert request(app, *tell, host="evil.example:8080")[0] == 403
+    assert request(app, *tell, host="localhost:8080")[0] == 204
+    assert request(app, "PUT", "/api/studies/1/note", {"version": 2, "body": "changed"})[0] == 204
+    assert request(app, "POST", *CHANGES[0][1:])[0] == 201
+    assert read_trials(tmp_path)[3]["values"] == [0.5]
+    assert request(app, "DELETE", "/api/studies/2", {})[0] == 204
+    assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'sweep.db'}") == ["study"]
+
+
+def test_a_study_deleted_and_made_anew_is_read_anew(tmp_path):
+    run_sweep(tmp_path, make_space(), 5)
+    app = create_app(database_url(tmp_path), write=False)
+    assert len(request(app, "GET", "/api/studies/1")[1]["trials"]) == 5
+    optuna.delete_study(study_name="study", storage=f"sqlite:///{tmp_path / 'sweep.db'}")
+    run_sweep(tmp_path, make_space("grid"), 2)
+    time.sleep(2.1)  # optuna-dashboard asks its storage at most every two seconds
+    detail = request(app, "GET", "/api/studies/1")[1]
+    assert [len(trial["params"]) for trial in detail["trials"]] == [2, 2]
+    assert {item["name"] for item in detail["union_search_space"]} == {"momentum", "filters_1"}
+
+
+# ---- as a process ----
+
+
+@contextmanager
+def dashboard(folder, *arguments):
+    """The command on a free port; yields process, address and what it said."""
+    command = [sys.executable, "-m", "sweep.cli", "dashboard", "--studies", str(folder), "--port", "0", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            first, *others = iter(process.stdout.readline, "Ctrl-C ends it\n")
+            yield process, first.strip().rsplit(" ", 1)[-1], "".join(others)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_quietly(studies, number):
+    with dashboard(studies) as (process, address, said):
+        with urllib.request.urlopen(f"{address}api/studies") as answer:
+            assert json.load(answer)["study_summaries"][0]["study_name"] == "study"
+        process.send_signal(number)
+        out, error = process.communicate()
+    assert (process.returncode, out, error) == (0, "", "")
+    assert said.startswith("read-only: ")
+
+
+def test_taken_port_and_missing_studies_are_one_line(studies, tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["dashboard", "--studies", str(studies), "--port", str(port)]) == 2
+    error = capsys.readouterr().err
+    assert (f"--port {port}" in error, "--port 0 takes a free one" in error, error.count("\n")) == (True, True, 1)
+    assert main(["dashboard", "--studies", str(tmp_path)]) == 2
+    assert "no studies yet" in capsys.readouterr().err
+
+
+# ---- in a browser ----
+
+CHROMIUM_FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--window-size=1400,1600"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Debian's Chromium."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture(scope="module")
+def live_address(studies):
+    """A dashboard on a finished study with a failure (id 1) and on one that runs (id 2)."""
+    space = studies / "space.toml"
+    momentum = '[space.momentum]\nkey = "optimizer.momentum"\ntype = "float"\nlow = 0.0\nhigh = 0.9\n'
+    space.write_text(f'[study]\nname = "running"\n[training]\nepochs = 900\n{momentum}')
+    command = [sys.executable, "-m", "sweep.cli", "run", str(space), "--studies", str(studies), "--engine", "fake"]
+    environment = {**os.environ, "SWEEP_FAKE_EPOCH_S": "0.3"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        with dashboard(studies) as (_, address, _):
+            yield address
+        process.kill()
+
+
+def wait_for_text(browser, *parts, seconds=30):
+    """The page's text, when it has all parts."""
+    from selenium.webdriver.common.by import By
+
+    text, end = "", time.monotonic() + seconds
+    while time.monotonic() < end:
+        text = browser.find_element(By.TAG_NAME, "body").text
+        if all(part in text for part in parts):
+            return text
+        time.sleep(0.1)
+    raise AssertionError(f"not all of {parts} came: {text}")
+
+
+def test_browser_lists_the_studies(browser, live_address):
+    browser.get(live_address)
+    wait_for_text(browser, "1. study", "2. running", "Direction: MAXIMIZE")
+
+
+def test_browser_shows_history_learning_curves_and_note(browser, live_address):
+    browser.get(f"{live_address}dashboard/studies/1")
+    wait_for_text(browser, "History", "Best Trial", "Learning curves of the best trials", "Intermediate values")
+    browser.get(f"{live_address}dashboard/studies/1/note")
+    wait_for_text(browser, "Made by", "regularizer.l2")
+
+
+def test_browser_shows_a_failed_trial_with_its_cause(browser, live_address):
+    browser.get(f"{live_address}dashboard/studies/1/trials?numbers=2")
+    text = wait_for_text(browser, "Trial 2 (trial_id=3)", "cause build_error", "in admit")
+    assert text.count(f"ValueError: {NASTY}") >= 2
+    assert browser.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_browser_shows_values_grow_while_a_sweep_runs(browser, live_address):
+    def num_values(text):
+        return text.partition("Intermediate Values")[2].partition("Parameter")[0].count("\n")
+
+    browser.get(f"{live_address}dashboard/studies/2/trials?numbers=0")
+    before = wait_for_text(browser, "Trial 0", "Running", "Parameter")
+    end = time.monotonic() + 40
+    while num_values(wait_for_text(browser, "Trial 0")) <= num_values(before):
+        assert time.monotonic() < end, before
+        time.sleep(0.2)
