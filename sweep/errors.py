@@ -65,7 +65,7 @@ class Interrupted(BaseException):
 class Cause(StrEnum):
     """Why a trial failed; stored with it as the user attribute `cause`."""
 
-    NOT_FINITE = "not_finite"  # not "nan": pandas reads that as a missing value
+    NAN = "nan"
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
     KILLED = "killed"

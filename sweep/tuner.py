@@ -225,7 +225,7 @@ class Tuner:
         self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)
         self._progress.epoch_done(running.number, metrics, score)
         if metrics.diverged():
-            self._fail(running.number, Cause.NOT_FINITE, f"the loss is not finite after epoch {metrics.epoch}", "")
+            self._fail(running.number, Cause.NAN, f"the loss is not finite after epoch {metrics.epoch}", "")
         elif metrics.is_last:
             value = self._score(running.history[metrics.best_epoch - 1])
             self._end(running, TrialState.COMPLETE, value)

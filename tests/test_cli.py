@@ -180,7 +180,7 @@ def test_no_usable_trial_is_exit_code_3(capsys):
         assert run("--set", "schedule.initial_rate=2", "--quiet") == 3
         assert "no trial is COMPLETE: 6 FAIL" in capsys.readouterr().err
     assert main(["show", "mine"]) == 0
-    assert "FAIL (not_finite): the loss is not finite after epoch 1" in capsys.readouterr().out
+    assert "FAIL (nan): the loss is not finite after epoch 1" in capsys.readouterr().out
 
 
 def test_results_are_in_the_one_file_when_a_run_has_ended(folder):

@@ -109,7 +109,7 @@ def test_csv_in_pandas_equals_optunas_dataframe(show, study):
 
 
 def test_causes_survive_pandas(show, tmp_path):
-    """`nan` would be read as a missing value."""
+    """pandas takes the word nan for a missing value unless told otherwise."""
     run_sweep(tmp_path, make_space(schedule={"initial_rate": 2.0}, space={}), 1)
-    frame = pd.read_csv(io.StringIO(show("--csv", folder=tmp_path)))
-    assert frame["cause"].tolist() == ["not_finite"]
+    frame = pd.read_csv(io.StringIO(show("--csv", folder=tmp_path)), keep_default_na=False)
+    assert frame["cause"].tolist() == ["nan"]

@@ -97,7 +97,7 @@ def test_diverged_trial_is_failed_as_nan(tmp_path):
     trials = read_trials(tmp_path)
     diverged = [trial for trial in trials if trial["params"]["initial_rate"] >= 1]
     assert 3 < len(diverged) < 12
-    assert all(trial["state"] == "FAIL" and trial["user_attrs"]["cause"] == "not_finite" for trial in diverged)
+    assert all(trial["state"] == "FAIL" and trial["user_attrs"]["cause"] == "nan" for trial in diverged)
     assert {trial["state"] for trial in trials if trial not in diverged} == {"COMPLETE"}
 
 
