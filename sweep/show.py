@@ -1,7 +1,6 @@
 """What `sweep list` and `sweep show` print: tables for people, JSON and CSV for programs."""
 
 import csv
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.storage.database import StudySummary
-from sweep.terminal import make_console
+from sweep.terminal import make_console, print_as_json
 
 MOST_ROWS = 30
 CSV_COLUMNS = (
@@ -26,7 +25,7 @@ CSV_COLUMNS = (
 def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
     """Name, counts by state, best value, last change (local time)."""
     if as_json:
-        print(json.dumps([_study_record(study) for study in studies], indent=2))
+        print_as_json([_study_record(study) for study in studies])
         return
     table = Table("study", "trials", "complete", "pruned", "fail", "running", "best", "last change", box=None)
     for study in studies:
@@ -76,8 +75,7 @@ def print_json(study: optuna.Study) -> None:
     """The study with every trial, its attributes and its epochs."""
     trials = [_trial_record(trial) for trial in study.get_trials(deepcopy=False)]
     record = {"study": study.study_name, "direction": study.direction.name.lower(), "user_attrs": study.user_attrs}
-    json.dump({**record, "trials": trials}, sys.stdout, indent=2)
-    print()
+    print_as_json({**record, "trials": trials})
 
 
 def print_csv(study: optuna.Study) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.errors import StudyError
-from sweep.terminal import make_console
+from sweep.terminal import make_console, print_as_json
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 OWN_ATTRS = ("seed", "history", "cause", "error", "traceback")  # shown in places of their own
@@ -62,7 +62,7 @@ def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     print(
         f"{study.study_name} trial {trial.number}: {trial.state.name}{value}, {len(trial.intermediate_values)} epochs"
     )
-    print(f"seed {record['seed']}; {_times(record)}")
+    print(_times(record) if record["seed"] is None else f"seed {record['seed']}; {_times(record)}")
     for name, shown in (("enqueued", record["enqueued_params"]), ("attributes", record["user_attrs"])):
         if shown:
             console.print(Text(f"{name}: {json.dumps(shown, ensure_ascii=False)}"))
@@ -78,8 +78,7 @@ def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def print_trial_json(study: optuna.Study, trial: FrozenTrial) -> None:
     """The whole record."""
-    json.dump(trial_record(study, trial), sys.stdout, indent=2)
-    print()
+    print_as_json(trial_record(study, trial))
 
 
 def print_epochs_csv(study: optuna.Study, trial: FrozenTrial) -> None:

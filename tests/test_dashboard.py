@@ -18,7 +18,7 @@ import optuna_dashboard
 import plotly.graph_objects as go
 import pytest
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
-from sweeps import NASTY, FailingEngine, make_space, read_trials, run_sweep
+from sweeps import NASTY, FailingEngine, make_space, open_in, read_trials, run_sweep
 
 from sweep.cli import main
 from sweep.dashboard import create_app
@@ -81,6 +81,16 @@ def test_study_note_has_the_command_and_the_space(studies):
     assert "[training]\nepochs = 9" in note
     settings = {**study.user_attrs["sweep"], "command": "sweep run 'a ```` b.toml'"}
     assert "`````\nsweep run 'a ```` b.toml'\n`````" in study_attrs(settings)["dashboard:note_str:0"]
+
+
+def test_note_follows_the_settings_of_an_empty_study_unless_somebody_edited_it(tmp_path):
+    def reopened_note(epochs):
+        open_in(tmp_path, make_space(epochs=epochs))
+        return optuna_dashboard.get_note(optuna.load_study(study_name="study", storage=database_url(tmp_path)))
+
+    assert ["epochs = 3" in reopened_note(3), "epochs = 5" in reopened_note(5)] == [True, True]
+    optuna_dashboard.save_note(optuna.load_study(study_name="study", storage=database_url(tmp_path)), "mine")
+    assert reopened_note(7) == "mine"
 
 
 def test_learning_curves_are_a_figure_of_the_best_trials(studies):

@@ -108,8 +108,11 @@ def test_csv_in_pandas_equals_optunas_dataframe(show, study):
     assert ours["seed"].tolist()[:8] == [trial.user_attrs["seed"] for trial in trials[:8]]
 
 
-def test_causes_survive_pandas(show, tmp_path):
-    """pandas takes the word nan for a missing value unless told otherwise."""
+def test_a_diverged_trial_survives_pandas_and_strict_json(show, tmp_path):
+    """pandas takes the word nan for a missing value unless told otherwise; the error is there in any case."""
     run_sweep(tmp_path, make_space(schedule={"initial_rate": 2.0}, space={}), 1)
-    frame = pd.read_csv(io.StringIO(show("--csv", folder=tmp_path)), keep_default_na=False)
-    assert frame["cause"].tolist() == ["nan"]
+    text = show("--csv", folder=tmp_path)
+    assert pd.read_csv(io.StringIO(text), keep_default_na=False)["cause"].tolist() == ["nan"]
+    assert pd.read_csv(io.StringIO(text))["error"].tolist() == ["the loss is not finite after epoch 1"]
+    for arguments in (["--json"], ["0", "--json"]):
+        assert json.loads(show(*arguments, folder=tmp_path), parse_constant=pytest.fail)
