@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_show(commands)
+    _add_report(commands)
     return parser
 
 
@@ -90,6 +91,14 @@ def _add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything about every trial")
     form.add_argument("--csv", action="store_true", help="one row a trial")
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("report", help="write a study as one offline HTML page, beside others if named")
+    command.add_argument("study", metavar="STUDY")
+    command.add_argument("others", nargs="*", metavar="OTHER", help="studies to compare it with at equal budget")
+    _add_storage(command)
+    command.add_argument("--out", type=Path, metavar="FILE", help="the page (DIR/STUDY/report.html)")
 
 
 def _add_space(command: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show"},
+    {"check", "report", "show"},
     {"objective", "tuner"},
     {"study", "progress", "callbacks", "terminal"},
     {"executors", "pruners", "interruption"},
@@ -46,6 +46,7 @@ FORBIDDEN = {
     "study": {"keras", "tensorflow"},
     "tuner": {"keras", "tensorflow", "sqlalchemy"},
     "show": {"keras", "tensorflow"},
+    "report": {"keras", "tensorflow"},
     "config": {"keras", "optuna", "numpy"},
 }
 
@@ -71,7 +72,7 @@ def level(room):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "--help"] for name in ("init", "check", "run", "list", "show"))]
+    "arguments", [["--help"], *([name, "--help"] for name in ("init", "check", "run", "list", "show", "report"))]
 )
 def test_no_help_loads_a_heavy_module(arguments):
     code = f"""
