@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_show(commands)
     _add_dashboard(commands)
+    _add_report(commands)
     _add_export(commands)
     _add_retrain(commands, "retrain", "train a config from several seeds and evaluate it on the test set")
     _add_retrain(commands, "train", "train a config once; a hand-written one is as good as an exported one")
@@ -131,6 +132,14 @@ def _add_retrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_studies(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="folder for the models")
     _add_device(command)
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("report", help="write a study as one offline HTML page, beside others if named")
+    command.add_argument("study", metavar="STUDY")
+    command.add_argument("others", nargs="*", metavar="OTHER", help="studies to compare it with at equal budget")
+    _add_storage(command)
+    command.add_argument("--out", type=Path, metavar="FILE", help="the page (DIR/STUDY/report.html)")
 
 
 def _add_space(command: argparse.ArgumentParser) -> None:

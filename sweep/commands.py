@@ -325,3 +325,19 @@ def _retrain(
     deviation = accuracy["standard_deviation"]
     spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
     print(f"test accuracy {accuracy['mean']:.4f}{spread}, {options.num_seeds} seeds, {content['num_test']} test images")
+
+
+def report(options: argparse.Namespace) -> None:
+    """A study as a page, compared with others."""
+    from sweep.report import make_page, write_page
+    from sweep.storage import check_study_name, database_url, read_study
+
+    names = [check_study_name(name) for name in (options.study, *options.others)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"study {twice} is named twice; name each study once")
+    url = database_url(options.studies, options.storage)
+    path = options.out or options.studies / options.study / "report.html"
+    page = make_page([read_study(url, name) for name in names])
+    write_page(page, path)
+    print(f"{path} ({len(page.encode()) / 1e6:.1f} MB)")

@@ -26,7 +26,7 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "dashboard"},
+    {"check", "show", "show_trial", "dashboard", "report"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"executors", "pruners", "interruption", "dashboard_notes"},
@@ -50,6 +50,7 @@ FORBIDDEN = {
     "dashboard": {"keras", "tensorflow"},
     "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
+    "report": {"keras", "tensorflow"},
     "config": {"keras", "optuna", "numpy"},
 }
 
@@ -80,7 +81,7 @@ def level(room):
         ["--help"],
         *(
             [name, "--help"]
-            for name in ("init", "check", "run", "list", "show", "dashboard", "export", "retrain", "train")
+            for name in ("init", "check", "run", "list", "show", "dashboard", "report", "export", "retrain", "train")
         ),
     ],
 )

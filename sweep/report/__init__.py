@@ -1,0 +1,58 @@
+"""A study as one offline HTML page: `make_page`, `write_page`.
+
+`data` reads the study once; `texts` escapes and words; `samples` bounds what is drawn; `summary`, `history`,
+`parameters`, `spent` and `compare` make the sections out of `figures` (plotly) and `tables` (pandas); `page` puts them
+into one file with plotly.js inlined. Keras is never imported: what is shown was stored by the sweep.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import optuna
+
+from sweep.errors import InputError
+from sweep.report import compare, history, parameters, spent, summary
+from sweep.report.data import StudyData, read_data
+from sweep.report.page import Section, render_page
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def make_page(studies: Sequence[optuna.Study]) -> str:
+    """The page about the first study, which the others are compared with. StudyError for several objectives."""
+    data, *others = [read_data(study) for study in studies]
+    return render_page(f"Sweep report: {data.name}", summary.header(data), _sections(data, others))
+
+
+def write_page(page: str, path: Path) -> None:
+    """Put the page under its name at once: a browser that reloads meanwhile sees the old one or the new one."""
+    unfinished = path.parent / f".{path.name}.new"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(page, encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None
+
+
+def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
+    comparison = [compare.comparison([data, *others])] if others else []
+    if not data.trials:
+        return [summary.space(data), *comparison, summary.settings(data)]
+    return [
+        summary.space(data),
+        history.best_trials(data),
+        history.best_trial(data),
+        *comparison,
+        history.history(data),
+        history.learning_curves(data),
+        *parameters.sections(data, others),
+        spent.pruning(data),
+        spent.states(data),
+        spent.time(data),
+        summary.settings(data),
+    ]

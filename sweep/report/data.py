@@ -1,0 +1,143 @@
+"""What a report takes from a study: read once, and defensively, as other programs may have written into it too."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.config import TrainingConfig
+from sweep.errors import StudyError
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A study of one objective with its trials by number, not copied: do not change them."""
+
+    name: str
+    metric: str
+    maximize: bool
+    user_attrs: dict[str, Any]
+    trials: list[FrozenTrial]
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What `sweep run` stored; empty for a study of another program."""
+        return section(self.user_attrs, "sweep")
+
+    @cached_property
+    def complete(self) -> list[FrozenTrial]:
+        """COMPLETE trials with a finite value, best first."""
+        finite = [trial for trial in self.in_state("COMPLETE") if math.isfinite(self.score(trial))]
+        return sorted(finite, key=self.rank)
+
+    @cached_property
+    def finished(self) -> list[FrozenTrial]:
+        """COMPLETE, PRUNED and FAIL, in the order in which they ended."""
+        finished = [trial for trial in self.trials if trial.state.is_finished()]
+        return sorted(finished, key=lambda trial: (trial.datetime_complete or datetime.max, trial.number))
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """State -> trials."""
+        return Counter(trial.state.name for trial in self.trials)
+
+    @cached_property
+    def parameter_names(self) -> list[str]:
+        """In the order in which trials first had them."""
+        return list(dict.fromkeys(name for trial in self.trials for name in trial.params))
+
+    def in_state(self, *states: str) -> list[FrozenTrial]:
+        """The trials in these states, by number."""
+        return [trial for trial in self.trials if trial.state.name in states]
+
+    def score(self, trial: FrozenTrial) -> float:
+        """The value, or the last reported one; NaN without any."""
+        if trial.state == TrialState.COMPLETE and trial.value is not None:
+            return trial.value
+        reported = trial.intermediate_values
+        return reported[max(reported)] if reported else math.nan
+
+    def rank(self, trial: FrozenTrial) -> tuple[float, int]:
+        """Sorts best first, without a score last."""
+        score = self.score(trial)
+        return (math.inf if math.isnan(score) else -score if self.maximize else score), trial.number
+
+    def planned_epochs(self, trial: FrozenTrial) -> int:
+        """The epochs that the trial would have had if it was neither pruned nor failed."""
+        space = section(self.settings, "space")
+        for name, parameter in section(space, "space").items():
+            if isinstance(parameter, dict) and parameter.get("key") == "training.epochs" and name in trial.params:
+                return int(trial.params[name])
+        fixed = section(section(space, "fixed"), "training").get("epochs")
+        if isinstance(fixed, int):
+            return fixed
+        return TrainingConfig().epochs if space else self._most_epochs
+
+    @cached_property
+    def _most_epochs(self) -> int:
+        return max((num_epochs(trial) for trial in self.trials), default=0)
+
+
+def read_data(study: optuna.Study) -> StudyData:
+    """All of it by one query of the trials. StudyError for several objectives."""
+    if len(study.directions) != 1:
+        raise StudyError(f"study {study.study_name} has {len(study.directions)} objectives; a report is about one")
+    user_attrs = study.user_attrs
+    return StudyData(
+        name=study.study_name,
+        metric=str(user_attrs.get("metric", "value")),
+        maximize=study.direction == StudyDirection.MAXIMIZE,
+        user_attrs=user_attrs,
+        trials=study.get_trials(deepcopy=False),
+    )
+
+
+def section(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """A table of a stored attribute; empty where something else stands there."""
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def num_epochs(trial: FrozenTrial) -> int:
+    """Epochs that the trial trained."""
+    stored = trial.user_attrs.get("history")
+    return max(len(trial.intermediate_values), len(stored) if isinstance(stored, list) else 0)
+
+
+def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochMetrics`)."""
+    stored = trial.user_attrs.get("history")
+    return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
+
+
+def number(value: Any) -> float:
+    """The value as a number, NaN where it is none."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else math.nan
+
+
+def epoch_seconds(trial: FrozenTrial) -> float:
+    """Seconds that the trial's epochs took."""
+    seconds = (number(epoch.get("seconds")) for epoch in epochs(trial))
+    return sum(one for one in seconds if math.isfinite(one))
+
+
+def trial_seconds(trial: FrozenTrial) -> float:
+    """Seconds from the trial's start to its end; 0 while it has none."""
+    return max(0.0, trial.duration.total_seconds()) if trial.duration is not None else 0.0
+
+
+def best_so_far(data: StudyData, trials: list[FrozenTrial]) -> list[float]:
+    """After each of the trials, the best value of a COMPLETE one; NaN before the first."""
+    best, values = math.nan, []
+    for trial in trials:
+        score = data.score(trial) if trial.state == TrialState.COMPLETE else math.nan
+        if math.isfinite(score) and (math.isnan(best) or (score > best if data.maximize else score < best)):
+            best = score
+        values.append(best)
+    return values

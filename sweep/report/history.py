@@ -1,0 +1,162 @@
+"""How the scores came about: the best trials, the best one's curves, history, learning curves."""
+
+import math
+from typing import Any
+
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial
+
+from sweep.report.data import StudyData, best_so_far, epochs, num_epochs, number, trial_seconds
+from sweep.report.figures import (
+    ACCENT,
+    LARGE,
+    MIDDLE,
+    SMALL,
+    STATE_COLORS,
+    count_axis,
+    figure_box,
+    grid,
+    rounded,
+    value_axis,
+)
+from sweep.report.page import Section
+from sweep.report.samples import sample, what_is_shown
+from sweep.report.tables import table
+from sweep.report.texts import duration, paragraph, plot_text, short
+
+NUM_BEST = 10
+MOST_POINTS = 2000
+MOST_CURVES = 60
+BEST_TRIAL_CURVES = {
+    "Loss": (("train", "loss"), ("validation", "val_loss")),
+    "Accuracy": (("train", "accuracy"), ("validation", "val_accuracy")),
+    "Learning rate": (("learning rate", "learning_rate"),),
+}
+
+
+def best_trials(data: StudyData) -> Section:
+    """The top trials with their params."""
+    if not data.complete:
+        return Section("Best trials", [paragraph("No trial is COMPLETE yet.", "empty")])
+    names = data.parameter_names
+    rows = [
+        [trial.number, trial.value, num_epochs(trial), duration(trial_seconds(trial)), *_params(trial, names)]
+        for trial in data.complete[:NUM_BEST]
+    ]
+    shown = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
+    columns = ["trial", short(data.metric, 40), "epochs", "time", *names]
+    return Section("Best trials", [table(columns, rows), paragraph(shown, "note") if shown else ""])
+
+
+def _params(trial: FrozenTrial, names: list[str]) -> list[Any]:
+    return [short(trial.params[name]) if name in trial.params else "-" for name in names]
+
+
+def best_trial(data: StudyData) -> Section:
+    """Train and validation curves and learning rate, from the epochs stored with the trial."""
+    if not data.complete:
+        return Section("The best trial's epochs", [paragraph("No trial is COMPLETE yet.", "empty")])
+    best = data.complete[0]
+    stored = epochs(best)
+    if not stored:
+        text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."
+        return Section("The best trial's epochs", [paragraph(text, "empty")])
+    boxes = [
+        _epochs_figure(stored, title, curves)
+        for title, curves in BEST_TRIAL_CURVES.items()
+        if any(math.isfinite(number(epoch.get(key))) for epoch in stored for _, key in curves)
+    ]
+    text = f"Trial {best.number}, {short(data.metric, 60)} {short(best.value)}."
+    return Section("The best trial's epochs", [paragraph(text), grid(boxes)])
+
+
+def _epochs_figure(stored: list[dict[str, Any]], title: str, curves: tuple[tuple[str, str], ...]) -> str:
+    steps = rounded(number(epoch.get("epoch", position)) for position, epoch in enumerate(stored, 1))
+    figure = go.Figure(layout={"title": {"text": title}, "xaxis": {"title": {"text": "epoch"}}})
+    everything: list[float] = []
+    for name, key in curves:
+        values = [number(epoch.get(key)) for epoch in stored]
+        everything += values
+        figure.add_scatter(x=steps, y=rounded(values), name=name, mode="lines+markers", marker={"size": 4})
+    figure.update_layout(
+        yaxis=value_axis("", everything),
+        showlegend=len(curves) > 1,
+        legend={"x": 1, "xanchor": "right"},
+    )
+    return figure_box(figure, SMALL)
+
+
+def history(data: StudyData) -> Section:
+    """Each trial's score by number, and the best so far."""
+    figure = go.Figure(layout={"xaxis": count_axis("trial", len(data.trials))})
+    scored = [trial for trial in data.in_state("PRUNED", "COMPLETE") if math.isfinite(data.score(trial))]
+    shown = sample(data, scored, MOST_POINTS)
+    size = 6 if len(shown) < 500 else 4
+    for state, name in (("PRUNED", "PRUNED, last reported"), ("COMPLETE", "COMPLETE")):
+        chosen = [trial for trial in shown if trial.state.name == state]
+        if chosen:
+            figure.add_trace(_points(data, chosen, name, {"color": STATE_COLORS[state], "size": size}))
+    ordered = sorted(data.complete, key=lambda trial: trial.number)
+    best = best_so_far(data, ordered)
+    steps = [i for i, value in enumerate(best) if i in (0, len(best) - 1) or value != best[i - 1]]
+    numbers = [ordered[i].number for i in steps] + [data.trials[-1].number]
+    line = {"x": numbers, "y": rounded([*(best[i] for i in steps), *best[-1:]])}
+    figure.add_scatter(**line, name="best so far", mode="lines", line={"shape": "hv", "color": ACCENT, "width": 1.5})
+    if not scored:
+        return Section("History", [paragraph("No trial has reported a score yet.", "empty")])
+    figure.update_layout(yaxis=value_axis(plot_text(data.metric), [data.score(trial) for trial in scored]))
+    note = what_is_shown(len(shown), len(scored), "trials")
+    return Section("History", [figure_box(figure, MIDDLE), paragraph(note, "note") if note else ""])
+
+
+def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[str, Any]) -> go.Scatter:
+    return go.Scatter(
+        x=[trial.number for trial in trials],
+        y=rounded(data.score(trial) for trial in trials),
+        name=name,
+        mode="markers",
+        marker={"opacity": 0.75, **marker},
+        hovertemplate="trial %{x}: %{y}<extra></extra>",
+    )
+
+
+def learning_curves(data: StudyData) -> Section:
+    """The score after each epoch: the best trials and a spread of the others, one trace a state."""
+    reported = [trial for trial in data.trials if trial.intermediate_values]
+    if not reported:
+        return Section("Learning curves", [paragraph("No trial has reported an epoch yet.", "empty")])
+    shown = sample(data, reported, MOST_CURVES)
+    best = data.complete[0] if data.complete else None
+    figure = go.Figure(layout={"xaxis": {"title": {"text": "epoch"}}})
+    for state, color in STATE_COLORS.items():
+        chosen = [trial for trial in shown if trial.state.name == state and trial is not best]
+        if chosen:
+            figure.add_trace(_curves(chosen, state, {"color": color, "width": 1.2}, 0.6))
+    if best is not None and best.intermediate_values:
+        figure.add_trace(_curves([best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
+    values = [value for trial in shown for value in trial.intermediate_values.values()]
+    figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
+    note = what_is_shown(len(shown), len(reported), "trials") or f"All that reported an epoch: {len(shown)}."
+    return Section("Learning curves", [figure_box(figure, LARGE), paragraph(note, "note")])
+
+
+def _curves(trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity: float) -> go.Scatter:
+    """Many curves in one trace, a gap after each."""
+    steps: list[int | None] = []
+    values: list[float] = []
+    numbers: list[int] = []
+    for trial in trials:
+        reported = sorted(trial.intermediate_values.items())
+        steps += [*(step for step, _ in reported), None]
+        values += [*(value for _, value in reported), math.nan]
+        numbers += [trial.number] * (len(reported) + 1)
+    return go.Scatter(
+        x=steps,
+        y=rounded(values),
+        customdata=numbers,
+        name=name,
+        mode="lines+markers" if max(map(len, (trial.intermediate_values for trial in trials))) == 1 else "lines",
+        line=line,
+        opacity=opacity,
+        hovertemplate="trial %{customdata}, epoch %{x}: %{y}<extra></extra>",
+    )

@@ -1,0 +1,143 @@
+"""The head of the page, and what the study was told to do: settings, space, fixed values."""
+
+from datetime import datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from sweep.report.data import StudyData, num_epochs, section
+from sweep.report.figures import STATE_COLORS
+from sweep.report.page import Section
+from sweep.report.spent import saved_epochs
+from sweep.report.tables import facts, table
+from sweep.report.texts import count, duration, html_text, paragraph, share, short
+
+SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "asked for when")
+
+
+def header(data: StudyData) -> str:
+    """Name, a line on what was sought, and the figures that matter most."""
+    goal = f"{'highest' if data.maximize else 'lowest'} {data.metric}"
+    when = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
+    tiles = "".join(f'<div class="tile"><b>{html_text(big)}</b>{html_text(small)}</div>' for big, small in _tiles(data))
+    return (
+        f'<p class="kind">sweep report</p><h1>{html_text(data.name)}</h1>'
+        f"<p>Sought: the {html_text(short(goal))}. {html_text(_states(data))} Written {when}.</p>"
+        f'<div class="tiles">{tiles}</div>{facts(_main_facts(data))}'
+    )
+
+
+def _states(data: StudyData) -> str:
+    counts = ", ".join(f"{data.counts[state]:,} {state}" for state in STATE_COLORS if data.counts[state])
+    return f"{count(len(data.trials), 'trial')}: {counts}." if data.trials else "No trials yet."
+
+
+def _tiles(data: StudyData) -> list[tuple[str, str]]:
+    best = data.complete[0] if data.complete else None
+    trained = sum(num_epochs(trial) for trial in data.trials)
+    saved = saved_epochs(data)
+    percent = f" ({share(saved, saved + trained)})" if saved else ""
+    return [
+        (short(best.value), f"best {short(data.metric, 40)}, trial {best.number}")
+        if best
+        else ("-", "no COMPLETE trial"),
+        (f"{len(data.finished):,}", "finished trials"),
+        (f"{trained:,}", "epochs trained"),
+        (f"{saved:,}", f"epochs saved by pruning{percent}"),
+        (duration(_elapsed_s(data)), "of sweeping"),
+    ]
+
+
+def _elapsed_s(data: StudyData) -> float:
+    """What the tuner counted across resumes; for other programs' studies, from the first start to the last end."""
+    stored = data.user_attrs.get("elapsed_s")
+    if isinstance(stored, int | float):
+        return float(stored)
+    starts = [trial.datetime_start for trial in data.trials if trial.datetime_start]
+    ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
+    return (max(ends) - min(starts)).total_seconds() if starts and ends else 0.0
+
+
+def space(data: StudyData) -> Section:
+    """What varies, and how."""
+    rows = _space_rows(data)
+    return Section("Space", [table(SPACE_COLUMNS, rows) if rows else paragraph("Nothing varies.", "empty")])
+
+
+def settings(data: StudyData) -> Section:
+    """What else decides what a trial is."""
+    fixed = [(f"{part}.{key}", value) for part, values in _fixed(data).items() for key, value in values.items()]
+    return Section(
+        "Settings", [facts(_facts(data)), *(["<h3>Fixed in the space file</h3>", facts(fixed)] if fixed else [])]
+    )
+
+
+def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
+    stored, best = data.settings, data.complete[0] if data.complete else None
+    params = ", ".join(f"{name} {short(value)}" for name, value in best.params.items()) if best else ""
+    return [
+        ("best trial", f"{best.number}: {params}" if best else None),
+        ("command", stored.get("command") or (None if stored else "another program's study, not of `sweep run`")),
+        ("engine", _engine(stored)),
+        ("data hash", stored.get("data_hash")),
+    ]
+
+
+def _engine(stored: dict[str, Any]) -> str:
+    units = (("num_lanes", "lane"), ("threads", "thread"))
+    counts = [count(stored[key], what) for key, what in units if isinstance(stored.get(key), int)]
+    names = [stored.get("engine"), *counts, stored.get("device"), stored.get("keras_backend")]
+    return ", ".join(str(name) for name in names if name not in (None, "", "none"))
+
+
+def _facts(data: StudyData) -> list[tuple[str, Any]]:
+    stored = data.settings
+    versions = ", ".join(f"{package} {version}" for package, version in section(stored, "versions").items())
+    starts = [trial.datetime_start for trial in data.trials if trial.datetime_start]
+    ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
+    return [
+        ("metric", f"{data.metric}, {'maximize' if data.maximize else 'minimize'}"),
+        ("sampler", _choice(stored, "sampler")),
+        ("pruner", _choice(stored, "pruner")),
+        ("seed", stored.get("seed")),
+        ("first trial's start", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
+        ("last trial's end", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
+        ("versions", versions),
+    ]
+
+
+def _choice(stored: dict[str, Any], key: str) -> str:
+    chosen = section(stored, key)
+    options = ", ".join(f"{name}={value}" for name, value in section(chosen, "options").items())
+    return f"{chosen.get('name', '')}{f' ({options})' if options else ''}"
+
+
+def _fixed(data: StudyData) -> dict[str, dict[str, Any]]:
+    fixed = section(section(data.settings, "space"), "fixed")
+    return {part: values for part, values in fixed.items() if isinstance(values, dict)}
+
+
+def _space_rows(data: StudyData) -> list[list[Any]]:
+    stored = section(section(data.settings, "space"), "space")
+    if stored:
+        return [_stored_row(name, parameter) for name, parameter in stored.items() if isinstance(parameter, dict)]
+    distributions = {name: one for trial in data.trials for name, one in trial.distributions.items()}
+    return [_distribution_row(name, one) for name, one in distributions.items()]
+
+
+def _stored_row(name: str, parameter: dict[str, Any]) -> list[Any]:
+    choices = parameter.get("choices")
+    values = f"{parameter.get('low')} … {parameter.get('high')}"
+    if isinstance(choices, list):
+        values = ", ".join(map(str, choices))
+    step = f"step {parameter['step']}" if parameter.get("step") else ""
+    scale = "log" if parameter.get("log") else step
+    when = "; ".join(f"{other} in {wanted}" for other, wanted in section(parameter, "when").items())
+    return [name, parameter.get("key"), parameter.get("type"), values, scale, when]
+
+
+def _distribution_row(name: str, distribution: BaseDistribution) -> list[Any]:
+    kind = type(distribution).__name__.removesuffix("Distribution").lower()
+    if isinstance(distribution, CategoricalDistribution):
+        return [name, None, kind, ", ".join(map(str, distribution.choices)), "", ""]
+    return _stored_row(name, {**distribution._asdict(), "type": kind})
