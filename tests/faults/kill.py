@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def run_with_kills(command: list[str], folder: Path, num_kills: int, alone_s: float, seed: int = 0) -> int:
-    """Kill so many times, each at a random moment after the process has begun to train; then let it end."""
+    """Kill so many times, each at a random moment soon after the process has begun to train; then let it end."""
     chooser = random.Random(seed)
     for kill in range(num_kills):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ def run_with_kills(command: list[str], folder: Path, num_kills: int, alone_s: fl
         while process.poll() is None and _last_change(folder) == before:
             time.sleep(0.02)  # still importing; moments then would all be the same
         try:
-            process.wait(timeout=chooser.uniform(0, alone_s / num_kills))
+            process.wait(timeout=chooser.uniform(0, alone_s / (2 * num_kills + 2)))
             return kill  # it ended before its moment came
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
