@@ -1,31 +1,23 @@
 """One short function a command, its steps in order. Heavy imports stand inside the functions."""
 
 import argparse
-import gc
 import os
-import shlex
 import shutil
 import sys
-import warnings
 from contextlib import closing
 from dataclasses import replace
 from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sweep.errors import InputError, NoUsableTrial
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.config import TrialConfig
     from sweep.config_file import Provenance
     from sweep.devices import Device
-    from sweep.engines.base import Engine
     from sweep.interruption import Interruption
     from sweep.search_space import Space
-    from sweep.study import Settings, SweepStudy
-
-VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn")
 
 
 def init(options: argparse.Namespace) -> None:
@@ -55,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
     """Check everything, lock the study, go on from where it stands, say how it ended."""
     from sweep.devices import check_device_name
     from sweep.interruption import Interruption
+    from sweep.launch import check_data, check_names, print_start, run_to_limits, settle
     from sweep.storage import StudyLock, check_study_name, database_url
     from sweep.study import open_study, stored_settings
 
@@ -62,112 +55,17 @@ def run(options: argparse.Namespace) -> None:
     space = _load_space(options)
     name = check_study_name(space.study.name if options.study is None else options.study)
     seed = space.study.seed if options.seed is None else options.seed
-    _check_names(space, seed)
-    data_hash = _check_data(space)
+    check_names(space, seed)
+    data_hash = check_data(space)
     url = database_url(options.studies, options.storage)
     with Interruption() as interruption, StudyLock(url, name):
         stored = stored_settings(url, name)
-        settings, device = _settle(options, space, stored or {}, seed, data_hash)
+        settings, device = settle(options, space, stored or {}, seed, data_hash)
         study = open_study(url, name, space, settings, stored)
         if not options.quiet:
-            _print_start(space, url, name, device)
+            print_start(space, url, name, device)
         with closing(study.write_behind):
-            _run_to_limits(options, space, study, settings, interruption)
-
-
-def _run_to_limits(
-    options: argparse.Namespace, space: "Space", study: "SweepStudy", settings: "Settings", interruption: "Interruption"
-) -> None:
-    from sweep.executors.in_process import InProcessExecutor
-    from sweep.progress import Scoreboard, make_progress
-    from sweep.tuner import Limits, Tuner
-
-    limits = Limits(options.trials or space.study.num_trials, options.timeout)
-    trials = study.frozen_trials()
-    scoreboard = Scoreboard(space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials)
-    if scoreboard.num_finished >= limits.num_trials:
-        print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
-        _print_end(study, space)
-        return
-    gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
-    executor = InProcessExecutor(_make_engine(settings.engine, interruption))
-    with make_progress(scoreboard, quiet=options.quiet) as progress:
-        is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
-    _print_end(study, space, is_timed_out=is_timed_out)
-
-
-def _check_names(space: "Space", seed: int) -> None:
-    """Samplers, pruners and options that Optuna would fail with are said before anything slow."""
-    from optuna.exceptions import ExperimentalWarning
-
-    from sweep.pruners import build_pruner
-    from sweep.rehearsal import rehearse
-    from sweep.samplers import sampler_factory
-
-    warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose it by name; Optuna's page says what is new
-    rehearse(space, sampler_factory(space, seed), build_pruner(space))
-
-
-def _settle(
-    options: argparse.Namespace, space: "Space", stored: "dict[str, Any]", seed: int, data_hash: str
-) -> "tuple[Settings, Device | None]":
-    """The settings of this run: what the flags say, else what the study has stored, else the defaults."""
-    from sweep.devices import set_up_device
-    from sweep.study import Settings
-
-    engine = options.engine or stored.get("engine", "sequential")
-    threads = options.threads or stored.get("threads") or os.cpu_count() or 1
-    device = None
-    if engine != "fake":
-        device = set_up_device(options.device, threads, options.gpu_memory_gb)
-        _check_builder(space)
-    settings = Settings(
-        space=space.record(),
-        sampler=space.sampler.model_dump(),
-        pruner=space.pruner.model_dump(),
-        seed=seed,
-        data_hash=data_hash,
-        engine=engine,
-        num_lanes=1,
-        threads=threads,
-        device=device.name.split(":")[0] if device else "none",
-        keras_backend=device.keras_backend if device else "none",
-        versions={package: version(package) for package in VERSIONS_OF},
-        command=shlex.join(["sweep", *sys.argv[1:]]),
-    )
-    return settings, device
-
-
-def _check_data(space: "Space") -> str:
-    """Load what the space's fixed data section names; feature maps are checked against its images."""
-    from sweep.datasets import load
-    from sweep.search_space import check_feature_maps
-
-    hashes = []
-    for config in space.data_configs():
-        dataset = load(config)
-        check_feature_maps(space, dataset.image_shape)
-        hashes.append(dataset.content_hash)
-    return "+".join(sorted(set(hashes)))
-
-
-def _check_builder(space: "Space") -> None:
-    builder = space.fixed.get("model", {}).get("builder")
-    if builder is not None:
-        from sweep.models import find_builder
-
-        find_builder(builder)
-        print(f"this sweep runs your code: {builder}")
-
-
-def _make_engine(name: str, interruption: "Interruption") -> "Engine":
-    if name == "fake":
-        from sweep.engines.fake import FakeEngine
-
-        return FakeEngine(epoch_s=float(os.environ.get("SWEEP_FAKE_EPOCH_S") or 0))
-    from sweep.engines.sequential import SequentialEngine
-
-    return SequentialEngine(pause=interruption.check)
+            run_to_limits(options, space, study, settings, interruption)
 
 
 def _load_space(options: argparse.Namespace) -> "Space":
@@ -188,37 +86,6 @@ def _find_modules_in(folder: Path) -> None:
     for place in (str(folder), os.getcwd()):
         if place not in sys.path:
             sys.path.insert(0, place)
-
-
-def _print_start(space: "Space", url: str, name: str, device: "Device | None") -> None:
-    from sweep.storage.database import database_path
-
-    print(f"study {name} in {database_path(url)}; {space.direction} {space.study.metric}; space {space.fingerprint}")
-    print(f"device: {device.description if device else 'none (fake engine)'}")
-    if device is not None and device.note:
-        print(device.note)
-
-
-def _print_end(study: "SweepStudy", space: "Space", *, is_timed_out: bool = False) -> None:
-    """Best trial and counts; NoUsableTrial if none is COMPLETE."""
-    from optuna.trial import TrialState
-
-    from sweep.samplers import num_points
-
-    counts = {state: len(study.frozen_trials(state)) for state in TrialState}
-    shown = ", ".join(f"{number} {state.name}" for state, number in counts.items() if number)
-    points = num_points(space)
-    if points is not None and len(study.frozen_trials()) >= points:
-        shown += f"; all {points} points were tried"
-    if is_timed_out:
-        shown = f"the time is up, a longer --timeout goes on ({shown or 'no trials'})"
-    if not counts[TrialState.COMPLETE]:
-        name = study.study_name
-        raise NoUsableTrial(f"{name}: no trial is COMPLETE: {shown}; `sweep show {name}` names causes of failure")
-    print(f"{study.study_name}: {shown}")
-    if counts[TrialState.COMPLETE]:
-        best = study.best_trial
-        print(f"best: trial {best.number}, {space.study.metric} {best.value:.4f}, {best.params}")
 
 
 def list(options: argparse.Namespace) -> None:
@@ -301,10 +168,11 @@ def _verify(
     tolerance: float | None,
     interruption: "Interruption",
 ) -> None:
+    from sweep.launch import make_engine
     from sweep.verify import TOLERANCE, check_recorded, verify
 
     check_recorded(config, provenance, device.keras_backend)
-    engine = _make_engine(provenance.engine, interruption)
+    engine = make_engine(provenance.engine, interruption)
     verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
     print("verified: the stored score is reproduced")
 

@@ -26,7 +26,7 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "dashboard", "report"},
+    {"check", "show", "show_trial", "dashboard", "report", "launch"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"executors", "pruners", "interruption", "dashboard_notes"},
