@@ -11,8 +11,7 @@ from sweep.config import TrialConfig
 from sweep.config_file import Provenance, write_config
 from sweep.errors import InputError
 from sweep.search_space import stored_space
-
-SETTINGS = "sweep"
+from sweep.study import SETTINGS
 
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
