@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance
 from sweep.datasets import load
-from sweep.engines.base import Engine
+from sweep.engines.base import Engine, metrics_of
 from sweep.errors import InputError, SweepError
 
 TOLERANCE = 1e-6  # the same machine gives the same bits; another processor or version may need --tolerance
@@ -42,8 +42,8 @@ def verify(
     """Train as recorded, as many epochs as the trial had; ScoreMissed if the score differs by more than `tolerance`."""
     engine.admit(0, config)
     scores: list[float] = []
-    while len(scores) < provenance.num_epochs and (metrics := engine.train_epoch()):
-        scores.append(float(getattr(metrics[0], provenance.metric)))
+    while len(scores) < provenance.num_epochs and (outcomes := engine.train_epoch()):
+        scores.append(float(getattr(metrics_of(0, outcomes), provenance.metric)))
     engine.evict(0)
     repeated = scores[provenance.best_epoch - 1] if len(scores) == provenance.num_epochs else float("nan")
     scored = f"stored {provenance.score:.8f}, repeated {repeated:.8f}"

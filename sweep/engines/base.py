@@ -4,6 +4,7 @@ An **engine** trains; a **lane** is a training run's place in it. Lanes are numb
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,14 @@ class EpochMetrics:
         return values
 
 
+def metrics_of(lane: int, outcomes: Mapping[int, EpochMetrics | Exception]) -> EpochMetrics:
+    """The lane's record; raises the exception that ended its run."""
+    outcome = outcomes[lane]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 class Engine(Protocol):
     """Trains up to `num_lanes` configs at once, an epoch at a time."""
 
@@ -46,8 +55,12 @@ class Engine(Protocol):
     def evict(self, lane: int) -> None:
         """Free a lane: pruned, failed or cancelled. A lane whose record said `is_last` is freed by this too."""
 
-    def train_epoch(self) -> dict[int, EpochMetrics]:
-        """Train one epoch on every live lane; lane -> its record. Lanes whose run is over no longer train."""
+    def train_epoch(self) -> Mapping[int, EpochMetrics | Exception]:
+        """Train one epoch on every live lane; lane -> its record, or the exception that ended its run alone.
+
+        Such a lane is not free before it is evicted. What is raised ends every live run. Lanes whose run is over no
+        longer train.
+        """
 
     def model(self, lane: int) -> Any:
         """The lane's `keras.Model` with its weights now; after the last epoch, with the kept weights."""

@@ -2,7 +2,7 @@
 
 from sweep.config import TrialConfig
 from sweep.engines.base import Engine
-from sweep.executors.base import EpochDone, Event, lane_lost
+from sweep.executors.base import EpochDone, Event, LaneLost, lane_lost
 
 
 class InProcessExecutor:
@@ -40,11 +40,15 @@ class InProcessExecutor:
 
     def _train_epoch(self) -> list[Event]:
         try:
-            return [EpochDone(lane, metrics) for lane, metrics in self._engine.train_epoch().items()]
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # an engine of many lanes names the lane itself; here every live lane is lost
-            lost: list[Event] = [lane_lost(lane, error, config) for lane, config in self._configs.items()]
-            self.close()
-            return lost
+            outcomes = self._engine.train_epoch()
+        except (Exception, SystemExit) as error:  # the engine names no lane: every live one is lost
+            return [self._lose(lane, error) for lane in list(self._configs)]
+        return [
+            self._lose(lane, outcome) if isinstance(outcome, Exception) else EpochDone(lane, outcome)
+            for lane, outcome in outcomes.items()
+        ]
+
+    def _lose(self, lane: int, error: BaseException) -> LaneLost:
+        event = lane_lost(lane, error, self._configs[lane])
+        self.stop(lane)
+        return event

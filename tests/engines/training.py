@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sweep.config import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochMetrics, metrics_of
 from sweep.engines.sequential import SequentialEngine
 
 
@@ -23,10 +23,10 @@ def config_of(values: dict[str, Any]) -> TrialConfig:
 
 
 def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochMetrics]:
-    """The records of a lane that was admitted, as long as there are any."""
+    """The records of a lane that was admitted, as long as there are any; raises what ended its run."""
     history: list[EpochMetrics] = []
-    while metrics := engine.train_epoch():
-        history.append(metrics[lane])
+    while outcomes := engine.train_epoch():
+        history.append(metrics_of(lane, outcomes))
     return history
 
 

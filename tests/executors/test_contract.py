@@ -10,12 +10,21 @@ from sweep.executors.in_process import InProcessExecutor
 
 
 class BrokenForSomeEngine(FakeEngine):
-    """Cannot build models of 13 units; the others train."""
+    """Cannot build models of 13 units; 14 units end their own run in epoch 2, 15 units take the engine with them."""
 
     def admit(self, lane, config):
         if config.model.dense_units == 13:
             raise ValueError("thirteen")
         super().admit(lane, config)
+
+    def train_epoch(self):
+        if any(config.model.dense_units == 15 for config, _ in self._runs.values()):
+            raise ValueError("fifteen")
+        outcomes = dict(super().train_epoch())
+        for lane, (config, epoch) in self._runs.items():
+            if config.model.dense_units == 14 and epoch == 2:
+                outcomes[lane] = ValueError("fourteen")
+        return outcomes
 
 
 EXECUTORS = {"in_process": lambda num_lanes: InProcessExecutor(BrokenForSomeEngine(num_lanes))}
@@ -56,6 +65,26 @@ class TestExecutorContract:
         assert (event.lane, event.cause, event.error) == (0, Cause.BUILD_ERROR, "ValueError: thirteen")
         executor.start(0, make_config())
         assert isinstance(executor.wait()[0], EpochDone)
+
+    def test_run_that_fails_is_lost_alone_and_frees_its_lane(self, executor):
+        executor.start(0, make_config())
+        executor.start(1, make_config(dense_units=14))
+        executor.wait()
+        done, lost = sorted(executor.wait(), key=lambda event: event.lane)
+        assert done == EpochDone(0, fake_metrics(make_config(), 2))
+        assert isinstance(lost, LaneLost)
+        assert (lost.lane, lost.cause, lost.error) == (1, Cause.BUILD_ERROR, "ValueError: fourteen")
+        executor.start(1, make_config())
+        assert {event.lane: event.metrics.epoch for event in executor.wait()} == {0: 3, 1: 1}
+
+    def test_engine_that_raises_loses_every_lane_once(self, executor):
+        executor.start(0, make_config())
+        executor.start(1, make_config(dense_units=15))
+        lost = executor.wait()
+        assert {event.lane: event.error for event in lost} == dict.fromkeys((0, 1), "ValueError: fifteen")
+        executor.start(0, make_config())
+        (event,) = executor.wait()
+        assert isinstance(event, EpochDone)
 
     def test_stopped_lane_is_silent_and_can_be_taken_again(self, executor):
         executor.start(0, make_config())

@@ -1,0 +1,33 @@
+"""The sweep's own run is repeated: equal scores pass, others and failures are said."""
+
+import pytest
+
+from sweep.config import TrialConfig
+from sweep.config_file import Provenance
+from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.verify import ScoreMissed, verify
+
+CONFIG = TrialConfig.from_values({"training": {"epochs": 3}}, "test")
+
+
+def provenance(score):
+    names = {"study": "study", "state": "COMPLETE", "metric": "val_accuracy", "data_hash": "", "command": ""}
+    where = {"engine": "fake", "num_lanes": 4, "threads": 1, "device": "none", "keras_backend": "none"}
+    counts = {"trial": 0, "num_epochs": 3, "best_epoch": 2, "seed": 0}
+    return Provenance(score=score, params={}, versions={}, **names, **where, **counts)
+
+
+def test_the_score_of_the_best_epoch_is_compared():
+    score = fake_metrics(CONFIG, 2).val_accuracy
+    assert verify(CONFIG, provenance(score), FakeEngine(), tolerance=0.0).repeated == score
+    with pytest.raises(ScoreMissed, match="the stored score is missed"):
+        verify(CONFIG, provenance(score + 1e-3), FakeEngine(), tolerance=1e-6)
+
+
+def test_a_run_that_fails_is_raised_not_scored():
+    class FailingEngine(FakeEngine):
+        def train_epoch(self):
+            return {lane: MemoryError("too large") for lane in super().train_epoch()}
+
+    with pytest.raises(MemoryError, match="too large"):
+        verify(CONFIG, provenance(0.5), FailingEngine(), tolerance=1e-6)
