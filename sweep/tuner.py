@@ -147,9 +147,13 @@ class Tuner:
     # ---- lanes ----
 
     def _fill_lanes(self) -> None:
+        """Every ask of a round is in one transaction; trials start once it is durable."""
         self._start_repeats()
-        while not self._rounds_to_repeat and self._free_lane() is not None and self._may_ask():
-            self._ask()
+        if self._is_to_ask():
+            with self._transaction():
+                asked = self._ask_for_free_lanes()
+            for running, config in asked:
+                self._start(running, config)
 
     def _start_repeats(self) -> None:
         """Start those whose stored epochs are as many as the rounds that are left for repeating."""
@@ -160,10 +164,13 @@ class Tuner:
                 if num_stored == 0:
                     with self._transaction():
                         self._count_start(trial.number, +1)
-                self._start(trial.number, config, num_stored)
+                self._start(self._take_lane(trial.number, num_stored), config)
 
     def _free_lane(self) -> int | None:
         return next((lane for lane in range(self._executor.num_lanes) if lane not in self._running), None)
+
+    def _is_to_ask(self) -> bool:
+        return not self._rounds_to_repeat and self._free_lane() is not None and self._may_ask()
 
     def _may_ask(self) -> bool:
         trials = self._study.frozen_trials()
@@ -174,8 +181,10 @@ class Tuner:
         is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
         return self._num_points is None or asked < self._num_points or is_waiting
 
-    def _ask(self) -> None:
-        with self._transaction():
+    def _ask_for_free_lanes(self) -> list[tuple[RunningTrial, TrialConfig]]:
+        """They count as running at once, so that whatever ends the process from here on finds them all."""
+        asked = []
+        while self._is_to_ask():
             trial = self._study.ask_next()
             seed = derived_seed(self._seed, trial.number)
             trial.set_user_attr("seed", seed)
@@ -183,15 +192,19 @@ class Tuner:
                 config = self._space.resolve(self._space.suggest(trial), seed)
             except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
                 self._fail(trial.number, Cause.BUILD_ERROR, str(error), "")
-                return
-        self._start(trial.number, config)
+            else:
+                asked.append((self._take_lane(trial.number), config))
+        return asked
 
-    def _start(self, number: int, config: TrialConfig, num_stored: int = 0) -> None:
+    def _take_lane(self, number: int, num_stored: int = 0) -> RunningTrial:
         lane = self._free_lane()
         assert lane is not None
         self._running[lane] = RunningTrial(number, lane, num_stored)
-        self._progress.trial_started(number)
-        self._executor.start(lane, config)
+        return self._running[lane]
+
+    def _start(self, running: RunningTrial, config: TrialConfig) -> None:
+        self._progress.trial_started(running.number)
+        self._executor.start(running.lane, config)
 
     # ---- events ----
 
@@ -208,7 +221,7 @@ class Tuner:
                 else:
                     self._report(running, event.metrics)
             self._curves.refresh()
-        if len(self._same_errors) == SAME_ERRORS:
+        if len(self._same_errors) >= SAME_ERRORS:  # several lanes may be lost in one round
             raise SweepStopped(f"the same error three times running: {self._same_errors[0].splitlines()[0]}")
 
     def _trial_number(self, event: Event) -> int:

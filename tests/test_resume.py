@@ -6,6 +6,10 @@ import random
 import pytest
 from sweeps import DyingExecutor, Killed, make_space, read_trials, run_sweep
 
+from sweep.engines.fake import FakeEngine
+from sweep.errors import Interrupted
+from sweep.executors.in_process import InProcessExecutor
+
 SAMPLERS = ("random", "tpe", "qmc", "grid")
 LIFE = (10, 14)  # rounds; more than the 9 that may be repeated, as a trial that twice gets nowhere is failed
 PRUNERS = ("median", "hyperband")
@@ -66,6 +70,40 @@ def test_trial_that_makes_progress_between_deaths_goes_on(tmp_path):
             run_sweep(tmp_path, space, 1, executor=DyingExecutor(1, num_waits))
     run_sweep(tmp_path, space, 1)
     assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"]
+
+
+class EndedAtStart(InProcessExecutor):
+    """Ends the process when its second trial starts."""
+
+    def __init__(self, num_lanes, end):
+        super().__init__(FakeEngine(num_lanes))
+        self._end, self._num_started = end, 0
+
+    def start(self, lane, config):
+        self._num_started += 1
+        if self._num_started == 2:
+            raise self._end
+        super().start(lane, config)
+
+
+def test_trials_of_a_round_are_stored_before_the_first_of_them_starts(tmp_path):
+    space = make_space("tpe", "median")
+    with pytest.raises(Killed):
+        run_sweep(tmp_path, space, 12, 4, EndedAtStart(4, Killed()))
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["RUNNING"] * 4
+    run_sweep(tmp_path, space, 12, 4)
+    run_sweep(tmp_path / "unbroken", space, 12, 4)
+    assert read_trials(tmp_path) == read_trials(tmp_path / "unbroken")
+
+
+def test_interruption_between_the_starts_of_a_round_is_held_against_no_trial(tmp_path):
+    space = make_space()
+    with pytest.raises(Interrupted):
+        run_sweep(tmp_path, space, 4, 4, EndedAtStart(4, Interrupted(15)))
+    with pytest.raises(Killed):
+        run_sweep(tmp_path, space, 4, 4, DyingExecutor(4, 0))
+    run_sweep(tmp_path, space, 4, 4)
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 4
 
 
 def test_timeout_counts_across_resumes_and_leaves_the_trial_resumable(tmp_path):

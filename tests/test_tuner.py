@@ -108,6 +108,16 @@ def test_same_error_three_times_running_stops_the_sweep(tmp_path):
     assert states(tmp_path) == ["COMPLETE"] * 2 + ["FAIL"] * 3
 
 
+def test_same_error_on_many_lanes_at_once_stops_the_sweep(tmp_path):
+    class BrokenEngine(FakeEngine):
+        def train_epoch(self):
+            raise KeyError("x_train")
+
+    with pytest.raises(SweepStopped, match="KeyError"):
+        run_sweep(tmp_path, make_space(), 20, 4, InProcessExecutor(BrokenEngine(4)))
+    assert states(tmp_path) == ["FAIL"] * 4
+
+
 def test_different_errors_do_not_stop_the_sweep(tmp_path):
     errors = {number: ValueError(f"kind {number % 2}") for number in range(6)}
     run_sweep(tmp_path, make_space(), 8, executor=InProcessExecutor(FailingEngine(errors, "admit")))
@@ -168,6 +178,17 @@ def test_enqueued_nonsense_fails_that_trial_alone(tmp_path):
     run_sweep(tmp_path, space, 2)
     assert states(tmp_path) == ["FAIL", "COMPLETE"]
     assert read_trials(tmp_path)[0]["user_attrs"]["cause"] == "build_error"
+
+
+def test_enqueued_nonsense_among_the_asks_of_a_round_leaves_the_others_their_lanes(tmp_path):
+    space = make_space()
+    open_in(tmp_path, space, num_lanes=3)
+    outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
+    for filters in (8, "many", 32):
+        outside.enqueue_trial({"filters_1": filters})
+    run_sweep(tmp_path, space, 5, num_lanes=3)
+    assert states(tmp_path) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    assert [trial["params"].get("filters_1") for trial in read_trials(tmp_path)[:3]] == [8, None, 32]
 
 
 def test_trial_running_elsewhere_is_left_alone(tmp_path):
