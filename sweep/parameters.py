@@ -171,7 +171,10 @@ class _Fixed:
 
 
 def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
-    """Params for every pair of corners of two parameters (also for one, and none), the others at random corners."""
+    """Params for every pair of corners of two parameters (also for one, and none), the others at random corners.
+
+    Then each corner once more with all the others at their highest: there the largest models are.
+    """
     chooser = random.Random(0)
     corners = _corners(parameters)
     single = [(name, value) for name, values in corners.items() for value in values]
@@ -180,6 +183,9 @@ def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
         pairs = chooser.sample(pairs, MOST_PAIRS)
     for pair in itertools.chain([()], ((corner,) for corner in single), pairs):
         yield suggest_active(parameters, _Fixed(dict(pair), corners, chooser))
+    highest = {name: max(values) for name, values in corners.items()}
+    for name, value in single:
+        yield suggest_active(parameters, _Fixed({**highest, name: value}, corners, chooser))
 
 
 def combined_params(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[Params]:

@@ -7,7 +7,7 @@ one line that names file, key and fix.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,12 +95,15 @@ class Space:
 
     def max_epochs(self) -> int:
         """The most epochs that a trial can have."""
-        return max(self.resolve(params, seed=0).training.epochs for params in extreme_params(self.parameters))
+        return max(config.training.epochs for config in self.extreme_configs())
 
     def data_configs(self) -> list[DataConfig]:
         """The distinct data sections of the space's extremes; one unless a data key varies."""
-        configs = [self.resolve(params, seed=0).data for params in extreme_params(self.parameters)]
-        return list(dict.fromkeys(configs))
+        return list(dict.fromkeys(config.data for config in self.extreme_configs()))
+
+    def extreme_configs(self) -> Iterator[TrialConfig]:
+        """Configs of extreme params, see `extreme_params`; the largest models are among them."""
+        return (self.resolve(params, seed=0) for params in extreme_params(self.parameters))
 
     def suggest(self, trial: Any) -> Params:
         """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""

@@ -26,12 +26,12 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "dashboard", "report", "launch"},
+    {"check", "show", "show_trial", "dashboard", "report", "launch", "settle"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"executors", "pruners", "interruption", "dashboard_notes"},
     {"samplers"},
-    {"engines", "storage"},
+    {"engines", "storage", "lanes"},
     {"search_space", "devices", "config_file"},
     {"config_keys"},
     {"parameters", "models"},
@@ -51,6 +51,7 @@ FORBIDDEN = {
     "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
     "report": {"keras", "tensorflow"},
+    "lanes": {"keras", "tensorflow", "optuna"},
     "config": {"keras", "optuna", "numpy"},
 }
 

@@ -72,6 +72,14 @@ def test_every_pair_of_corners_is_visited_and_what_a_condition_asks_for() -> Non
     assert {0.0, 1.0} <= {params["extra"] for params in extreme_params(parameters) if params["kernel"] == 4}
 
 
+def test_all_parameters_at_their_highest_at_once_are_visited() -> None:
+    sizes = {f"filters_{number}": Categorical(type="categorical", choices=[64, 8, 16]) for number in range(6)}
+    padding = Categorical(type="categorical", choices=["same", "valid"])
+    visited = list(extreme_params({**sizes, "padding": padding}))
+    for choice in padding.choices:
+        assert {**dict.fromkeys(sizes, 64), "padding": choice} in visited
+
+
 def test_combined_params_visit_all_corners_of_the_named_parameters() -> None:
     parameters = {name: Int(type="int", low=0, high=9) for name in ("a", "b", "c", "d")}
     seen = {(params["a"], params["c"], params["d"]) for params in combined_params(parameters, ["a", "c", "d"])}
