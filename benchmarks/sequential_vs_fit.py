@@ -65,6 +65,7 @@ def fit_command(task: Task, database: Path) -> list[str]:
 def sweep_command(task: Task, database: Path) -> list[str]:
     """`sweep run` on the work's space file."""
     command = [sys.executable, "-m", "sweep.cli", "run", str(task.space), "--trials", str(task.trials)]
+    command += ["--engine", "sequential"]
     return [*command, "--set", f"training.epochs={task.epochs}", "--storage", f"sqlite:///{database}"]
 
 

@@ -73,7 +73,10 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument("--trials", type=_at_least_one, metavar="N", help="finished trials in total (the file's)")
     command.add_argument("--timeout", type=_duration, metavar="TIME", help="in total, across resumes: 90s, 10m, 2h")
     command.add_argument("--seed", type=_seed, help="of sampling, weights and minibatches (the file's)")
-    command.add_argument("--engine", choices=("sequential", "fake"), help="what trains (sequential); fake: no Keras")
+    command.add_argument(
+        "--engine", choices=("auto", "packed", "sequential", "fake"), help="what trains (the study's, else auto)"
+    )
+    command.add_argument("--lanes", type=_lanes, metavar="K", help="trials at a time, or auto (the study's, else auto)")
     command.add_argument("--sampler", metavar="NAME", help="instead of the file's, with Optuna's defaults")
     command.add_argument("--pruner", metavar="NAME", help="instead of the file's, with Optuna's defaults")
     _add_device(command)
@@ -179,6 +182,15 @@ def _add_storage(command: argparse.ArgumentParser) -> None:
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def _lanes(text: str) -> int | None:
+    """None for auto."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1, nor auto")
     return int(text)
 
 

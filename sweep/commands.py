@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> None:
     """Check everything, lock the study, go on from where it stands, say how it ended."""
     from sweep.devices import check_device_name
     from sweep.interruption import Interruption
-    from sweep.launch import check_data, check_names, print_start, run_to_limits, settle
+    from sweep.launch import print_start, run_to_limits
+    from sweep.settle import check_data, check_names, settle
     from sweep.storage import StudyLock, check_study_name, database_url
     from sweep.study import open_study, stored_settings
 
@@ -56,16 +57,16 @@ def run(options: argparse.Namespace) -> None:
     name = check_study_name(space.study.name if options.study is None else options.study)
     seed = space.study.seed if options.seed is None else options.seed
     check_names(space, seed)
-    data_hash = check_data(space)
+    data = check_data(space)
     url = database_url(options.studies, options.storage)
     with Interruption() as interruption, StudyLock(url, name):
         stored = stored_settings(url, name)
-        settings, device = settle(options, space, stored or {}, seed, data_hash)
-        study = open_study(url, name, space, settings, stored)
+        settled = settle(options, space, stored or {}, seed, data)
+        study = open_study(url, name, space, settled.settings, stored)
         if not options.quiet:
-            print_start(space, url, name, device)
+            print_start(space, url, name, settled.device, settled.choice)
         with closing(study.write_behind):
-            run_to_limits(options, space, study, settings, interruption)
+            run_to_limits(options, space, study, settled.settings, interruption)
 
 
 def _load_space(options: argparse.Namespace) -> "Space":
@@ -141,6 +142,7 @@ def retrain(options: argparse.Namespace) -> None:
     from sweep.config_file import read_config
     from sweep.devices import check_device_name, set_up_device
     from sweep.interruption import Interruption
+    from sweep.lanes import operation_threads
 
     check_device_name(options.device)
     on = [] if options.on is None else [f"data.train_on={options.on}"]
@@ -150,13 +152,14 @@ def retrain(options: argparse.Namespace) -> None:
     if options.verify and to_verify is None:
         raise InputError(f"{options.config}: has no [provenance] to verify; `sweep export` writes it")
     threads = options.threads or (to_verify.threads if to_verify else os.cpu_count()) or 1
-    device = set_up_device(options.device, threads, options.gpu_memory_gb)
+    num_threads = operation_threads(to_verify.engine, threads) if to_verify else threads
+    device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
     print(f"device: {device.description}")
     if config.model.builder is not None:
         print(f"this runs your code: {config.model.builder}")
     with Interruption() as interruption:
         if to_verify is not None:
-            _verify(config, to_verify, device, options.tolerance, interruption)
+            _verify(config, to_verify, device, threads, options.tolerance, interruption)
         else:
             _retrain(options, config, provenance, interruption)
 
@@ -165,6 +168,7 @@ def _verify(
     config: "TrialConfig",
     provenance: "Provenance",
     device: "Device",
+    threads: int,
     tolerance: float | None,
     interruption: "Interruption",
 ) -> None:
@@ -172,7 +176,7 @@ def _verify(
     from sweep.verify import TOLERANCE, check_recorded, verify
 
     check_recorded(config, provenance, device.keras_backend)
-    engine = make_engine(provenance.engine, interruption)
+    engine = make_engine(provenance.engine, 1, threads, interruption)
     verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
     print("verified: the stored score is reproduced")
 

@@ -28,6 +28,11 @@ class Device:
     keras_backend: str
     note: str = ""
 
+    @property
+    def kind(self) -> str:
+        """cpu or gpu."""
+        return self.name.partition(":")[0]
+
 
 def check_device_name(name: str) -> None:
     """DeviceError unless the name is auto, cpu or gpu:N."""
@@ -35,14 +40,20 @@ def check_device_name(name: str) -> None:
         raise DeviceError(f"--device {name}: use auto, cpu or gpu:N, as in gpu:0")
 
 
-def set_up_device(name: str, threads: int, gpu_memory_gb: float | None = None) -> Device:
-    """Import the Keras backend and bind it to the device. Call once, before anything else uses the backend."""
+def set_up_device(
+    name: str, threads: int, gpu_memory_gb: float | None = None, *, operation_threads: int | None = None
+) -> Device:
+    """Import the Keras backend and bind it to the device. Call once, before anything else uses the backend.
+
+    Of all CPU `threads`, a single operation uses `operation_threads` (all of them without); JAX decides this itself.
+    """
     check_device_name(name)
     if gpu_memory_gb is None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: grow instead of taking three quarters
     with quiet_stderr():
-        set_up = {"jax": _set_up_jax, "tensorflow": _set_up_tensorflow}[import_keras()]
-        return set_up(name, threads, gpu_memory_gb)
+        if import_keras() == "jax":
+            return _set_up_jax(name, threads, gpu_memory_gb)
+        return _set_up_tensorflow(name, threads, gpu_memory_gb, operation_threads or threads)
 
 
 def import_keras() -> str:
@@ -59,10 +70,10 @@ def import_keras() -> str:
     return backend
 
 
-def _set_up_tensorflow(name: str, threads: int, gpu_memory_gb: float | None) -> Device:
+def _set_up_tensorflow(name: str, threads: int, gpu_memory_gb: float | None, operation_threads: int) -> Device:
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(operation_threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     gpus = tf.config.list_physical_devices("GPU")
     index = _gpu_index(name, len(gpus), "tensorflow")

@@ -121,6 +121,53 @@ def test_changed_settings_are_refused_and_shown(folder, capsys, arguments, shown
     assert read_trials(folder / "studies", "mine") == before
 
 
+def settings_of(folder):
+    return optuna.load_study(study_name="mine", storage=f"sqlite:///{folder / 'studies' / 'sweep.db'}").user_attrs[
+        "sweep"
+    ]
+
+
+def test_lanes_are_stored_shown_and_reused_without_flags_and_with_auto(folder, capsys):
+    assert run("--trials", "4", "--lanes", "3") == 0
+    assert "engine: fake, 3 lanes (engine and lanes as asked)" in capsys.readouterr().out
+    for num_trials, flags in ((6, []), (8, ["--engine", "auto", "--lanes", "auto"]), (9, ["--lanes", "3"])):
+        assert main(["run", "space.toml", "--trials", str(num_trials), *flags]) == 0
+        assert "engine: fake, 3 lanes (as the study began)" in capsys.readouterr().out
+        assert len(read_trials(folder / "studies", "mine")) == num_trials
+    settings = settings_of(folder)
+    assert (settings["engine"], settings["num_lanes"]) == ("fake", 3)
+
+
+@pytest.mark.parametrize("flags", [[], ["--lanes", "auto"]])
+def test_fake_engine_has_one_lane_unless_asked(folder, flags):
+    assert run("--quiet", *flags) == 0
+    assert settings_of(folder)["num_lanes"] == 1
+
+
+def test_other_lanes_than_stored_are_refused_until_something_was_tried(folder, capsys):
+    assert run("--lanes", "4", "--timeout", "0.000001", "--quiet") == 3
+    assert run("--lanes", "2", "--trials", "2", "--quiet") == 0
+    capsys.readouterr()
+    assert "num_lanes was 2, now 4" in fail(capsys, "run", "space.toml", "--lanes", "4")
+    assert "num_lanes was 2, now 1" in fail(capsys, "run", "space.toml", "--lanes", "1", "--engine", "fake")
+
+
+def test_another_engine_than_stored_is_refused(folder):
+    assert run("--trials", "1", "--quiet") == 0
+    process = start("--engine", "sequential", "--trials", "2")
+    _, error = process.communicate()
+    assert process.returncode == 2
+    assert "engine was fake, now sequential" in error
+
+
+@pytest.mark.parametrize("lanes", ["0", "-1", "1.5", "many", ""])
+def test_lanes_are_whole_numbers_or_auto(capsys, lanes):
+    with pytest.raises(SystemExit) as ended:
+        run(f"--lanes={lanes}")
+    assert ended.value.code == 2
+    assert f"argument --lanes: '{lanes}' is no whole number from 1, nor auto" in capsys.readouterr().err
+
+
 def test_changed_data_is_refused(folder, capsys):
     import numpy as np
 
@@ -146,6 +193,10 @@ def test_changed_data_is_refused(folder, capsys):
         (["run", "space.toml", "--sampler", "magic"], 'sampler.name: "magic" is unknown; use random'),
         (["run", "space.toml", "--sampler", "grid"], "space.l2: a grid sampler needs finitely many values"),
         (["run", "space.toml", "--pruner", "magic"], 'pruner.name: "magic" is unknown'),
+        (
+            ["run", "space.toml", "--engine", "sequential", "--lanes", "4"],
+            "--lanes 4: the sequential engine has one lane; remove it, or use --engine packed",
+        ),
         (["run", "space.toml", "--device", "tpu"], "--device tpu: use auto, cpu or gpu:N"),
         (["run", "space.toml", "--set", "data.num_train=5000"], "data.num_train = 5000 does not fit"),
         (["run", "space.toml", "--set", "model.builder=mine:build"], "regularizer has no effect with a builder"),
@@ -297,7 +348,7 @@ def test_second_run_of_a_study_is_refused_with_the_pid(folder, capsys):
 
 def test_main_job_on_real_digits_interrupted_in_an_epoch(folder):
     """The sequential engine, killed by SIGTERM while it trains, equals the unbroken study bit for bit."""
-    arguments = ["--trials", "2", "--set", "training.epochs=40", "--threads", "2", "--quiet"]
+    arguments = ["--trials", "2", "--set", "training.epochs=40", "--threads", "2", "--quiet", "--engine", "sequential"]
     process = start(*arguments)
     wait_for_trials(folder, 1, process)
     process.terminate()

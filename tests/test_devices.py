@@ -1,5 +1,7 @@
 """Devices: a name that is none, a GPU that is not there, and a driver without its libraries are said with the fix."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,17 @@ def test_a_driver_without_a_gpu_in_keras_is_said_with_the_install_command(
     assert devices._cpu("cpu", 2, backend, has_gpus=False).note == ""
     with pytest.raises(DeviceError, match="An NVIDIA driver is present"):
         devices._gpu_index("gpu:0", 0, backend)
+
+
+@pytest.mark.parametrize(("operation_threads", "expected"), [(1, "1 3"), (None, "3 3")])
+def test_an_operation_of_tensorflow_has_as_many_threads_as_asked(operation_threads: int | None, expected: str) -> None:
+    code = f"""
+from sweep.devices import set_up_device
+set_up_device("cpu", 3, operation_threads={operation_threads})
+import tensorflow as tf
+tf.ones(3) + 1  # the settings hold from the first operation on
+threading = tf.config.threading
+print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == expected, result.stderr

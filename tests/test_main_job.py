@@ -27,6 +27,25 @@ type = "int"
 low = 4
 high = 40
 """
+CNN_SPACE = """
+study = { name = "cnn", num_trials = 3 }
+training = { epochs = 2 }
+
+[space.filters_1]
+key = "model.filters.1"
+type = "int"
+low = 2
+high = 8
+"""
+CNN_COMMANDS = """
+from sweep.cli import main
+codes = [
+    main(["run", "cnn.toml", "--trials", "3", "--threads", "2", "--device", "cpu"]),
+    main(["export", "cnn", "--trial", "2"]),
+    main(["retrain", "studies/cnn/configs/trial-00002.toml", "--verify", "--device", "cpu"]),
+]
+print(codes)
+"""
 COMMANDS = """
 from sweep.cli import main
 config = "studies/mine/configs/trial-00001.toml"
@@ -58,3 +77,16 @@ def test_sweep_export_verify_and_retrain_of_a_users_builder(tmp_path):
     assert len(metrics["seeds"]) == 2
     assert metrics["num_test"] == 360
     assert (tmp_path / "one" / "model.keras").exists()
+
+
+def test_a_cnn_space_is_swept_on_packed_lanes_and_one_lane_reproduces_a_score(tmp_path):
+    (tmp_path / "cnn.toml").write_text(CNN_SPACE)
+    result = subprocess.run(
+        [sys.executable, "-c", CNN_COMMANDS], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.stdout.splitlines()[-1] == "[0, 0, 0]", result.stdout + result.stderr
+    assert "engine: packed, 3 lanes (cpu with 2 threads; " in result.stdout
+    config = (tmp_path / "studies" / "cnn" / "configs" / "trial-00002.toml").read_text()
+    assert 'engine = "packed"' in config
+    assert "num_lanes = 3" in config
+    assert "verified: the stored score is reproduced" in result.stdout

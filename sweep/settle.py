@@ -1,0 +1,129 @@
+"""What `sweep run` settles before the tuner starts: names, data, engine, lanes, device, and so the study's settings."""
+
+import argparse
+import os
+import shlex
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from optuna.exceptions import ExperimentalWarning
+
+from sweep.datasets import load
+from sweep.devices import Device, set_up_device
+from sweep.lanes import DeviceKind, EngineChoice, Situation, choose, host_memory_bytes, largest_cost, operation_threads
+from sweep.pruners import build_pruner
+from sweep.rehearsal import rehearse
+from sweep.samplers import num_points, sampler_factory
+from sweep.search_space import Space, check_feature_maps
+from sweep.study import Settings
+
+VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What the space's data sections name: a hash of all the content, the largest image shape, the most classes."""
+
+    content_hash: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The study's settings, and what is said of them at the start. The fake engine has no device."""
+
+    settings: Settings
+    device: Device | None
+    choice: EngineChoice
+
+
+def check_names(space: Space, seed: int) -> None:
+    """Samplers, pruners and options that Optuna would fail with are said before anything slow."""
+    warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose it by name; Optuna's page says what is new
+    rehearse(space, sampler_factory(space, seed), build_pruner(space))
+
+
+def check_data(space: Space) -> DataSummary:
+    """Load what the space's data sections name; feature maps are checked against the images."""
+    hashes, shapes, nums_classes = [], [], []
+    for config in space.data_configs():
+        dataset = load(config)
+        check_feature_maps(space, dataset.image_shape)
+        hashes.append(dataset.content_hash)
+        shapes.append(dataset.image_shape)
+        nums_classes.append(dataset.num_classes)
+    height, width, channels = (max(sides) for sides in zip(*shapes, strict=True))
+    return DataSummary("+".join(sorted(set(hashes))), (height, width, channels), max(nums_classes))
+
+
+def settle(options: argparse.Namespace, space: Space, stored: dict[str, Any], seed: int, data: DataSummary) -> Settled:
+    """What the flags say, else what the study has stored, else the automatic choice and the defaults.
+
+    The engine decides how the device is set up, and the device how many lanes there are. So the choice is made for a
+    CPU, where the set-up matters, and once more if the device turns out to be a GPU.
+    """
+    threads = options.threads or stored.get("threads") or os.cpu_count() or 1
+    choice = _choose_engine(options, stored, _situation(options, space, data, threads, "cpu"))
+    device = None
+    if choice.engine != "fake":
+        num_threads = operation_threads(choice.engine, threads)
+        device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
+        if device.kind == "gpu":
+            choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu"))
+        _check_builder(space)
+    return Settled(_settings(space, seed, data, choice, threads, device), device, choice)
+
+
+def _choose_engine(options: argparse.Namespace, stored: dict[str, Any], situation: Situation) -> EngineChoice:
+    """The study's own unless the flags say otherwise; they may say otherwise while nothing was tried."""
+    engine = None if options.engine == "auto" else options.engine
+    if stored and engine in (None, stored["engine"]) and options.lanes in (None, stored["num_lanes"]):
+        return EngineChoice(stored["engine"], stored["num_lanes"], "as the study began")
+    return choose(situation, engine or stored.get("engine"), options.lanes)
+
+
+def _situation(
+    options: argparse.Namespace, space: Space, data: DataSummary, threads: int, device_kind: DeviceKind
+) -> Situation:
+    """The memory of a GPU is known only where it was capped."""
+    gpu_memory_bytes = options.gpu_memory_gb and round(options.gpu_memory_gb * 2**30)
+    num_trials = options.trials or space.study.num_trials
+    return Situation(
+        cost=largest_cost(space, data.image_shape, data.num_classes),
+        device_kind=device_kind,
+        threads=threads,
+        memory_bytes=host_memory_bytes() if device_kind == "cpu" else gpu_memory_bytes,
+        num_trials=min(num_trials, num_points(space) or num_trials),
+    )
+
+
+def _settings(
+    space: Space, seed: int, data: DataSummary, choice: EngineChoice, threads: int, device: Device | None
+) -> Settings:
+    return Settings(
+        space=space.record(),
+        sampler=space.sampler.model_dump(),
+        pruner=space.pruner.model_dump(),
+        seed=seed,
+        data_hash=data.content_hash,
+        engine=choice.engine,
+        num_lanes=choice.num_lanes,
+        threads=threads,
+        device=device.kind if device else "none",
+        keras_backend=device.keras_backend if device else "none",
+        versions={package: version(package) for package in VERSIONS_OF},
+        command=shlex.join(["sweep", *sys.argv[1:]]),
+    )
+
+
+def _check_builder(space: Space) -> None:
+    builder = space.fixed.get("model", {}).get("builder")
+    if builder is not None:
+        from sweep.models import find_builder
+
+        print(f"this sweep runs your code: {builder}", flush=True)
+        find_builder(builder)
