@@ -141,8 +141,8 @@ def retrain(options: argparse.Namespace) -> None:
     """Train a config's seeds and evaluate them, or repeat the sweep's own run and compare."""
     from sweep.config_file import read_config
     from sweep.devices import check_device_name, set_up_device
+    from sweep.engine_choice import operation_threads
     from sweep.interruption import Interruption
-    from sweep.lanes import operation_threads
 
     check_device_name(options.device)
     on = [] if options.on is None else [f"data.train_on={options.on}"]
@@ -176,7 +176,8 @@ def _verify(
     from sweep.verify import TOLERANCE, check_recorded, verify
 
     check_recorded(config, provenance, device.keras_backend)
-    engine = make_engine(provenance.engine, 1, threads, interruption)
+    widest = [tuple(widths) for widths in provenance.widest]
+    engine = make_engine(provenance.engine, 1, threads, interruption, widest)
     verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
     print("verified: the stored score is reproduced")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sweep.config import Section, TrialConfig, first_problem, read_toml
 from sweep.config_keys import apply_override
@@ -31,6 +31,7 @@ class Provenance(Section):
     threads: int
     device: str
     keras_backend: str
+    widest: list[list[int]] = Field(default_factory=list)  # what the packed engine pads widths to, where it must
     data_hash: str
     params: dict[str, Any]
     versions: dict[str, str]

@@ -72,3 +72,12 @@ class Cause(StrEnum):
     BUILD_ERROR = "build_error"
     USER_ERROR = "user_error"
     DATA_ERROR = "data_error"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the host's or the device's memory was too small, in the words of Python, TensorFlow or JAX."""
+    return (
+        isinstance(error, MemoryError)
+        or "RESOURCE_EXHAUSTED" in str(error)
+        or "ResourceExhausted" in type(error).__name__
+    )

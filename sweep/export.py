@@ -43,7 +43,8 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         raise InputError(
             f"trial {trial.number} of {study.study_name} has no score of a training by sweep; name another"
         )
-    config = stored_space(study.study_name, settings).resolve(trial.params, trial.user_attrs["seed"])
+    space = stored_space(study.study_name, settings)
+    config = space.resolve(trial.params, trial.user_attrs["seed"])
     metric = settings["space"]["metric"]
     best_epoch = max(epoch["epoch"] for epoch in history if epoch[metric] == trial.value)
     copied = ("seed", "engine", "num_lanes", "threads", "device", "keras_backend", "data_hash", "versions", "command")
@@ -56,6 +57,7 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         num_epochs=len(history),
         best_epoch=best_epoch,
         params=trial.params,
+        widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
         **{key: settings[key] for key in copied},
     )
     return config, provenance

@@ -3,15 +3,16 @@
 import argparse
 import gc
 import os
+from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
 from sweep.devices import Device
+from sweep.engine_choice import EngineChoice
 from sweep.engines.base import Engine
 from sweep.errors import NoUsableTrial
 from sweep.executors.in_process import InProcessExecutor
 from sweep.interruption import Interruption
-from sweep.lanes import EngineChoice
 from sweep.progress import Scoreboard, make_progress
 from sweep.samplers import num_points
 from sweep.search_space import Space
@@ -32,14 +33,17 @@ def run_to_limits(
         _print_end(study, space)
         return
     gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
-    executor = InProcessExecutor(make_engine(settings.engine, settings.num_lanes, settings.threads, interruption))
+    engine = make_engine(settings.engine, settings.num_lanes, settings.threads, interruption, space.widest())
+    executor = InProcessExecutor(engine)
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
     _print_end(study, space, is_timed_out=is_timed_out)
 
 
-def make_engine(name: str, num_lanes: int, threads: int, interruption: Interruption) -> Engine:
-    """The engine of that name, which looks for an interruption every second or so."""
+def make_engine(
+    name: str, num_lanes: int, threads: int, interruption: Interruption, widest: Sequence[tuple[int, ...]] = ()
+) -> Engine:
+    """The engine of that name, which looks for an interruption every second or so; `widest` as `Space.widest`."""
     if name == "fake":
         from sweep.engines.fake import FakeEngine
 
@@ -47,7 +51,7 @@ def make_engine(name: str, num_lanes: int, threads: int, interruption: Interrupt
     if name == "packed":
         from sweep.engines.packed import PackedEngine
 
-        return PackedEngine(num_lanes, threads, interruption.check)
+        return PackedEngine(num_lanes, threads, interruption.check, widest)
     from sweep.engines.sequential import SequentialEngine
 
     return SequentialEngine(pause=interruption.check)

@@ -1,5 +1,7 @@
 """Config -> an uncompiled `keras.Model`: the family `cnn`, or the user's own builder by import string."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -18,17 +20,33 @@ def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) 
     nothing that ran before.
     """
     keras.backend.clear_session()
+    if config.model.builder is None:
+        return keras.Sequential(seeded_cnn_layers(config, image_shape, num_classes))
+    with _seed_and_precision(config):
+        return _build_users_model(config.model, image_shape, num_classes)
+
+
+def seeded_cnn_layers(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
+    """The layers of the family `cnn`, not yet built. Their initializers and dropout draw from `training.seed`."""
+    with _seed_and_precision(config):
+        return _cnn_layers(config.model, config.regularizer, image_shape, num_classes)
+
+
+@contextmanager
+def _seed_and_precision(config: TrialConfig) -> Iterator[None]:
+    """Keras's global seed, and its dtype policy while the body runs; float32 is Keras's floatx."""
+    policy = config.training.precision
     keras.utils.set_random_seed(config.training.seed)
-    keras.config.set_dtype_policy(config.training.precision)
+    keras.config.set_dtype_policy(keras.config.floatx() if policy == "float32" else policy)
     try:
-        if config.model.builder is not None:
-            return _build_users_model(config.model, image_shape, num_classes)
-        return _build_cnn(config.model, config.regularizer, image_shape, num_classes)
+        yield
     finally:
-        keras.config.set_dtype_policy("float32")
+        keras.config.set_dtype_policy(keras.config.floatx())
 
 
-def _build_cnn(model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> Any:
+def _cnn_layers(
+    model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int
+) -> list[Any]:
     """Convolutions, a pool after each but the last; then flatten, dense, dropout, output."""
     model.feature_map_sides(*image_shape[:2])
     layers: list[Any] = [keras.Input(image_shape)]
@@ -40,8 +58,8 @@ def _build_cnn(model: ModelConfig, regularizer: RegularizerConfig, image_shape: 
     if model.dropout:
         layers.append(keras.layers.Dropout(model.dropout))
     # float32 whatever the precision: probabilities in bfloat16 would have three digits
-    layers.append(_dense(num_classes, model.output, model, regularizer, dtype="float32"))
-    return keras.Sequential(layers)
+    layers.append(_dense(num_classes, model.output, model, regularizer, dtype=keras.config.floatx()))
+    return layers
 
 
 def _convolution(filters: int, model: ModelConfig, regularizer: RegularizerConfig) -> list[Any]:

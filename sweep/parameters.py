@@ -183,9 +183,13 @@ def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
         pairs = chooser.sample(pairs, MOST_PAIRS)
     for pair in itertools.chain([()], ((corner,) for corner in single), pairs):
         yield suggest_active(parameters, _Fixed(dict(pair), corners, chooser))
-    highest = {name: max(values) for name, values in corners.items()}
+    highest = {name: _highest(values) for name, values in corners.items()}
     for name, value in single:
         yield suggest_active(parameters, _Fixed({**highest, name: value}, corners, chooser))
+
+
+def _highest(values: Sequence[Any]) -> Any:
+    return max(values) if all(isinstance(value, int | float) for value in values) else values[-1]
 
 
 def combined_params(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[Params]:

@@ -105,6 +105,14 @@ class Space:
         """Configs of extreme params, see `extreme_params`; the largest models are among them."""
         return (self.resolve(params, seed=0) for params in extreme_params(self.parameters))
 
+    def widest(self) -> list[tuple[int, ...]]:
+        """For each number of convolutions, the most filters of each and the most dense units."""
+        widest: dict[int, tuple[int, ...]] = {}
+        for config in self.extreme_configs():
+            widths = (*config.model.filters, config.model.dense_units)
+            widest[len(widths)] = tuple(map(max, widths, widest.get(len(widths), widths)))
+        return [*widest.values()]
+
     def suggest(self, trial: Any) -> Params:
         """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""
         return suggest_active(self.parameters, trial)

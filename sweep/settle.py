@@ -13,7 +13,15 @@ from optuna.exceptions import ExperimentalWarning
 
 from sweep.datasets import load
 from sweep.devices import Device, set_up_device
-from sweep.lanes import DeviceKind, EngineChoice, Situation, choose, host_memory_bytes, largest_cost, operation_threads
+from sweep.engine_choice import (
+    DeviceKind,
+    EngineChoice,
+    Situation,
+    choose,
+    host_memory_bytes,
+    largest_cost,
+    operation_threads,
+)
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
 from sweep.samplers import num_points, sampler_factory

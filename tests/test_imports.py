@@ -31,7 +31,7 @@ LEVELS = [  # from top to bottom
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"executors", "pruners", "interruption", "dashboard_notes"},
     {"samplers"},
-    {"engines", "storage", "lanes"},
+    {"engines", "storage", "engine_choice"},
     {"search_space", "devices", "config_file"},
     {"config_keys"},
     {"parameters", "models"},
@@ -51,7 +51,7 @@ FORBIDDEN = {
     "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
     "report": {"keras", "tensorflow"},
-    "lanes": {"keras", "tensorflow", "optuna"},
+    "engine_choice": {"keras", "tensorflow", "optuna"},
     "config": {"keras", "optuna", "numpy"},
 }
 

@@ -36,7 +36,10 @@ class EpochMetrics:
         return values
 
 
-def metrics_of(lane: int, outcomes: Mapping[int, EpochMetrics | Exception]) -> EpochMetrics:
+Outcome = EpochMetrics | Exception  # of a lane's epoch: its record, or what ended its run
+
+
+def metrics_of(lane: int, outcomes: Mapping[int, Outcome]) -> EpochMetrics:
     """The lane's record; raises the exception that ended its run."""
     outcome = outcomes[lane]
     if isinstance(outcome, Exception):
@@ -55,7 +58,7 @@ class Engine(Protocol):
     def evict(self, lane: int) -> None:
         """Free a lane: pruned, failed or cancelled. A lane whose record said `is_last` is freed by this too."""
 
-    def train_epoch(self) -> Mapping[int, EpochMetrics | Exception]:
+    def train_epoch(self) -> Mapping[int, Outcome]:
         """Train one epoch on every live lane; lane -> its record, or the exception that ended its run alone.
 
         Such a lane is not free before it is evicted. What is raised ends every live run. Lanes whose run is over no

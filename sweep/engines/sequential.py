@@ -91,13 +91,13 @@ class TrainingRun:
         pause: Callable[[], None],
     ) -> None:
         self.config = config
-        self.model = _compiled_model(config, dataset)
+        self.model = compiled_model(config, dataset)
         self.is_over = False
         self._num_images = len(dataset.y_train)
         self._has_validation = len(dataset.y_validation) > 0
         self._steps = CompiledSteps(self.model, arrays, config.training.batch_size, IMAGES_PER_CALL, pause)
         self.epoch = 0
-        self.early_stopping = _early_stopping(config)
+        self.early_stopping = early_stopping(config)
         own = [self.early_stopping] if self.early_stopping is not None else []
         num_steps = -(-self._num_images // config.training.batch_size)
         self._callbacks = keras.callbacks.CallbackList(
@@ -133,18 +133,14 @@ class TrainingRun:
 
     def _metrics(self, logs: dict[str, float], seconds: float) -> EpochMetrics:
         is_last = self.epoch == self.config.training.epochs or self.model.stop_training
-        best_epoch = self._best_epoch() if is_last else 0
+        best_epoch = best_epoch_of(self.early_stopping, self.epoch) if is_last else 0
         if is_last:
             self.end()
         return EpochMetrics(epoch=self.epoch, seconds=seconds, is_last=is_last, best_epoch=best_epoch, **logs)
 
-    def _best_epoch(self) -> int:
-        if self.early_stopping is None or self.early_stopping.best_weights is None:
-            return self.epoch
-        return int(self.early_stopping.best_epoch) + 1
 
-
-def _compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
+def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
+    """The config's `keras.Model` with loss, accuracy and optimizer, everything built."""
     model = build_model(config, dataset.image_shape, dataset.num_classes)
     steps_per_epoch = -(-len(dataset.y_train) // config.training.batch_size)
     optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch * config.training.epochs)
@@ -155,7 +151,8 @@ def _compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     return model
 
 
-def _early_stopping(config: TrialConfig) -> Any:
+def early_stopping(config: TrialConfig) -> Any:
+    """Keras's callback of that name, which puts the best weights back; None without `training.patience`."""
     training = config.training
     if training.patience is None:
         return None
@@ -163,3 +160,8 @@ def _early_stopping(config: TrialConfig) -> Any:
     return keras.callbacks.EarlyStopping(
         training.monitor, patience=training.patience, mode=mode, restore_best_weights=True
     )
+
+
+def best_epoch_of(stopping: Any, last_epoch: int) -> int:
+    """The epoch (1 for the first) whose weights early stopping keeps; the last one without it."""
+    return last_epoch if stopping is None or stopping.best_weights is None else int(stopping.best_epoch) + 1

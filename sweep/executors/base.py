@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sweep.config import TrialConfig
 from sweep.engines.base import EpochMetrics
-from sweep.errors import Cause, DataError
+from sweep.errors import Cause, DataError, is_out_of_memory
 
 TRACEBACK_LINES = 12
 
@@ -63,11 +63,7 @@ def lane_lost(lane: int, error: BaseException, config: TrialConfig) -> LaneLost:
 
 
 def _cause(error: BaseException, config: TrialConfig) -> Cause:
-    if (
-        isinstance(error, MemoryError)
-        or "RESOURCE_EXHAUSTED" in str(error)
-        or "ResourceExhausted" in type(error).__name__
-    ):
+    if is_out_of_memory(error):
         return Cause.OUT_OF_MEMORY
     if isinstance(error, DataError):
         return Cause.DATA_ERROR

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from sweep import lanes
+from sweep import engine_choice
 from sweep.config import TrialConfig
+from sweep.engine_choice import Situation, TrialCost, choose, largest_cost, operation_threads, trial_cost
 from sweep.errors import InputError
-from sweep.lanes import Situation, TrialCost, choose, largest_cost, operation_threads, trial_cost
 from sweep.models import build_model
 from sweep.search_space import load_space, parse_space
 
@@ -71,20 +71,20 @@ def test_cost_of_a_users_builder_is_unknown() -> None:
     ("changes", "engine", "num_lanes"),
     [
         ({}, "packed", 8),
-        ({"num_trials": 5}, "packed", 5),
-        ({"num_trials": 1}, "packed", 1),
+        ({"num_trials": 5}, "packed", 8),
+        ({"num_trials": 1}, "packed", 8),
         ({"memory_bytes": 6 * 10**7}, "packed", 3),
         ({"memory_bytes": 1}, "packed", 1),
         ({"cost": LARGE}, "packed", 8),
         ({"cost": LARGE, "memory_bytes": 4 * 10**9}, "packed", 2),
         ({"cost": LARGE, "memory_bytes": 3 * 10**9}, "sequential", 1),
         ({"cost": LARGE, "num_trials": 1}, "sequential", 1),
-        ({"threads": 16, "num_trials": 10}, "packed", 10),
+        ({"threads": 16, "num_trials": 10}, "packed", 64),
         ({"cost": None}, "sequential", 1),
         ({"device_kind": "gpu"}, "packed", 128),
         ({"device_kind": "gpu", "memory_bytes": None}, "packed", 128),
         ({"device_kind": "gpu", "cost": LARGE, "memory_bytes": 80 * 10**9}, "packed", 40),
-        ({"device_kind": "gpu", "cost": LARGE, "num_trials": 1}, "packed", 1),
+        ({"device_kind": "gpu", "cost": LARGE, "num_trials": 1}, "packed", 128),
         ({"device_kind": "gpu", "cost": None}, "sequential", 1),
     ],
 )
@@ -103,7 +103,7 @@ def test_rule(changes: dict[str, Any], engine: str, num_lanes: int) -> None:
         ({}, {"num_lanes": 1}, "packed", 1),
         ({}, {"engine": "sequential"}, "sequential", 1),
         ({}, {"engine": "sequential", "num_lanes": 1}, "sequential", 1),
-        ({"cost": LARGE, "num_trials": 1}, {"engine": "packed"}, "packed", 1),
+        ({"cost": LARGE, "num_trials": 1}, {"engine": "packed"}, "packed", 8),
         ({"cost": None}, {"engine": "packed"}, "packed", 2),
         ({"cost": None}, {"num_lanes": 4}, "packed", 4),
         ({"cost": None}, {"engine": "packed", "num_lanes": 4}, "packed", 4),
@@ -131,7 +131,7 @@ def test_reason_is_said_with_its_numbers() -> None:
     assert choose(situation(cost=cost), num_lanes=1).line() == f"engine: packed, 1 lane (lanes as asked; {why})"
     sequential = choose(situation(cost=LARGE, num_trials=1)).line()
     assert sequential.startswith("engine: sequential, 1 lane (cpu with 2 threads; 10,000.0 MFLOP")
-    assert sequential.endswith("room for 1 lane only)")
+    assert sequential.endswith("1 lane at most would be busy)")
     assert "a user's builder" in choose(situation(cost=None)).line()
 
 
@@ -140,4 +140,4 @@ def test_only_packed_lanes_have_operations_of_one_thread() -> None:
 
 
 def test_the_memory_of_this_machine_is_a_plausible_number() -> None:
-    assert 2**28 < lanes.host_memory_bytes() < 2**50
+    assert 2**28 < engine_choice.host_memory_bytes() < 2**50

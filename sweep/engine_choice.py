@@ -1,9 +1,9 @@
 """Which engine trains, and on how many lanes: the automatic choice, arithmetic on the space without Keras.
 
 a user's builder     sequential, one lane: nothing is known of its size
-CPU                  packed, min(4 * threads, memory / (2 * bytes a lane), trials) lanes; but sequential, where
-                     these are fewer than the threads and a training step is large enough to occupy all of them
-GPU                  packed, min(128, memory / (2 * bytes a lane), trials) lanes
+CPU                  packed, min(4 * threads, memory / (2 * bytes a lane)) lanes; but sequential, where these, or the
+                     trials, are fewer than the threads and a training step is large enough to occupy all of them
+GPU                  packed, min(128, memory / (2 * bytes a lane)) lanes
 """
 
 import os
@@ -81,7 +81,7 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
     if len(asked) < 2 and chosen != "fake":
         reasons.append(situation.describe())
     if engine is None and chosen == "sequential" and situation.cost is not None:
-        reasons.append(f"room for {_counted(lanes, 'lane')} only")
+        reasons.append(f"{_counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
     return EngineChoice(chosen, 1 if chosen == "sequential" else lanes, "; ".join(reasons))
 
 
@@ -89,7 +89,7 @@ def best_engine(situation: Situation, num_lanes: int) -> str:
     """packed or sequential, were there so many lanes."""
     if situation.cost is None:
         return "sequential"
-    leaves_threads_idle = situation.device_kind == "cpu" and num_lanes < situation.threads
+    leaves_threads_idle = situation.device_kind == "cpu" and min(num_lanes, situation.num_trials) < situation.threads
     return "sequential" if leaves_threads_idle and situation.cost.step_flops >= LARGE_STEP_FLOPS else "packed"
 
 
@@ -101,7 +101,7 @@ def most_lanes(situation: Situation) -> int:
         wanted = threads
     elif situation.memory_bytes is not None:
         wanted = min(wanted, situation.memory_bytes // (MEMORY_PARTS * cost.lane_bytes))
-    return max(1, min(wanted, situation.num_trials))
+    return max(1, wanted)
 
 
 def operation_threads(engine: str, threads: int) -> int:

@@ -1,0 +1,123 @@
+"""Model and loss of one lane, on `keras.ops`: what the layers of `sweep.models` compute.
+
+Nothing here knows of other lanes. Shape suffixes: B minibatch, H W feature map, C channels, Y classes.
+Where the structure has `widths`, arrays are padded: units beyond a lane's own widths are held at zero after each
+activation, so neither they nor their weights' gradients are ever anything but zero.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from sweep.engines.lane_structure import LaneNumbers, Structure
+
+Tensor = Any
+Dropout = Callable[[Tensor], Tensor]
+BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON = 0.99, 1e-3  # Keras's defaults
+WEIGHTS_PER_CONVOLUTION = {False: 2, True: 4}  # kernel, bias; and gamma, beta
+
+
+def forward(
+    structure: Structure,
+    weights: Sequence[Tensor],
+    statistics: Sequence[Tensor],
+    widths: Tensor,
+    images_BHWC: Tensor,
+    dropout: Dropout | None,
+) -> tuple[Tensor, list[Tensor]]:
+    """(probabilities_BY, new statistics). `dropout` acts in training; without it (None) it is a validation."""
+    dtype = "bfloat16" if structure.precision == "mixed_bfloat16" else keras.config.floatx()
+    step = WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
+    updated: list[Tensor] = []
+    x = ops.cast(images_BHWC, dtype)
+    for index in range(structure.num_convolutions):
+        layer = [*weights[index * step : (index + 1) * step], *statistics[2 * index : 2 * index + 2]]
+        x, moved = _convolution(structure, layer, x, is_training=dropout is not None)
+        updated += moved
+        x = _hold_padding(structure, x, widths, index)
+        if index < structure.num_convolutions - 1 and structure.pool > 1:
+            x = ops.max_pool(x, structure.pool, structure.pool)
+    kernel, bias, output_kernel, output_bias = weights[-4:]
+    x = ops.reshape(x, (ops.shape(x)[0], -1))
+    x = keras.activations.get(structure.activation)(_dense(x, kernel, bias))
+    x = _hold_padding(structure, x, widths, structure.num_convolutions)
+    if dropout is not None and structure.has_dropout:
+        x = dropout(x)
+    logits_BY = _dense(ops.cast(x, keras.config.floatx()), output_kernel, output_bias)
+    return keras.activations.get(structure.output)(logits_BY), updated
+
+
+def loss(
+    structure: Structure, weights: Sequence[Tensor], numbers: LaneNumbers, labels_B: Tensor, probabilities_BY: Tensor
+) -> Tensor:
+    """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels, as Keras adds them."""
+    total = ops.mean(ops.sparse_categorical_crossentropy(labels_B, probabilities_BY))
+    if structure.has_penalty:
+        step = WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
+        for index in range(structure.num_convolutions):
+            total += _penalty(weights[index * step], numbers.l1_convolution, numbers.l2_convolution)
+        for kernel in (weights[-4], weights[-2]):
+            total += _penalty(kernel, numbers.l1_dense, numbers.l2_dense)
+    return total
+
+
+def num_correct(labels_B: Tensor, probabilities_BY: Tensor) -> Tensor:
+    """How many labels are the most probable class, as a float."""
+    hits_B = ops.equal(ops.cast(ops.argmax(probabilities_BY, axis=-1), "int32"), labels_B)
+    return ops.sum(ops.cast(hits_B, keras.config.floatx()))
+
+
+def _convolution(
+    structure: Structure, layer: Sequence[Tensor], x_BHWC: Tensor, *, is_training: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """Convolution, batch normalization if there is one, activation; and the moved statistics."""
+    kernel, bias = layer[:2]
+    convolve = _over_patches if structure.convolution == "patches" else ops.conv
+    x_BHWC = convolve(x_BHWC, ops.cast(kernel, x_BHWC.dtype), padding=structure.padding)
+    x_BHWC = ops.add(x_BHWC, ops.cast(bias, x_BHWC.dtype))
+    moved: list[Tensor] = []
+    if structure.batch_norm:
+        x_BHWC, moved = _batch_norm(layer[2:], x_BHWC, is_training=is_training)
+    return keras.activations.get(structure.activation)(x_BHWC), moved
+
+
+def _over_patches(x_BHWC: Tensor, kernel: Tensor, padding: str) -> Tensor:
+    """The same convolution as one matrix product, which batches over lanes well. Shapes must be known."""
+    size = kernel.shape[0]
+    if padding == "same":
+        x_BHWC = ops.pad(x_BHWC, ((0, 0), ((size - 1) // 2, size // 2), ((size - 1) // 2, size // 2), (0, 0)))
+    height, width = (side - size + 1 for side in x_BHWC.shape[1:3])
+    shifted = [x_BHWC[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
+    return ops.matmul(ops.concatenate(shifted, axis=-1), ops.reshape(kernel, (-1, kernel.shape[-1])))
+
+
+def _batch_norm(layer: Sequence[Tensor], x_BHWC: Tensor, *, is_training: bool) -> tuple[Tensor, list[Tensor]]:
+    """keras.layers.BatchNormalization with its defaults: in training by the minibatch's own moments."""
+    gamma, beta, mean, variance = layer
+    x = ops.cast(x_BHWC, keras.config.floatx())
+    moved = [mean, variance]
+    if is_training:
+        moments = ops.moments(x, axes=(0, 1, 2))
+        moved = [
+            old * BATCH_NORM_MOMENTUM + new * (1.0 - BATCH_NORM_MOMENTUM)
+            for old, new in zip(moved, moments, strict=True)
+        ]
+        mean, variance = moments
+    x = ops.batch_normalization(x, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=BATCH_NORM_EPSILON)
+    return ops.cast(x, x_BHWC.dtype), moved
+
+
+def _dense(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    return ops.add(ops.matmul(x, ops.cast(kernel, x.dtype)), ops.cast(bias, x.dtype))
+
+
+def _penalty(kernel: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
+    return l1 * ops.sum(ops.absolute(kernel)) + l2 * ops.sum(ops.square(kernel))
+
+
+def _hold_padding(structure: Structure, x: Tensor, widths: Tensor, index: int) -> Tensor:
+    if structure.widths is None:
+        return x
+    return ops.where(ops.arange(structure.widths[index]) < widths[index], x, ops.zeros_like(x))

@@ -1,0 +1,79 @@
+"""A lane's arrays before its first step: what the sequential engine would start from, to the bit."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from sweep.config import TrialConfig
+from sweep.engines.lane_structure import Structure, lane_numbers, widths_of
+from sweep.engines.lane_updates import NUM_SLOTS
+from sweep.models import seeded_cnn_layers
+from sweep.schedules import build_schedule
+
+
+class LaneArrays(NamedTuple):
+    """A lane's state and numbers. Here as NumPy arrays; a program holds the same with its own tensors or variables.
+
+    Floats are of Keras's floatx.
+    """
+
+    weights: list[Any]  # the model's trainable variables, in its order
+    slots: list[list[Any]]  # of each weight, the optimizer's
+    statistics: list[Any]  # moving mean and variance of each batch normalization
+    dropout_seed: Any  # (2,): seed and number of draws, as Keras's SeedGenerator holds them
+    numbers: Any  # (9,): LaneNumbers
+    widths: Any  # (number of widths,) int32
+    masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
+
+
+class EpochInput(NamedTuple):
+    """What an epoch of a lane needs beside its state. S steps of an epoch, N training images."""
+
+    order_N: NDArray[np.int32]
+    rates_S: NDArray[Any]  # learning rate of each step
+    products_S: NDArray[Any]  # nadam's product of momentums at each step, or ones
+    num_updates: np.int32  # made before the epoch
+
+
+def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
+    """Initial weights and dropout seed from `training.seed`."""
+    dtype, widths = keras.config.floatx(), widths_of(config.model)
+    weights, dropout_seed = _initial_weights(config, structure)
+    statistics = structure.statistics_shapes(widths)
+    return LaneArrays(
+        weights=weights,
+        slots=[[np.zeros_like(weight) for _ in range(NUM_SLOTS[structure.optimizer])] for weight in weights],
+        statistics=[np.full(shape, index % 2, dtype) for index, shape in enumerate(statistics)],
+        dropout_seed=dropout_seed,
+        numbers=np.asarray(lane_numbers(config), dtype),
+        widths=np.asarray(widths, np.int32),
+        masks=[],
+    )
+
+
+def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+    """Draw kernels by the initializers of the same layers, made in the same order under the same seed."""
+    layers = seeded_cnn_layers(config, structure.image_shape, structure.num_classes)
+    kernels = iter([layer.kernel_initializer for layer in layers if hasattr(layer, "kernel_initializer")])
+    dtype, weights = keras.config.floatx(), []
+    for shape in structure.weight_shapes(widths_of(config.model)):
+        if len(shape) > 1:
+            weights.append(np.asarray(ops.convert_to_numpy(next(kernels)(shape, dtype=dtype))))
+            num_vectors = 0
+        else:  # bias; with batch normalization then gamma, which is one, and beta
+            weights.append(np.full(shape, float(num_vectors == 1), dtype))
+            num_vectors += 1
+    seeds = [layer.seed_generator.state for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    return weights, ops.convert_to_numpy(seeds[0]) if seeds else np.zeros(2, np.int32)
+
+
+def learning_rates(config: TrialConfig, num_steps: int) -> NDArray[Any]:
+    """The rate after t = 0 .. num_steps updates (num_steps + 1,), by Keras's own schedule, all at once."""
+    dtype = keras.config.floatx()
+    schedule = build_schedule(config.schedule, num_steps)
+    if isinstance(schedule, float):
+        return np.full(num_steps + 1, schedule, dtype)
+    return np.asarray(ops.convert_to_numpy(schedule(ops.arange(num_steps + 1, dtype="int32"))), dtype)

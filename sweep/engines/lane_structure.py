@@ -1,0 +1,159 @@
+"""What lanes must share to run through one compiled program, and what is free in each of them. Pure Python and NumPy.
+
+A **structure** is all of a config that shapes the program: number of layers, activation, optimizer, batch size, ...
+Everything that is a plain number is an input (`lane_numbers`). On TensorFlow widths (filters, dense units) are free
+too; JAX compiles for fixed shapes, so there a lane's arrays are padded to the structure's `widths`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.config import ModelConfig, TrialConfig
+from sweep.datasets import Dataset
+
+Shape = tuple[int, ...]
+Widths = tuple[int, ...]  # filters of each convolution, then dense units
+ADAMW_WEIGHT_DECAY = 0.004  # Keras's default, where the config has none
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is compiled in."""
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    num_convolutions: int
+    kernel: int
+    pool: int
+    padding: str
+    activation: str
+    output: str
+    batch_norm: bool
+    has_dropout: bool
+    has_penalty: bool
+    optimizer: str
+    batch_size: int
+    precision: str
+    sides: tuple[tuple[int, int], ...]  # (height, width) of the feature maps, as `ModelConfig.feature_map_sides`
+    widths: Widths | None = None  # padded to; None: free
+    convolution: Literal["direct", "patches"] = "direct"  # as Keras computes it, or as a matrix product over patches
+
+    def weight_shapes(self, widths: Widths) -> list[Shape]:
+        """Shapes of the trainable variables, in the order of the Keras model's."""
+        shapes: list[Shape] = []
+        channels = self.image_shape[2]
+        for filters in widths[:-1]:
+            shapes += [(self.kernel, self.kernel, channels, filters), (filters,)]
+            shapes += [(filters,), (filters,)] if self.batch_norm else []
+            channels = filters
+        height, width = self.sides[-1]
+        return [
+            *shapes,
+            (height * width * channels, widths[-1]),
+            (widths[-1],),
+            (widths[-1], self.num_classes),
+            (self.num_classes,),
+        ]
+
+    def statistics_shapes(self, widths: Widths) -> list[Shape]:
+        """Shapes of batch normalization's moving means and variances, a pair for each convolution."""
+        return [(filters,) for filters in widths[:-1] for _ in range(2)] if self.batch_norm else []
+
+
+class LaneNumbers(NamedTuple):
+    """A lane's plain numbers, in the order of the vector that the program takes."""
+
+    l1_convolution: float
+    l2_convolution: float
+    l1_dense: float
+    l2_dense: float
+    momentum: float
+    nesterov: float  # 1 or 0
+    weight_decay: float
+    dropout: float
+    kept: float  # 1 - dropout
+
+
+def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
+    """The structure of a config without a builder, widths free. SpaceError if no feature map is left."""
+    model, training = config.model, config.training
+    return Structure(
+        image_shape=dataset.image_shape,
+        num_classes=dataset.num_classes,
+        num_convolutions=len(model.filters),
+        kernel=model.kernel,
+        pool=model.pool,
+        padding=model.padding,
+        activation=model.activation,
+        output=model.output,
+        batch_norm=model.batch_norm,
+        has_dropout=model.dropout > 0,
+        has_penalty=bool(config.regularizer.l1 or config.regularizer.l2),
+        optimizer=config.optimizer.name,
+        batch_size=training.batch_size,
+        precision=training.precision,
+        sides=tuple(model.feature_map_sides(*dataset.image_shape[:2])),
+    )
+
+
+def widths_of(model: ModelConfig) -> Widths:
+    """Filters of each convolution, then dense units."""
+    return (*model.filters, model.dense_units)
+
+
+def padded(structure: Structure, widths: Widths, widest: Sequence[Widths]) -> Structure:
+    """The structure with its widths fixed: the lane's, or the `widest` of as many layers where those are more."""
+    alike = [given for given in (widths, *widest) if len(given) == len(widths)]
+    return replace(structure, widths=tuple(map(max, *alike, alike[0])))
+
+
+def lane_numbers(config: TrialConfig) -> LaneNumbers:
+    """The inputs of a lane; what a config leaves out has Keras's default."""
+    regularizer, optimizer = config.regularizer, config.optimizer
+    on_convolutions = regularizer.scope == "all"
+    weight_decay = ADAMW_WEIGHT_DECAY if optimizer.weight_decay is None else optimizer.weight_decay
+    return LaneNumbers(
+        l1_convolution=regularizer.l1 if on_convolutions else 0.0,
+        l2_convolution=regularizer.l2 if on_convolutions else 0.0,
+        l1_dense=regularizer.l1,
+        l2_dense=regularizer.l2,
+        momentum=optimizer.momentum or 0.0,
+        nesterov=float(optimizer.nesterov),
+        weight_decay=weight_decay if optimizer.name == "adamw" else 0.0,
+        dropout=config.model.dropout,
+        kept=1.0 - config.model.dropout,
+    )
+
+
+def pad_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """True shapes -> padded shapes, zeros outside."""
+    return [_pad(weight, *_blocks(structure, widths, index)) for index, weight in enumerate(weights)]
+
+
+def cut_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Padded shapes -> true shapes: the inverse of `pad_weights`."""
+    return [_cut(weight, *_blocks(structure, widths, index)) for index, weight in enumerate(weights)]
+
+
+def _blocks(structure: Structure, widths: Widths, index: int) -> tuple[Shape, Shape, Shape]:
+    """Of weight `index`: its true shape, and true and padded shape with the flattened feature map taken apart."""
+    assert structure.widths is not None
+    true, wide = structure.weight_shapes(widths), structure.weight_shapes(structure.widths)
+    if index != len(true) - 4:
+        return true[index], true[index], wide[index]
+    side = structure.sides[-1]
+    return true[index], (*side, widths[-2], widths[-1]), (*side, structure.widths[-2], structure.widths[-1])
+
+
+def _pad(weight: NDArray[Any], _: Shape, true: Shape, wide: Shape) -> NDArray[Any]:
+    added = [(0, more - size) for size, more in zip(true, wide, strict=True)]
+    array = np.pad(weight.reshape(true), added)
+    return array.reshape((-1, wide[-1])) if len(weight.shape) == 2 else array
+
+
+def _cut(weight: NDArray[Any], shape: Shape, true: Shape, wide: Shape) -> NDArray[Any]:
+    return weight.reshape(wide)[tuple(slice(size) for size in true)].reshape(shape)

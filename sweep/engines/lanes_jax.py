@@ -1,0 +1,220 @@
+"""Lanes on JAX: one compiled program a structure and group size. Twin of `lanes_tensorflow`.
+
+JAX compiles for fixed shapes: arrays are padded to the structure's widths, and the last, smaller minibatch has a
+program of its own. On a GPU many lanes share a call, by `vmap`; on a CPU each has a call of its own, as batched
+convolutions cost more there than they save.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.datasets import Dataset
+from sweep.engines.lane_model import Tensor, forward, loss, num_correct
+from sweep.engines.lane_start import EpochInput, LaneArrays
+from sweep.engines.lane_structure import LaneNumbers, Structure, Widths, cut_weights, pad_weights, padded
+from sweep.engines.lane_updates import update
+from sweep.engines.steps_jax import EVALUATION_BATCH_SIZE, put_dataset
+
+MOST_LANES_A_CALL = 256
+Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
+
+
+def largest_group() -> int:
+    """Lanes of one call."""
+    return MOST_LANES_A_CALL if jax.default_backend() == "gpu" else 1
+
+
+def fitted(structure: Structure, widths: Widths, widest: Sequence[Widths]) -> Structure:
+    """The structure of a lane's program: padded, and on a GPU with convolutions that batch over lanes."""
+    is_batched = jax.default_backend() == "gpu"
+    return replace(padded(structure, widths, widest), convolution="patches" if is_batched else "direct")
+
+
+class LaneProgram:
+    """Training and validation of one structure on one dataset. A lane is a `LaneArrays` of padded JAX arrays."""
+
+    updates_in_place = False
+
+    def __init__(self, structure: Structure, dataset: Dataset, images_per_call: int) -> None:
+        self._structure = structure
+        self._x_train, self._y_train, self._x_validation, self._y_validation = put_dataset(dataset)
+        self._images_per_call = images_per_call
+        self._train_steps, self._train_rest = self._compile(
+            self._train_step, len(dataset.y_train), structure.batch_size
+        )
+        self._evaluations, self._evaluation_rest = self._compile(
+            self._evaluation_step, len(dataset.y_validation), EVALUATION_BATCH_SIZE
+        )
+
+    @property
+    def num_compilations(self) -> int:
+        """How many programs were compiled: for each group size, of full minibatches and of the rest."""
+        programs = (self._train_steps, self._train_rest, self._evaluations, self._evaluation_rest)
+        return sum(int(program._cache_size()) for program in programs)
+
+    def start(self, arrays: LaneArrays) -> LaneArrays:
+        """A lane that begins with these arrays."""
+        return jax.tree.map(jnp.asarray, self._pad(arrays))  # type: ignore[no-any-return]
+
+    def release(self, lane: LaneArrays) -> None:
+        """Nothing is kept of it."""
+
+    def read(self, lane: LaneArrays) -> LaneArrays:
+        """The lane as NumPy arrays, not padded."""
+        lane = jax.tree.map(np.asarray, lane)
+        widths = tuple(int(width) for width in lane.widths)
+        shapes = self._structure.statistics_shapes(widths)
+        return lane._replace(
+            weights=cut_weights(self._structure, widths, lane.weights),
+            slots=[],
+            masks=[],
+            statistics=[values[: shape[0]] for values, shape in zip(lane.statistics, shapes, strict=True)],
+        )
+
+    def write(
+        self, lane: LaneArrays, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
+    ) -> LaneArrays:
+        """The lane with other weights and statistics."""
+        given = self._pad(lane._replace(weights=[*weights], slots=[], statistics=[*statistics]))
+        given = jax.tree.map(jnp.asarray, given)
+        return lane._replace(weights=given.weights, statistics=given.statistics)
+
+    def train(
+        self, lanes: Sequence[LaneArrays], inputs: Sequence[EpochInput], pause: Callable[[], None]
+    ) -> tuple[list[LaneArrays], NDArray[Any]]:
+        """One epoch of each lane. The lanes after it, and sums (lanes, 2).
+
+        Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
+        """
+        arrays = (self._x_train, self._y_train)
+        programs = (self._train_steps, self._train_rest)
+        return self._run(programs, arrays, self._structure.batch_size, lanes, inputs, pause)
+
+    def validate(self, lanes: Sequence[LaneArrays], pause: Callable[[], None]) -> NDArray[Any]:
+        """Sums (lanes, 2) as of `train`, over the whole validation part."""
+        arrays = (self._x_validation, self._y_validation)
+        in_order = np.arange(len(self._y_validation), dtype=np.int32)
+        inputs = [EpochInput(in_order, np.zeros(1), np.zeros(1), np.int32(0))] * len(lanes)
+        programs = (self._evaluations, self._evaluation_rest)
+        return self._run(programs, arrays, EVALUATION_BATCH_SIZE, lanes, inputs, pause)[1]
+
+    def _run(
+        self,
+        programs: Any,
+        arrays: Any,
+        size: int,
+        lanes: Sequence[LaneArrays],
+        inputs: Sequence[EpochInput],
+        pause: Callable[[], None],
+    ) -> tuple[list[LaneArrays], NDArray[Any]]:
+        steps, rest = programs
+        num_steps, steps_per_call = len(arrays[1]) // size, max(1, self._images_per_call // size)
+        given = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *inputs)
+        carry = (
+            jax.tree.map(lambda *values: jnp.stack(values), *lanes),
+            jnp.zeros((len(lanes), 2), lanes[0].numbers.dtype),
+        )
+        for start in range(0, num_steps, steps_per_call):
+            carry = steps(carry, given, *arrays, start, min(start + steps_per_call, num_steps))
+            jax.block_until_ready(carry)
+            pause()
+        if len(arrays[1]) % size:
+            carry = rest(carry, given, *arrays, num_steps, num_steps + 1)
+        trained = [jax.tree.map(lambda values, index=index: values[index], carry[0]) for index in range(len(lanes))]
+        return trained, np.asarray(carry[1])
+
+    def _compile(self, step: Callable[..., Carry], num_images: int, size: int) -> tuple[Any, Any]:
+        """Programs of whole minibatches and of the rest: (carry, inputs, x, y, start, stop) -> carry."""
+
+        def program(batch_size: int) -> Any:
+            def loop(carry: Carry, given: EpochInput, x: Tensor, y: Tensor, start: Tensor, stop: Tensor) -> Carry:
+                def body(index: Tensor, carry: Carry) -> Carry:
+                    batch_B = jax.lax.dynamic_slice(given.order_N, (index * size,), (batch_size,))
+                    return step(carry, x[batch_B], y[batch_B], given, index)
+
+                return jax.lax.fori_loop(start, stop, body, carry)  # type: ignore[no-any-return]
+
+            lanes = jax.vmap(loop, in_axes=(0, 0, None, None, None, None))
+            return jax.jit(_without_axis_of_one(lanes, loop))
+
+        return program(size), program(num_images % size)
+
+    def _train_step(
+        self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor, given: EpochInput, step: Tensor
+    ) -> Carry:
+        """Gradients are masked: JAX's |w| has a slope at 0, which would wake padded weights under L1."""
+        lane, sums = carry
+        numbers, statistics = LaneNumbers(*lane.numbers), lane.statistics
+
+        def total_loss(weights: list[Tensor]) -> tuple[Tensor, Any]:
+            def dropout(x: Tensor) -> Tensor:
+                return _dropout(x, numbers, lane.widths[-1], lane.dropout_seed)
+
+            probabilities_BY, moved = forward(self._structure, weights, statistics, lane.widths, images_BHWC, dropout)
+            return loss(self._structure, weights, numbers, labels_B, probabilities_BY), (probabilities_BY, moved)
+
+        (total, (probabilities_BY, moved)), gradients = jax.value_and_grad(total_loss, has_aux=True)(lane.weights)
+        gradients = [jnp.where(mask, gradient, 0) for mask, gradient in zip(lane.masks, gradients, strict=True)]
+        number = jnp.asarray(given.num_updates + step + 1, total.dtype)
+        updated = [
+            update(self._structure.optimizer, *values, numbers, given.rates_S[step], given.products_S[step], number)
+            for values in zip(lane.weights, gradients, lane.slots, strict=True)
+        ]
+        seed = lane.dropout_seed + jnp.asarray([0, 1], lane.dropout_seed.dtype)
+        lane = lane._replace(
+            weights=[weight for weight, _ in updated],
+            slots=[slots for _, slots in updated],
+            statistics=moved,
+            dropout_seed=seed,
+        )
+        return lane, sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
+
+    def _evaluation_step(self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor, *given: Any) -> Carry:
+        lane, sums = carry
+        probabilities_BY, _ = forward(self._structure, lane.weights, lane.statistics, lane.widths, images_BHWC, None)
+        total = loss(self._structure, lane.weights, LaneNumbers(*lane.numbers), labels_B, probabilities_BY)
+        return lane, sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
+
+    def _pad(self, arrays: LaneArrays) -> LaneArrays:
+        widths = tuple(int(width) for width in arrays.widths)
+        assert self._structure.widths is not None
+        slots = [pad_weights(self._structure, widths, [*values]) for values in zip(*arrays.slots, strict=True)]
+        shapes = self._structure.statistics_shapes(self._structure.widths)
+        return arrays._replace(
+            weights=pad_weights(self._structure, widths, arrays.weights),
+            slots=[[*values] for values in zip(*slots, strict=True)],
+            masks=pad_weights(self._structure, widths, [np.ones(weight.shape, bool) for weight in arrays.weights]),
+            statistics=[
+                np.pad(values, (0, shape[0] - len(values)))
+                for values, shape in zip(arrays.statistics, shapes, strict=True)
+            ],
+        )
+
+
+def _without_axis_of_one(lanes: Callable[..., Carry], loop: Callable[..., Carry]) -> Callable[..., Carry]:
+    """A single lane is computed without the axis: a batched convolution of one is slower than a plain one."""
+
+    def program(carry: Carry, given: EpochInput, *others: Any) -> Carry:
+        if len(given.order_N) > 1:
+            return lanes(carry, given, *others)
+        first, added = (lambda values: values[0]), (lambda values: values[None])
+        return jax.tree.map(added, loop(*jax.tree.map(first, (carry, given)), *others))  # type: ignore[no-any-return]
+
+    return program
+
+
+def _dropout(x_BD: Tensor, numbers: LaneNumbers, width: Tensor, seed: Tensor) -> Tensor:
+    """keras.random.dropout, drawn for the lane's true width: entry (b, d) is draw b * width + d, as without padding.
+
+    JAX's bits depend on the seed and an entry's position alone (`jax_threefry_partitionable`, its default).
+    """
+    rows, columns = x_BD.shape
+    is_kept = jax.random.bernoulli(seed, numbers.kept, (rows * columns,))
+    is_kept_BD = is_kept[jnp.arange(rows)[:, None] * width + jnp.arange(columns)]
+    return jnp.where(is_kept_BD, x_BD / jnp.asarray(numbers.kept, x_BD.dtype), jnp.zeros_like(x_BD))

@@ -1,0 +1,168 @@
+"""Lanes on TensorFlow: one compiled program a structure, whatever the widths. Twin of `lanes_jax`.
+
+A lane is a set of variables of free shape which the program updates in place: traced once, then called for each lane,
+from several threads at a time. An operation keeps to one thread (`devices` sets that): on small nets lanes side by side
+were twice as fast as lanes that share the threads, and faster than batched matrix products over patches.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from sweep.datasets import Dataset
+from sweep.engines.lane_model import Tensor, forward, loss, num_correct
+from sweep.engines.lane_start import EpochInput, LaneArrays
+from sweep.engines.lane_structure import LaneNumbers, Structure, Widths
+from sweep.engines.lane_updates import update
+from sweep.engines.steps_tensorflow import EVALUATION_BATCH_SIZE, put_dataset
+
+
+def largest_group() -> int:
+    """Lanes of one call: they run side by side in threads, not in one call."""
+    return 1
+
+
+def fitted(structure: Structure, _: Widths, __: Sequence[Widths]) -> Structure:
+    """The structure of a lane's program: widths are free."""
+    return structure
+
+
+class LaneProgram:
+    """Training and validation of one structure on one dataset. A lane is a `LaneArrays` of variables."""
+
+    updates_in_place = True  # an epoch that failed on the way leaves a lane torn
+
+    def __init__(self, structure: Structure, dataset: Dataset, images_per_call: int) -> None:
+        self._structure = structure
+        self._x_train, self._y_train, self._x_validation, self._y_validation = put_dataset(dataset)
+        self._num_steps = -(-len(dataset.y_train) // structure.batch_size)
+        self._num_evaluations = -(-len(dataset.y_validation) // EVALUATION_BATCH_SIZE)
+        self._steps_per_call = max(1, images_per_call // structure.batch_size)
+        self._evaluations_per_call = max(1, images_per_call // EVALUATION_BATCH_SIZE)
+        self._train = tf.function(self._train_steps, autograph=False)
+        self._validate = tf.function(self._evaluation_steps, autograph=False)
+        self._free: list[LaneArrays] = []
+
+    @property
+    def num_compilations(self) -> int:
+        """How often something was traced."""
+        return sum(int(program.experimental_get_tracing_count()) for program in (self._train, self._validate))
+
+    def start(self, arrays: LaneArrays) -> LaneArrays:
+        """A lane that begins with these arrays. Variables of a released one are taken over, whatever their shapes."""
+        if not self._free:
+            return tf.nest.map_structure(_variable, arrays)  # type: ignore[no-any-return]
+        lane = self._free.pop()
+        tf.nest.map_structure(lambda variable, values: variable.assign(values), lane, arrays)
+        return lane
+
+    def release(self, lane: LaneArrays) -> None:
+        """Its variables may be taken over."""
+        self._free.append(lane)
+
+    def read(self, lane: LaneArrays) -> LaneArrays:
+        """The lane as NumPy arrays."""
+        return tf.nest.map_structure(lambda variable: variable.numpy(), lane)  # type: ignore[no-any-return]
+
+    def write(
+        self, lane: LaneArrays, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
+    ) -> LaneArrays:
+        """The lane with other weights and statistics."""
+        values = ([*weights], [*statistics])
+        tf.nest.map_structure(lambda variable, value: variable.assign(value), (lane.weights, lane.statistics), values)
+        return lane
+
+    def train(
+        self, lanes: Sequence[LaneArrays], inputs: Sequence[EpochInput], pause: Callable[[], None]
+    ) -> tuple[list[LaneArrays], NDArray[Any]]:
+        """One epoch of each lane. The lanes after it, and sums (lanes, 2).
+
+        Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
+        """
+        (lane,), (given,) = lanes, tf.nest.map_structure(tf.constant, list(inputs))
+        sums = tf.zeros(2, lane.numbers.dtype)
+        for start in range(0, self._num_steps, self._steps_per_call):
+            stop = min(start + self._steps_per_call, self._num_steps)
+            sums = self._train(lane, given, tf.constant(start), tf.constant(stop), sums)
+            pause()
+        return [lane], sums.numpy()[None]
+
+    def validate(self, lanes: Sequence[LaneArrays], pause: Callable[[], None]) -> NDArray[Any]:
+        """Sums (lanes, 2) as of `train`, over the whole validation part."""
+        (lane,) = lanes
+        sums = tf.zeros(2, lane.numbers.dtype)
+        for start in range(0, self._num_evaluations, self._evaluations_per_call):
+            stop = min(start + self._evaluations_per_call, self._num_evaluations)
+            sums = self._validate(lane, tf.constant(start), tf.constant(stop), sums)
+            pause()
+        return sums.numpy()[None]  # type: ignore[no-any-return]
+
+    def _train_steps(self, lane: LaneArrays, given: EpochInput, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
+        size = self._structure.batch_size
+
+        def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+            batch_B = given.order_N[step * size : (step + 1) * size]
+            return step + 1, sums + self._train_step(lane, batch_B, given, step)
+
+        return tf.while_loop(lambda step, _: step < stop, body, (start, sums))[1]
+
+    def _train_step(self, lane: LaneArrays, batch_B: Tensor, given: EpochInput, step: Tensor) -> Tensor:
+        images_BHWC, labels_B = tf.gather(self._x_train, batch_B), tf.gather(self._y_train, batch_B)
+        numbers, weights = LaneNumbers(*tf.unstack(lane.numbers, len(LaneNumbers._fields))), self._read_weights(lane)
+        statistics = [variable.read_value() for variable in lane.statistics]
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            probabilities_BY, moved = forward(
+                self._structure,
+                weights,
+                statistics,
+                None,
+                images_BHWC,
+                lambda x: _dropout(x, numbers, lane.dropout_seed),
+            )
+            total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
+        rate, product = given.rates_S[step], given.products_S[step]
+        number = tf.cast(given.num_updates + step + 1, rate.dtype)
+        gradients = tape.gradient(total, weights)
+        for variable, slots, weight, gradient in zip(lane.weights, lane.slots, weights, gradients, strict=True):
+            values = [slot.read_value() for slot in slots]
+            weight, values = update(self._structure.optimizer, weight, gradient, values, numbers, rate, product, number)
+            tf.nest.map_structure(lambda target, value: target.assign(value), [variable, *slots], [weight, *values])
+        tf.nest.map_structure(lambda target, value: target.assign(value), lane.statistics, moved)
+        return tf.stack([total * tf.cast(tf.size(labels_B), total.dtype), num_correct(labels_B, probabilities_BY)])
+
+    def _evaluation_steps(self, lane: LaneArrays, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
+        numbers, weights = LaneNumbers(*tf.unstack(lane.numbers, len(LaneNumbers._fields))), self._read_weights(lane)
+        statistics = [variable.read_value() for variable in lane.statistics]
+
+        def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+            batch = slice(step * EVALUATION_BATCH_SIZE, (step + 1) * EVALUATION_BATCH_SIZE)
+            images_BHWC, labels_B = self._x_validation[batch], self._y_validation[batch]
+            probabilities_BY, _ = forward(self._structure, weights, statistics, None, images_BHWC, None)
+            total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
+            size = tf.cast(tf.size(labels_B), total.dtype)
+            return step + 1, sums + tf.stack([total * size, num_correct(labels_B, probabilities_BY)])
+
+        return tf.while_loop(lambda step, _: step < stop, body, (start, sums))[1]
+
+    def _read_weights(self, lane: LaneArrays) -> list[Tensor]:
+        """Keras's convolution wants to know that the channels of images and first kernel agree."""
+        weights = [variable.read_value() for variable in lane.weights]
+        kernel = self._structure.kernel
+        weights[0] = tf.ensure_shape(weights[0], (kernel, kernel, self._structure.image_shape[2], None))
+        return weights
+
+
+def _dropout(x: Tensor, numbers: LaneNumbers, seed: Any) -> Tensor:
+    """keras.random.dropout with a rate that is an input; `seed` (2,) int64 counts draws, as a SeedGenerator does."""
+    drawn = tf.cast(tf.math.floormod(seed.read_value(), tf.int32.max - 1), tf.int32)
+    seed.assign_add([0, 1])
+    is_kept = tf.random.stateless_uniform(tf.shape(x), drawn, dtype=x.dtype) >= tf.cast(numbers.dropout, x.dtype)
+    return tf.where(is_kept, x * tf.cast(1 / numbers.kept, x.dtype), tf.zeros_like(x))
+
+
+def _variable(values: NDArray[Any]) -> Any:
+    return tf.Variable(values, trainable=False, shape=tf.TensorShape([None] * np.ndim(values)))
