@@ -54,12 +54,12 @@ def loss(
 ) -> Tensor:
     """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels, as Keras adds them."""
     total = ops.mean(ops.sparse_categorical_crossentropy(labels_B, probabilities_BY))
-    if structure.has_penalty:
-        step = WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
-        for index in range(structure.num_convolutions):
-            total += _penalty(weights[index * step], numbers.l1_convolution, numbers.l2_convolution)
-        for kernel in (weights[-4], weights[-2]):
-            total += _penalty(kernel, numbers.l1_dense, numbers.l2_dense)
+    for kernel in weights[
+        : -4 if structure.penalizes_convolutions else 0 : WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
+    ]:
+        total += _penalty(structure, kernel, numbers)
+    for kernel in (weights[-4], weights[-2]):
+        total += _penalty(structure, kernel, numbers)
     return total
 
 
@@ -113,8 +113,14 @@ def _dense(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     return ops.add(ops.matmul(x, ops.cast(kernel, x.dtype)), ops.cast(bias, x.dtype))
 
 
-def _penalty(kernel: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
-    return l1 * ops.sum(ops.absolute(kernel)) + l2 * ops.sum(ops.square(kernel))
+def _penalty(structure: Structure, kernel: Tensor, numbers: LaneNumbers) -> Tensor:
+    """What the structure has not is not computed: small nets are bound by the number of operations."""
+    penalty: Tensor = 0.0
+    if structure.has_l1:
+        penalty += numbers.l1 * ops.sum(ops.absolute(kernel))
+    if structure.has_l2:
+        penalty += numbers.l2 * ops.sum(ops.square(kernel))
+    return penalty
 
 
 def _hold_padding(structure: Structure, x: Tensor, widths: Tensor, index: int) -> Tensor:

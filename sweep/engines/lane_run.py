@@ -14,6 +14,7 @@ from sweep.datasets import Dataset
 from sweep.engines.base import EpochMetrics
 from sweep.engines.grouping import fill
 from sweep.engines.lane_start import EpochInput, LaneArrays, learning_rates, start_arrays
+from sweep.engines.lane_structure import widths_of
 from sweep.engines.lane_updates import momentum_products
 from sweep.engines.sequential import best_epoch_of, compiled_model, early_stopping, minibatch_order
 
@@ -92,7 +93,7 @@ class LaneRun:
 
     def set_weights(self, weights: Sequence[NDArray[Any]]) -> None:
         """Put back what `get_weights` gave."""
-        number = len(self.lane.weights)
+        number = len(self.key[0].weight_shapes(widths_of(self._config.model)))
         self.lane = self.program.write(self.lane, weights[:number], weights[number:])
 
     def _metrics(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:

@@ -24,7 +24,7 @@ class LaneArrays(NamedTuple):
     slots: list[list[Any]]  # of each weight, the optimizer's
     statistics: list[Any]  # moving mean and variance of each batch normalization
     dropout_seed: Any  # (2,): seed and number of draws, as Keras's SeedGenerator holds them
-    numbers: Any  # (9,): LaneNumbers
+    numbers: Any  # (7,): LaneNumbers
     widths: Any  # (number of widths,) int32
     masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
 

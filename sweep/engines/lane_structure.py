@@ -34,7 +34,9 @@ class Structure:
     output: str
     batch_norm: bool
     has_dropout: bool
-    has_penalty: bool
+    has_l1: bool
+    has_l2: bool
+    penalizes_convolutions: bool
     optimizer: str
     batch_size: int
     precision: str
@@ -67,10 +69,8 @@ class Structure:
 class LaneNumbers(NamedTuple):
     """A lane's plain numbers, in the order of the vector that the program takes."""
 
-    l1_convolution: float
-    l2_convolution: float
-    l1_dense: float
-    l2_dense: float
+    l1: float
+    l2: float
     momentum: float
     nesterov: float  # 1 or 0
     weight_decay: float
@@ -80,7 +80,7 @@ class LaneNumbers(NamedTuple):
 
 def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
     """The structure of a config without a builder, widths free. SpaceError if no feature map is left."""
-    model, training = config.model, config.training
+    model, regularizer, training = config.model, config.regularizer, config.training
     return Structure(
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
@@ -92,7 +92,9 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         output=model.output,
         batch_norm=model.batch_norm,
         has_dropout=model.dropout > 0,
-        has_penalty=bool(config.regularizer.l1 or config.regularizer.l2),
+        has_l1=regularizer.l1 > 0,
+        has_l2=regularizer.l2 > 0,
+        penalizes_convolutions=bool(regularizer.l1 or regularizer.l2) and regularizer.scope == "all",
         optimizer=config.optimizer.name,
         batch_size=training.batch_size,
         precision=training.precision,
@@ -113,14 +115,11 @@ def padded(structure: Structure, widths: Widths, widest: Sequence[Widths]) -> St
 
 def lane_numbers(config: TrialConfig) -> LaneNumbers:
     """The inputs of a lane; what a config leaves out has Keras's default."""
-    regularizer, optimizer = config.regularizer, config.optimizer
-    on_convolutions = regularizer.scope == "all"
+    optimizer = config.optimizer
     weight_decay = ADAMW_WEIGHT_DECAY if optimizer.weight_decay is None else optimizer.weight_decay
     return LaneNumbers(
-        l1_convolution=regularizer.l1 if on_convolutions else 0.0,
-        l2_convolution=regularizer.l2 if on_convolutions else 0.0,
-        l1_dense=regularizer.l1,
-        l2_dense=regularizer.l2,
+        l1=config.regularizer.l1,
+        l2=config.regularizer.l2,
         momentum=optimizer.momentum or 0.0,
         nesterov=float(optimizer.nesterov),
         weight_decay=weight_decay if optimizer.name == "adamw" else 0.0,

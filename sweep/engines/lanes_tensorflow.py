@@ -5,6 +5,7 @@ from several threads at a time. An operation keeps to one thread (`devices` sets
 were twice as fast as lanes that share the threads, and faster than batched matrix products over patches.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ class LaneProgram:
 
     def start(self, arrays: LaneArrays) -> LaneArrays:
         """A lane that begins with these arrays. Variables of a released one are taken over, whatever their shapes."""
+        arrays = _flat(arrays)
         if not self._free:
             return tf.nest.map_structure(_variable, arrays)  # type: ignore[no-any-return]
         lane = self._free.pop()
@@ -64,14 +66,18 @@ class LaneProgram:
         self._free.append(lane)
 
     def read(self, lane: LaneArrays) -> LaneArrays:
-        """The lane as NumPy arrays."""
-        return tf.nest.map_structure(lambda variable: variable.numpy(), lane)  # type: ignore[no-any-return]
+        """The lane as NumPy arrays, without slots."""
+        lane = tf.nest.map_structure(lambda variable: variable.numpy(), lane)
+        shapes = self._structure.weight_shapes(tuple(int(width) for width in lane.widths))
+        parts = np.split(lane.weights[0], np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+        weights = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return lane._replace(weights=weights, slots=[])
 
     def write(
         self, lane: LaneArrays, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
     ) -> LaneArrays:
         """The lane with other weights and statistics."""
-        values = ([*weights], [*statistics])
+        values = ([_joined(weights)], [*statistics])
         tf.nest.map_structure(lambda variable, value: variable.assign(value), (lane.weights, lane.statistics), values)
         return lane
 
@@ -101,20 +107,28 @@ class LaneProgram:
         return sums.numpy()[None]  # type: ignore[no-any-return]
 
     def _train_steps(self, lane: LaneArrays, given: EpochInput, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
-        size = self._structure.batch_size
+        size, numbers, shapes = self._structure.batch_size, _numbers(lane), self._shapes(lane)
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             batch_B = given.order_N[step * size : (step + 1) * size]
-            return step + 1, sums + self._train_step(lane, batch_B, given, step)
+            return step + 1, sums + self._train_step(lane, numbers, shapes, batch_B, given, step)
 
         return tf.while_loop(lambda step, _: step < stop, body, (start, sums))[1]
 
-    def _train_step(self, lane: LaneArrays, batch_B: Tensor, given: EpochInput, step: Tensor) -> Tensor:
+    def _train_step(
+        self,
+        lane: LaneArrays,
+        numbers: LaneNumbers,
+        shapes: list[Tensor],
+        batch_B: Tensor,
+        given: EpochInput,
+        step: Tensor,
+    ) -> Tensor:
         images_BHWC, labels_B = tf.gather(self._x_train, batch_B), tf.gather(self._y_train, batch_B)
-        numbers, weights = LaneNumbers(*tf.unstack(lane.numbers, len(LaneNumbers._fields))), self._read_weights(lane)
-        statistics = [variable.read_value() for variable in lane.statistics]
+        flat, statistics = lane.weights[0].read_value(), [variable.read_value() for variable in lane.statistics]
         with tf.GradientTape() as tape:
-            tape.watch(weights)
+            tape.watch(flat)
+            weights = _parts(flat, shapes)
             probabilities_BY, moved = forward(
                 self._structure,
                 weights,
@@ -124,18 +138,16 @@ class LaneProgram:
                 lambda x: _dropout(x, numbers, lane.dropout_seed),
             )
             total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
+        gradient, slots = tape.gradient(total, flat), [slot.read_value() for slot in lane.slots[0]]
         rate, product = given.rates_S[step], given.products_S[step]
         number = tf.cast(given.num_updates + step + 1, rate.dtype)
-        gradients = tape.gradient(total, weights)
-        for variable, slots, weight, gradient in zip(lane.weights, lane.slots, weights, gradients, strict=True):
-            values = [slot.read_value() for slot in slots]
-            weight, values = update(self._structure.optimizer, weight, gradient, values, numbers, rate, product, number)
-            tf.nest.map_structure(lambda target, value: target.assign(value), [variable, *slots], [weight, *values])
-        tf.nest.map_structure(lambda target, value: target.assign(value), lane.statistics, moved)
+        flat, slots = update(self._structure.optimizer, flat, gradient, slots, numbers, rate, product, number)
+        targets, values = [*lane.weights, *lane.slots[0], *lane.statistics], [flat, *slots, *moved]
+        tf.nest.map_structure(lambda target, value: target.assign(value), targets, values)
         return tf.stack([total * tf.cast(tf.size(labels_B), total.dtype), num_correct(labels_B, probabilities_BY)])
 
     def _evaluation_steps(self, lane: LaneArrays, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
-        numbers, weights = LaneNumbers(*tf.unstack(lane.numbers, len(LaneNumbers._fields))), self._read_weights(lane)
+        numbers, weights = _numbers(lane), _parts(lane.weights[0].read_value(), self._shapes(lane))
         statistics = [variable.read_value() for variable in lane.statistics]
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,12 +160,10 @@ class LaneProgram:
 
         return tf.while_loop(lambda step, _: step < stop, body, (start, sums))[1]
 
-    def _read_weights(self, lane: LaneArrays) -> list[Tensor]:
-        """Keras's convolution wants to know that the channels of images and first kernel agree."""
-        weights = [variable.read_value() for variable in lane.weights]
-        kernel = self._structure.kernel
-        weights[0] = tf.ensure_shape(weights[0], (kernel, kernel, self._structure.image_shape[2], None))
-        return weights
+    def _shapes(self, lane: LaneArrays) -> list[Tensor]:
+        """Of each weight, known when it runs."""
+        widths = tf.unstack(lane.widths, self._structure.num_convolutions + 1)
+        return [tf.stack(shape) for shape in self._structure.weight_shapes(tuple(widths))]
 
 
 def _dropout(x: Tensor, numbers: LaneNumbers, seed: Any) -> Tensor:
@@ -162,6 +172,26 @@ def _dropout(x: Tensor, numbers: LaneNumbers, seed: Any) -> Tensor:
     seed.assign_add([0, 1])
     is_kept = tf.random.stateless_uniform(tf.shape(x), drawn, dtype=x.dtype) >= tf.cast(numbers.dropout, x.dtype)
     return tf.where(is_kept, x * tf.cast(1 / numbers.kept, x.dtype), tf.zeros_like(x))
+
+
+def _flat(arrays: LaneArrays) -> LaneArrays:
+    """Weights as one vector, and each slot: an update is then a few operations, whatever the layers."""
+    slots = [_joined(values) for values in zip(*arrays.slots, strict=True)]
+    return arrays._replace(weights=[_joined(arrays.weights)], slots=[slots])
+
+
+def _joined(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate([array.ravel() for array in values])
+
+
+def _parts(flat: Tensor, shapes: Sequence[Tensor]) -> list[Tensor]:
+    sizes = tf.stack([tf.reduce_prod(shape) for shape in shapes])
+    parts = tf.split(flat, sizes, num=len(shapes))
+    return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _numbers(lane: LaneArrays) -> LaneNumbers:
+    return LaneNumbers(*tf.unstack(lane.numbers, len(LaneNumbers._fields)))
 
 
 def _variable(values: NDArray[Any]) -> Any:
