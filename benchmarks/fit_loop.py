@@ -3,8 +3,9 @@
     python benchmarks/fit_loop.py digits --trials 4 --storage sqlite:///fit.db
 
 One objective builds a model from suggested values and calls `fit`; `study.optimize` runs it; the study is in SQLite.
-No pruning. The images come through `sweep.datasets`, so that the split is the same. Only the seeds are not what one
-would write: the random sampler and Keras are seeded for each trial as sweep does it, so that both train the same
+An adaptive work has TPE and, through Optuna's Keras callback, a median pruner; the others are random and prune nothing.
+The images come through `sweep.datasets`, so that the split is the same. Only the seeds are not what one would write:
+the sampler and Keras are seeded for each trial as sweep does it, so that with the random sampler both train the same
 trials from the same initial weights (`fit` shuffles in an order of its own).
 """
 
@@ -16,7 +17,8 @@ from typing import Any
 import keras
 import optuna
 from keras import layers
-from optuna.samplers import RandomSampler
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.samplers import RandomSampler, TPESampler
 
 from sweep.config import DataConfig
 from sweep.datasets import Dataset, load
@@ -27,21 +29,27 @@ BATCH_SIZE = 64
 DENSE_UNITS = 120
 
 
+WARMUP_EPOCHS = 5  # of the median pruner, the first that it may prune after
+
+
 @dataclass(frozen=True)
 class Work:
-    """What is trained: which images, how long, and the choices of filters for each convolution."""
+    """What is trained: which images, how long, and what each convolution's filters may be."""
 
     data: DataConfig
     epochs: int
     padding: str
-    filter_choices: tuple[list[int], ...]
+    filters: tuple[list[int] | range, ...]
+    is_adaptive: bool = False
 
 
+DIGITS = DataConfig(name="digits")
+MNIST = DataConfig(name="mnist", num_train=10_000, num_validation=2_000)
 WORKS = {
-    "digits": Work(DataConfig(name="digits"), 20, "same", ([16, 32], [32, 64])),
-    "mnist": Work(
-        DataConfig(name="mnist", num_train=10_000, num_validation=2_000), 3, "valid", ([32, 64], [32, 64], [64, 128])
-    ),
+    "digits": Work(DIGITS, 20, "valid", ([16, 32], [32, 64])),
+    "digits_same": Work(DIGITS, 20, "same", ([16, 32], [32, 64])),
+    "digits_widths": Work(DIGITS, 20, "valid", (range(8, 65), range(8, 65)), is_adaptive=True),
+    "mnist": Work(MNIST, 3, "valid", ([32, 64], [32, 64], [64, 128])),
 }
 
 
@@ -53,17 +61,21 @@ def suggest(trial: optuna.Trial, work: Work) -> dict[str, Any]:
         "initial_rate": trial.suggest_float("initial_rate", 1e-4, 3e-3, log=True),
         "decay_rate": trial.suggest_float("decay_rate", 1e-5, 1e-2, log=True),
     }
-    for number, choices in enumerate(work.filter_choices, start=1):
-        params[f"filters_{number}"] = trial.suggest_categorical(f"filters_{number}", choices)
+    for number, choices in enumerate(work.filters, start=1):
+        name = f"filters_{number}"
+        if isinstance(choices, range):
+            params[name] = trial.suggest_int(name, choices[0], choices[-1])
+        else:
+            params[name] = trial.suggest_categorical(name, choices)
     return params
 
 
 def build_model(params: dict[str, Any], work: Work, dataset: Dataset) -> keras.Model:
     """A compiled CNN: a pool after each convolution but the last, a dense layer, a softmax."""
     model = keras.Sequential([keras.Input(dataset.image_shape)])
-    for number in range(1, len(work.filter_choices) + 1):
+    for number in range(1, len(work.filters) + 1):
         model.add(layers.Conv2D(params[f"filters_{number}"], 3, padding=work.padding, activation="relu"))
-        if number < len(work.filter_choices):
+        if number < len(work.filters):
             model.add(layers.MaxPooling2D(2))
     penalty = keras.regularizers.L2(params["l2"])
     model.add(layers.Flatten())
@@ -93,6 +105,7 @@ def make_objective(work: Work, epochs: int) -> Callable[[optuna.Trial], float]:
             batch_size=BATCH_SIZE,
             epochs=epochs,
             validation_data=(dataset.x_validation, dataset.y_validation),
+            callbacks=make_callbacks(trial, work),
             verbose=0,
         )
         return float(history.history["val_accuracy"][-1])
@@ -100,9 +113,24 @@ def make_objective(work: Work, epochs: int) -> Callable[[optuna.Trial], float]:
     return objective
 
 
-def seed_sampler(study: optuna.Study, number: int) -> None:
+def make_callbacks(trial: optuna.Trial, work: Work) -> list[Any]:
+    """What reports each epoch and prunes, where the work wants it."""
+    if not work.is_adaptive:
+        return []
+    from optuna_integration import KerasPruningCallback
+
+    return [KerasPruningCallback(trial, "val_accuracy")]
+
+
+def make_pruner(work: Work) -> BasePruner:
+    """Optuna's callback counts epochs from 0, sweep from 1: one less is the same epoch."""
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=WARMUP_EPOCHS - 1) if work.is_adaptive else NopPruner()
+
+
+def seed_sampler(study: optuna.Study, number: int, work: Work) -> None:
     """Draw trial `number` from the seed that sweep draws it from."""
-    study.sampler = RandomSampler(seed=derived_seed(STUDY_SEED, number))
+    sampler = TPESampler if work.is_adaptive else RandomSampler
+    study.sampler = sampler(seed=derived_seed(STUDY_SEED, number))
 
 
 def main() -> None:
@@ -114,12 +142,14 @@ def main() -> None:
     parser.add_argument("--storage", required=True, metavar="URL")
     options = parser.parse_args()
     work = WORKS[options.work]
-    study = optuna.create_study(study_name=options.work, storage=options.storage, direction="maximize")
-    seed_sampler(study, 0)
+    study = optuna.create_study(
+        study_name=options.work, storage=options.storage, pruner=make_pruner(work), direction="maximize"
+    )
+    seed_sampler(study, 0, work)
     study.optimize(
         make_objective(work, options.epochs or work.epochs),
         n_trials=options.trials,
-        callbacks=[lambda study, trial: seed_sampler(study, trial.number + 1)],
+        callbacks=[lambda study, trial: seed_sampler(study, trial.number + 1, work)],
     )
 
 

@@ -10,16 +10,14 @@ process of its own:
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import results
 from optuna.trial import TrialState
+from processes import run_measured
 
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause
@@ -87,13 +85,9 @@ def add_trial(study: SweepStudy, space: Space) -> int:
 def measure(folder: Path) -> list[float]:
     """Wall s, CPU s, peak MB of the command; MB of the page and of the database."""
     command = [sys.executable, "-m", "sweep.cli", "report", NAME, "--studies", str(folder)]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    assert status == 0
+    usage = run_measured(command)
     sizes = [(folder / file).stat().st_size / 1e6 for file in (f"{NAME}/report.html", "sweep.db")]
-    return [wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3, *sizes]
+    return [usage.wall_s, usage.cpu_s, usage.peak_mb, *sizes]
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -19,20 +19,20 @@ def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(dir=ROOT / "studies", prefix="benchmark-")
 
 
-def describe_machine() -> str:
-    """Date, CPU, cores, memory, load, versions and commit, as one paragraph of Markdown."""
-    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+def describe_machine(device: str = "no GPU used", more_packages: Sequence[str] = ()) -> str:
+    """Date, CPU, cores, memory, device, load, versions and commit, as one paragraph of Markdown."""
+    packages = ", ".join(f"{package} {version(package)}" for package in (*PACKAGES, *more_packages))
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {_cpu_model()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{memory_gb:.0f} GB, no GPU used; load {load} (1, 5, 15 minutes) at the start; "
+        f"{memory_gb:.0f} GB, {device}; load {load} (1, 5, 15 minutes) at the start; "
         f"{platform.system()}, Python {platform.python_version()}, {packages}; commit {_commit()}."
     )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; floats are given three digits."""
+    """A Markdown table; floats are given three digits, or to the unit from 1000."""
     lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -46,7 +46,9 @@ def append(path: Path, title: str, *paragraphs: str) -> None:
 
 
 def _cell(value: object) -> str:
-    return f"{value:#.3g}".rstrip(".") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
 
 
 def _cpu_model() -> str:
