@@ -43,6 +43,7 @@ class Structure:
     sides: tuple[tuple[int, int], ...]  # (height, width) of the feature maps, as `ModelConfig.feature_map_sides`
     widths: Widths | None = None  # padded to; None: free
     convolution: Literal["direct", "patches"] = "direct"  # as Keras computes it, or as a matrix product over patches
+    takes_patches: bool = False  # images come as the first convolution's patches, cut once
 
     def weight_shapes(self, widths: Widths) -> list[Shape]:
         """Shapes of the trainable variables, in the order of the Keras model's."""

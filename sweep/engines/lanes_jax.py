@@ -14,12 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.datasets import Dataset
 from sweep.engines.lane_model import Tensor, forward, loss, num_correct
 from sweep.engines.lane_start import EpochInput, LaneArrays
 from sweep.engines.lane_structure import LaneNumbers, Structure, Widths, cut_weights, pad_weights, padded
 from sweep.engines.lane_updates import update
-from sweep.engines.steps_jax import EVALUATION_BATCH_SIZE, put_dataset
+from sweep.engines.steps_jax import EVALUATION_BATCH_SIZE
 
 MOST_LANES_A_CALL = 256
 Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
@@ -41,15 +40,14 @@ class LaneProgram:
 
     updates_in_place = False
 
-    def __init__(self, structure: Structure, dataset: Dataset, images_per_call: int) -> None:
+    def __init__(self, structure: Structure, arrays: tuple[Any, ...], images_per_call: int) -> None:
+        """`arrays` as `put_dataset` gives them."""
         self._structure = structure
-        self._x_train, self._y_train, self._x_validation, self._y_validation = put_dataset(dataset)
+        self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
         self._images_per_call = images_per_call
-        self._train_steps, self._train_rest = self._compile(
-            self._train_step, len(dataset.y_train), structure.batch_size
-        )
+        self._train_steps, self._train_rest = self._compile(self._train_step, len(self._y_train), structure.batch_size)
         self._evaluations, self._evaluation_rest = self._compile(
-            self._evaluation_step, len(dataset.y_validation), EVALUATION_BATCH_SIZE
+            self._evaluation_step, len(self._y_validation), EVALUATION_BATCH_SIZE
         )
 
     @property

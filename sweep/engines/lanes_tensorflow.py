@@ -7,18 +7,20 @@ were twice as fast as lanes that share the threads, and faster than batched matr
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from sweep.datasets import Dataset
-from sweep.engines.lane_model import Tensor, forward, loss, num_correct
+from sweep.engines.lane_model import Tensor, forward, loss, num_correct, patches
 from sweep.engines.lane_start import EpochInput, LaneArrays
 from sweep.engines.lane_structure import LaneNumbers, Structure, Widths
 from sweep.engines.lane_updates import update
-from sweep.engines.steps_tensorflow import EVALUATION_BATCH_SIZE, put_dataset
+from sweep.engines.steps_tensorflow import EVALUATION_BATCH_SIZE
+
+MOST_PATCH_BYTES = 2**26
 
 
 def largest_group() -> int:
@@ -36,11 +38,12 @@ class LaneProgram:
 
     updates_in_place = True  # an epoch that failed on the way leaves a lane torn
 
-    def __init__(self, structure: Structure, dataset: Dataset, images_per_call: int) -> None:
-        self._structure = structure
-        self._x_train, self._y_train, self._x_validation, self._y_validation = put_dataset(dataset)
-        self._num_steps = -(-len(dataset.y_train) // structure.batch_size)
-        self._num_evaluations = -(-len(dataset.y_validation) // EVALUATION_BATCH_SIZE)
+    def __init__(self, structure: Structure, arrays: tuple[Any, ...], images_per_call: int) -> None:
+        """`arrays` as `put_dataset` gives them."""
+        self._structure, arrays = _with_patches(structure, arrays)
+        self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
+        self._num_steps = -(-len(self._y_train) // structure.batch_size)
+        self._num_evaluations = -(-len(self._y_validation) // EVALUATION_BATCH_SIZE)
         self._steps_per_call = max(1, images_per_call // structure.batch_size)
         self._evaluations_per_call = max(1, images_per_call // EVALUATION_BATCH_SIZE)
         self._train = tf.function(self._train_steps, autograph=False)
@@ -164,6 +167,15 @@ class LaneProgram:
         """Of each weight, known when it runs."""
         widths = tf.unstack(lane.widths, self._structure.num_convolutions + 1)
         return [tf.stack(shape) for shape in self._structure.weight_shapes(tuple(widths))]
+
+
+def _with_patches(structure: Structure, arrays: tuple[Any, ...]) -> tuple[Structure, tuple[Any, ...]]:
+    """Cut the images to the first convolution's patches once, if these are few bytes: a quarter less time on digits."""
+    x_train, y_train, x_validation, y_validation = arrays
+    if structure.kernel**2 * sum(int(tf.size(x)) * x.dtype.size for x in (x_train, x_validation)) > MOST_PATCH_BYTES:
+        return structure, arrays
+    x_train, x_validation = (patches(x, structure.kernel, structure.padding) for x in (x_train, x_validation))
+    return replace(structure, takes_patches=True), (x_train, y_train, x_validation, y_validation)
 
 
 def _dropout(x: Tensor, numbers: LaneNumbers, seed: Any) -> Tensor:

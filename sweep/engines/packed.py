@@ -55,6 +55,7 @@ class PackedEngine:
         self.num_lanes = num_lanes
         self._num_threads, self._pause, self._widest = num_threads, pause, widest
         self._largest_group = largest_group()
+        self._arrays: dict[DataConfig, tuple[Any, ...]] = {}
         self._programs: dict[Key, LaneProgram] = {}
         self._runs: dict[int, LaneRun | TrainingRun] = {}
         self._is_stopping = threading.Event()
@@ -70,11 +71,11 @@ class PackedEngine:
             raise ValueError(f"lane {lane} is not free")
         dataset = load(config.data)
         if config.model.builder is not None:
-            self._runs[lane] = TrainingRun(config, dataset, put_dataset(dataset), (), self._pause)
+            self._runs[lane] = TrainingRun(config, dataset, self._put(config.data, dataset), (), self._pause)
         else:
             key = self._key(config, dataset)
             if key not in self._programs:
-                self._programs[key] = LaneProgram(key[0], dataset, IMAGES_PER_CALL)
+                self._programs[key] = LaneProgram(key[0], self._put(config.data, dataset), IMAGES_PER_CALL)
             self._runs[lane] = LaneRun(config, dataset, key, self._programs[key])
 
     def evict(self, lane: int) -> None:
@@ -105,6 +106,12 @@ class PackedEngine:
             raise ValueError(f"lane {lane} is free")
         run = self._runs[lane]
         return run.model() if isinstance(run, LaneRun) else run.model
+
+    def _put(self, data: DataConfig, dataset: Dataset) -> tuple[Any, ...]:
+        """The dataset's arrays on the device, once for all programs."""
+        if data not in self._arrays:
+            self._arrays[data] = put_dataset(dataset)
+        return self._arrays[data]
 
     def _key(self, config: TrialConfig, dataset: Dataset) -> Key:
         return fitted(structure_of(config, dataset), widths_of(config.model), self._widest), config.data
