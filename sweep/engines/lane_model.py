@@ -53,7 +53,8 @@ def loss(
     structure: Structure, weights: Sequence[Tensor], numbers: LaneNumbers, labels_B: Tensor, probabilities_BY: Tensor
 ) -> Tensor:
     """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels, as Keras adds them."""
-    total = ops.mean(ops.sparse_categorical_crossentropy(labels_B, probabilities_BY))
+    losses_B = ops.sparse_categorical_crossentropy(labels_B, probabilities_BY)
+    total = ops.sum(losses_B) / ops.cast(ops.shape(losses_B)[0], losses_B.dtype)  # Keras's mean is of float32 on JAX
     if structure.has_penalty:
         step = WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
         for index in range(structure.num_convolutions):
