@@ -57,12 +57,12 @@ def loss(
     structure: Structure, weights: Sequence[Tensor], numbers: LaneNumbers, labels_B: Tensor, probabilities_BY: Tensor
 ) -> Tensor:
     """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels, as Keras adds them."""
-    total = ops.mean(ops.sparse_categorical_crossentropy(labels_B, probabilities_BY))
-    for kernel in weights[
-        : -4 if structure.penalizes_convolutions else 0 : WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
-    ]:
-        total += _penalty(structure, kernel, numbers)
-    for kernel in (weights[-4], weights[-2]):
+    losses_B = ops.sparse_categorical_crossentropy(labels_B, probabilities_BY)
+    total = ops.sum(losses_B) / ops.cast(ops.shape(losses_B)[0], losses_B.dtype)  # Keras's mean is of float32 on JAX
+    convolutions = (
+        weights[: -4 : WEIGHTS_PER_CONVOLUTION[structure.batch_norm]] if structure.penalizes_convolutions else []
+    )
+    for kernel in (*convolutions, weights[-4], weights[-2]):
         total += _penalty(structure, kernel, numbers)
     return total
 

@@ -49,11 +49,14 @@ def update(
         return _rmsprop(weight, gradient, velocity, momentum, numbers.momentum, rate)
     if optimizer == "adamw":
         weight = weight - weight * numbers.weight_decay * rate
-    momentum = slots[0] + (gradient - slots[0]) * (1 - BETA_1)
+    beta_1, beta_2 = BETA_1, BETA_2
+    if optimizer == "nadam":  # Keras rounds these two before it subtracts them from one: 1e-5 of the squares' share
+        beta_1, beta_2 = ops.cast(BETA_1, weight.dtype), ops.cast(BETA_2, weight.dtype)
+    momentum = slots[0] + (gradient - slots[0]) * (1 - beta_1)
     if optimizer == "adamax":
         norm = ops.maximum(BETA_2 * slots[1], ops.absolute(gradient))
         return weight - rate * momentum / ((1 - _power(BETA_1, count)) * (norm + EPSILON)), [momentum, norm]
-    velocity = slots[1] + (ops.square(gradient) - slots[1]) * (1 - BETA_2)
+    velocity = slots[1] + (ops.square(gradient) - slots[1]) * (1 - beta_2)
     step = _nadam_step if optimizer == "nadam" else _adam_step
     return weight - step(gradient, momentum, velocity, rate, product, count), [momentum, velocity]
 
@@ -90,7 +93,8 @@ def _adam_step(_: Tensor, momentum: Tensor, velocity: Tensor, rate: Tensor, __: 
 def _nadam_step(
     gradient: Tensor, momentum: Tensor, velocity: Tensor, rate: Tensor, product: Tensor, count: Tensor
 ) -> Tensor:
-    now, after = (BETA_1 * (1.0 - 0.5 * _power(0.96, number)) for number in (count, count + 1))
+    beta_1 = ops.cast(BETA_1, count.dtype)
+    now, after = (beta_1 * (1.0 - 0.5 * _power(0.96, number)) for number in (count, count + 1))
     ahead = after * momentum / (1 - product * after) + (1 - now) * gradient / (1 - product)
     return ahead * rate / (ops.sqrt(velocity / (1 - _power(BETA_2, count))) + EPSILON)
 

@@ -140,7 +140,7 @@ class LaneProgram:
                 return jax.lax.fori_loop(start, stop, body, carry)  # type: ignore[no-any-return]
 
             lanes = jax.vmap(loop, in_axes=(0, 0, None, None, None, None))
-            return jax.jit(_without_axis_of_one(lanes, loop))
+            return jax.jit(lanes)
 
         return program(size), program(num_images % size)
 
@@ -194,18 +194,6 @@ class LaneProgram:
                 for values, shape in zip(arrays.statistics, shapes, strict=True)
             ],
         )
-
-
-def _without_axis_of_one(lanes: Callable[..., Carry], loop: Callable[..., Carry]) -> Callable[..., Carry]:
-    """A single lane is computed without the axis: a batched convolution of one is slower than a plain one."""
-
-    def program(carry: Carry, given: EpochInput, *others: Any) -> Carry:
-        if len(given.order_N) > 1:
-            return lanes(carry, given, *others)
-        first, added = (lambda values: values[0]), (lambda values: values[None])
-        return jax.tree.map(added, loop(*jax.tree.map(first, (carry, given)), *others))  # type: ignore[no-any-return]
-
-    return program
 
 
 def _dropout(x_BD: Tensor, numbers: LaneNumbers, width: Tensor, seed: Tensor) -> Tensor:
