@@ -13,28 +13,11 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 SIDE = 2000
 REPEATS = 15
 PASSES = 3  # forward, gradients of weights, gradients of inputs
 OPERATIONS = 2  # a multiplication and an addition
-
-
-def forward_multiply_adds(model: Any, image_shape: tuple[int, int, int], num_classes: int) -> int:
-    """Multiply-adds of one image's forward pass through a `ModelConfig`'s CNN; pools and activations not counted.
-
-    >>> from sweep.config import ModelConfig
-    >>> forward_multiply_adds(ModelConfig(filters=(2,), dense_units=3), (4, 4, 1), 5)  # 2*2*3*3*2 + 8*3 + 3*5
-    111
-    """
-    (height, width, channels), total = image_shape, 0
-    shrink = 0 if model.padding == "same" else model.kernel - 1
-    sides = model.feature_map_sides(height, width)
-    for filters, side in zip(model.filters, sides, strict=True):
-        total += (height - shrink) * (width - shrink) * model.kernel**2 * channels * filters
-        (height, width), channels = side, filters
-    return total + height * width * channels * model.dense_units + model.dense_units * num_classes
 
 
 def training_gflop(multiply_adds: int) -> float:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arithmetic import forward_multiply_adds
+from arithmetic import OPERATIONS, PASSES
 
 STUDY_SEED = 0
 SAID_AT_MOST = 300  # characters of a failed process's last line
@@ -92,8 +92,9 @@ def train(job: Job) -> Measured:
     """Set up the device and train every lane to its last epoch."""
     from sweep.datasets import load
     from sweep.devices import set_up_device
+    from sweep.engine_choice import operation_threads, trial_cost
 
-    device = set_up_device(job.device, job.threads)
+    device = set_up_device(job.device, job.threads, operation_threads=operation_threads(job.engine, job.threads))
     configs = lane_configs(job)
     dataset = load(configs[0].data)
     engine = _make_engine(job)
@@ -105,7 +106,8 @@ def train(job: Job) -> Measured:
         scores += val_accuracy
     assert first is not None
     memory_mb = first[1] - before_mb if device.name == "cpu" else _gpu_peak_mb(device.name)
-    multiply_adds = forward_multiply_adds(configs[0].model, dataset.image_shape, dataset.num_classes)
+    cost = trial_cost(configs[0], dataset.image_shape, dataset.num_classes)
+    multiply_adds = cost.step_flops // (PASSES * OPERATIONS * configs[0].training.batch_size)
     return Measured(device.description, len(dataset.y_train), multiply_adds, first[0], memory_mb, scores)
 
 

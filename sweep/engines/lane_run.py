@@ -50,7 +50,7 @@ class LaneRun:
         self.program.release(self.lane)
         self.lane = self.program.start(start_arrays(self._config, self.key[0]))
         for epoch in range(1, self.epoch + 1):
-            (self.lane,), _ = self.program.train([self.lane], [self.epoch_input(epoch)], pause)
+            (self.lane,), _ = self.program.train_epoch([self.lane], [self.epoch_input(epoch)], pause)
         self.is_torn = False
 
     def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
@@ -122,8 +122,7 @@ def train_together(runs: Sequence[LaneRun], size: int, pause: Callable[[], None]
         run.is_torn = program.updates_in_place
     lanes = fill([run.lane for run in runs], size)
     inputs = fill([run.epoch_input(run.epoch + 1) for run in runs], size)
-    trained, sums = program.train(lanes, inputs, pause)
-    scores = np.stack([sums, program.validate(trained, pause)], axis=1)
+    trained, sums = program.train_epoch(lanes, inputs, pause)
     for run, lane in zip(runs, trained, strict=False):
         run.lane, run.is_torn = lane, False
-    return [*scores[: len(runs)]]
+    return [*sums[: len(runs)]]

@@ -84,49 +84,38 @@ class LaneProgram:
         given = jax.tree.map(jnp.asarray, given)
         return lane._replace(weights=given.weights, statistics=given.statistics)
 
-    def train(
+    def train_epoch(
         self, lanes: Sequence[LaneArrays], inputs: Sequence[EpochInput], pause: Callable[[], None]
     ) -> tuple[list[LaneArrays], NDArray[Any]]:
-        """One epoch of each lane. The lanes after it, and sums (lanes, 2).
+        """One epoch of each lane and a validation: the lanes after it, and sums (lanes, 2, 2) of both.
 
         Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
         """
-        arrays = (self._x_train, self._y_train)
-        programs = (self._train_steps, self._train_rest)
-        return self._run(programs, arrays, self._structure.batch_size, lanes, inputs, pause)
-
-    def validate(self, lanes: Sequence[LaneArrays], pause: Callable[[], None]) -> NDArray[Any]:
-        """Sums (lanes, 2) as of `train`, over the whole validation part."""
-        arrays = (self._x_validation, self._y_validation)
-        in_order = np.arange(len(self._y_validation), dtype=np.int32)
-        inputs = [EpochInput(in_order, np.zeros(1), np.zeros(1), np.int32(0))] * len(lanes)
-        programs = (self._evaluations, self._evaluation_rest)
-        return self._run(programs, arrays, EVALUATION_BATCH_SIZE, lanes, inputs, pause)[1]
+        given = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *inputs)
+        stacked = jax.tree.map(lambda *values: jnp.stack(values), *lanes)
+        programs, arrays = (self._train_steps, self._train_rest), (self._x_train, self._y_train)
+        stacked, trained = self._run(programs, arrays, self._structure.batch_size, stacked, given, pause)
+        programs, arrays = (self._evaluations, self._evaluation_rest), (self._x_validation, self._y_validation)
+        in_order = jnp.tile(jnp.arange(len(self._y_validation), dtype=jnp.int32), (len(lanes), 1))
+        in_order = given._replace(order_N=in_order)
+        _, validated = self._run(programs, arrays, EVALUATION_BATCH_SIZE, stacked, in_order, pause)
+        after = [jax.tree.map(lambda values, index=index: values[index], stacked) for index in range(len(lanes))]
+        return after, np.stack([np.asarray(trained), np.asarray(validated)], axis=1)
 
     def _run(
-        self,
-        programs: Any,
-        arrays: Any,
-        size: int,
-        lanes: Sequence[LaneArrays],
-        inputs: Sequence[EpochInput],
-        pause: Callable[[], None],
-    ) -> tuple[list[LaneArrays], NDArray[Any]]:
+        self, programs: Any, arrays: Any, size: int, lanes: LaneArrays, given: EpochInput, pause: Callable[[], None]
+    ) -> Carry:
+        """Stacked lanes through whole minibatches of `size` and the rest."""
         steps, rest = programs
         num_steps, steps_per_call = len(arrays[1]) // size, max(1, self._images_per_call // size)
-        given = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *inputs)
-        carry = (
-            jax.tree.map(lambda *values: jnp.stack(values), *lanes),
-            jnp.zeros((len(lanes), 2), lanes[0].numbers.dtype),
-        )
+        carry = (lanes, jnp.zeros((len(given.order_N), 2), lanes.numbers.dtype))
         for start in range(0, num_steps, steps_per_call):
             carry = steps(carry, given, *arrays, start, min(start + steps_per_call, num_steps))
             jax.block_until_ready(carry)
             pause()
         if len(arrays[1]) % size:
             carry = rest(carry, given, *arrays, num_steps, num_steps + 1)
-        trained = [jax.tree.map(lambda values, index=index: values[index], carry[0]) for index in range(len(lanes))]
-        return trained, np.asarray(carry[1])
+        return carry
 
     def _compile(self, step: Callable[..., Carry], num_images: int, size: int) -> tuple[Any, Any]:
         """Programs of whole minibatches and of the rest: (carry, inputs, x, y, start, stop) -> carry."""

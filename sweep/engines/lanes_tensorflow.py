@@ -6,7 +6,7 @@ were twice as fast as lanes that share the threads, and faster than batched matr
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from sweep.engines.lane_updates import update
 from sweep.engines.steps_tensorflow import EVALUATION_BATCH_SIZE
 
 MOST_PATCH_BYTES = 2**26
+Range = tuple[int, int]
 
 
 def largest_group() -> int:
@@ -46,14 +47,13 @@ class LaneProgram:
         self._num_evaluations = -(-len(self._y_validation) // EVALUATION_BATCH_SIZE)
         self._steps_per_call = max(1, images_per_call // structure.batch_size)
         self._evaluations_per_call = max(1, images_per_call // EVALUATION_BATCH_SIZE)
-        self._train = tf.function(self._train_steps, autograph=False)
-        self._validate = tf.function(self._evaluation_steps, autograph=False)
+        self._program = tf.function(self._steps, autograph=False)
         self._free: list[LaneArrays] = []
 
     @property
     def num_compilations(self) -> int:
         """How often something was traced."""
-        return sum(int(program.experimental_get_tracing_count()) for program in (self._train, self._validate))
+        return int(self._program.experimental_get_tracing_count())
 
     def start(self, arrays: LaneArrays) -> LaneArrays:
         """A lane that begins with these arrays. Variables of a released one are taken over, whatever their shapes."""
@@ -84,30 +84,35 @@ class LaneProgram:
         tf.nest.map_structure(lambda variable, value: variable.assign(value), (lane.weights, lane.statistics), values)
         return lane
 
-    def train(
+    def train_epoch(
         self, lanes: Sequence[LaneArrays], inputs: Sequence[EpochInput], pause: Callable[[], None]
     ) -> tuple[list[LaneArrays], NDArray[Any]]:
-        """One epoch of each lane. The lanes after it, and sums (lanes, 2).
+        """One epoch of each lane and a validation: the lanes after it, and sums (lanes, 2, 2) of both.
 
         Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
         """
         (lane,), (given,) = lanes, tf.nest.map_structure(tf.constant, list(inputs))
-        sums = tf.zeros(2, lane.numbers.dtype)
-        for start in range(0, self._num_steps, self._steps_per_call):
-            stop = min(start + self._steps_per_call, self._num_steps)
-            sums = self._train(lane, given, tf.constant(start), tf.constant(stop), sums)
+        sums = tf.zeros((2, 2), lane.numbers.dtype)
+        for steps, evaluations in self._calls():
+            sums = self._program(lane, given, tf.constant(steps), tf.constant(evaluations), sums)
             pause()
         return [lane], sums.numpy()[None]
 
-    def validate(self, lanes: Sequence[LaneArrays], pause: Callable[[], None]) -> NDArray[Any]:
-        """Sums (lanes, 2) as of `train`, over the whole validation part."""
-        (lane,) = lanes
-        sums = tf.zeros(2, lane.numbers.dtype)
+    def _calls(self) -> Iterator[tuple[Range, Range]]:
+        """Steps and evaluations of each call: all in one, or so many that `pause` is not kept waiting."""
+        if self._num_steps <= self._steps_per_call and self._num_evaluations <= self._evaluations_per_call:
+            yield (0, self._num_steps), (0, self._num_evaluations)
+            return
+        for start in range(0, self._num_steps, self._steps_per_call):
+            yield (start, min(start + self._steps_per_call, self._num_steps)), (0, 0)
         for start in range(0, self._num_evaluations, self._evaluations_per_call):
-            stop = min(start + self._evaluations_per_call, self._num_evaluations)
-            sums = self._validate(lane, tf.constant(start), tf.constant(stop), sums)
-            pause()
-        return sums.numpy()[None]  # type: ignore[no-any-return]
+            yield (0, 0), (start, min(start + self._evaluations_per_call, self._num_evaluations))
+
+    def _steps(self, lane: LaneArrays, given: EpochInput, steps: Tensor, evaluations: Tensor, sums: Tensor) -> Tensor:
+        trained = self._train_steps(lane, given, steps[0], steps[1], sums[0])
+        with tf.control_dependencies([trained]):
+            validated = self._evaluation_steps(lane, evaluations[0], evaluations[1], sums[1])
+        return tf.stack([trained, validated])
 
     def _train_steps(self, lane: LaneArrays, given: EpochInput, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
         size, numbers, shapes = self._structure.batch_size, _numbers(lane), self._shapes(lane)
