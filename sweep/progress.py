@@ -15,6 +15,8 @@ from rich.text import Text
 
 from sweep.engines.base import EpochMetrics
 
+LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
+
 
 class Progress(Protocol):
     """What the tuner says of a sweep as it goes."""
@@ -42,6 +44,7 @@ class Scoreboard:
         self._sign = 1 if direction == "maximize" else -1
         self.best: FrozenTrial | None = None
         self.num_finished = 0
+        self._epochs_done: dict[int, int] = {}  # of running trials
         for trial in trials:
             if trial.state.is_finished():
                 self.add(trial)
@@ -51,10 +54,15 @@ class Scoreboard:
     def add(self, trial: FrozenTrial) -> None:
         """Count a finished trial."""
         self.num_finished += 1
+        self._epochs_done.pop(trial.number, None)
         if trial.state == TrialState.COMPLETE and trial.value is not None:
             best = None if self.best is None else self.best.value
             if best is None or self._sign * trial.value > self._sign * best:
                 self.best = trial
+
+    def epoch_done(self, number: int, epoch: int) -> None:
+        """A running trial ended so many epochs: the time that is left counts them."""
+        self._epochs_done[number] = epoch
 
     def summary(self) -> str:
         """`3/30, best 0.9861 (trial 2), about 0:01:10 left`."""
@@ -71,7 +79,8 @@ class Scoreboard:
         return f"{line} after {len(trial.intermediate_values)} epochs"
 
     def _time_left(self) -> str:
-        done, left = self.num_finished - self._num_before, self.num_trials - self.num_finished
+        running = sum(self._epochs_done.values()) / self.epochs
+        done, left = self.num_finished - self._num_before + running, self.num_trials - self.num_finished - running
         if not done or left <= 0:
             return ""
         seconds = round((time.monotonic() - self._started) / done * left)
@@ -111,6 +120,10 @@ class PlainProgress(QuietProgress):
         """Print it."""
         print(text, flush=True)
 
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
+        """Nothing is printed."""
+        self._scoreboard.epoch_done(number, metrics.epoch)
+
     def trial_finished(self, trial: FrozenTrial) -> None:
         """Print the trial and the summary."""
         self._scoreboard.add(trial)
@@ -127,7 +140,7 @@ class LiveProgress(PlainProgress):
         self._bar = RichProgress(*columns, console=console)
         self._task = self._bar.add_task("trials", total=scoreboard.num_trials, completed=scoreboard.num_finished)
         self._lines: dict[int, str] = {}
-        self._live = Live(self._view(), console=console, refresh_per_second=8)
+        self._live = Live(get_renderable=self._view, console=console, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -135,7 +148,6 @@ class LiveProgress(PlainProgress):
 
     def __exit__(self, *_: object) -> None:
         self._lines.clear()
-        self._refresh()
         self._live.stop()
 
     def notice(self, text: str) -> None:
@@ -145,30 +157,29 @@ class LiveProgress(PlainProgress):
     def trial_started(self, number: int) -> None:
         """A new line."""
         self._lines[number] = f"trial {number}: starting"
-        self._refresh()
 
     def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
         """Epoch, score, rate and seconds of the trial."""
+        super().epoch_done(number, metrics, score)
         scoreboard = self._scoreboard
         self._lines[number] = (
             f"trial {number}: epoch {metrics.epoch}/{scoreboard.epochs}  {scoreboard.metric} {score:.4f}  "
             f"learning rate {metrics.learning_rate:.3g}  {metrics.seconds:.2f} s"
         )
-        self._refresh()
 
     def trial_finished(self, trial: FrozenTrial) -> None:
         """The line scrolls up."""
         self._scoreboard.add(trial)
         self._lines.pop(trial.number, None)
         self._console.print(Text(self._scoreboard.finished_line(trial)))
-        self._refresh()
-
-    def _refresh(self) -> None:
         self._bar.update(self._task, completed=self._scoreboard.num_finished)
-        self._live.update(self._view())
 
     def _view(self) -> Group:
-        lines = [Text(line) for line in self._lines.values()]
+        """Made when the screen is drawn, not at each epoch of each lane; lanes beyond the screen are counted."""
+        room = max(1, self._console.height - LINES_BELOW)
+        lines = [Text(line) for line in list(self._lines.values())[:room]]
+        if len(self._lines) > room:
+            lines.append(Text(f"and {len(self._lines) - room} more running"))
         return Group(*lines, self._bar, Text(self._scoreboard.summary()))
 
 
