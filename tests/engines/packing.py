@@ -1,0 +1,111 @@
+"""What the tests of the packed engine share: trials through lanes, their outcomes, and the same tests run on JAX."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sweep.config import TrialConfig
+from sweep.engines.base import EpochMetrics, metrics_of
+from sweep.engines.packed import PackedEngine
+from sweep.engines.sequential import SequentialEngine
+from tests.engines.training import train_to_the_end, without_seconds
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left: its records and final weights. Equal only if both are, bit for bit; NaN equals NaN."""
+
+    records: str
+    weights: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, history: Sequence[EpochMetrics], weights: Sequence[NDArray[Any]]) -> "Trained":
+        """From an engine's records and weights."""
+        return cls(repr(without_seconds(history)), tuple(np.asarray(array).tobytes() for array in weights))
+
+
+def train_all(
+    engine: Any,
+    configs: Sequence[TrialConfig],
+    lanes: Sequence[int] | None = None,
+    evicted_after: Mapping[int, int] | None = None,
+) -> list[list[EpochMetrics]]:
+    """The records of every config, each put on the first free one of the `lanes`.
+
+    `evicted_after` is a number of epochs for some configs (0 is the first).
+    """
+    histories: list[list[EpochMetrics]] = [[] for _ in configs]
+    waiting, running, last_epochs = list(range(len(configs))), {}, evicted_after or {}
+    while waiting or running:
+        for lane in range(engine.num_lanes) if lanes is None else lanes:
+            if waiting and lane not in running:
+                running[lane] = waiting.pop(0)
+                engine.admit(lane, configs[running[lane]])
+        outcomes = engine.train_epoch()
+        for lane in list(running):
+            histories[running[lane]].append(metrics_of(lane, outcomes))
+            if histories[running[lane]][-1].is_last or len(histories[running[lane]]) == last_epochs.get(running[lane]):
+                engine.evict(lane)
+                del running[lane]
+    return histories
+
+
+def train_sequentially(config: TrialConfig) -> list[EpochMetrics]:
+    """The sequential engine's records."""
+    engine = SequentialEngine()
+    engine.admit(0, config)
+    return train_to_the_end(engine)
+
+
+def weights_of(engine: PackedEngine, lane: int) -> list[NDArray[Any]]:
+    """The weights of a lane without the Keras model that `model` would build for them."""
+    run: Any = engine._runs[lane]
+    return run.get_weights() if hasattr(run, "get_weights") else run.model.get_weights()
+
+
+def largest_difference(ours: Sequence[EpochMetrics], theirs: Sequence[EpochMetrics], num_epochs: int = 10**9) -> float:
+    """Of the losses of the first epochs, relative."""
+    pairs = [(a.loss, b.loss) for a, b in zip(ours, theirs, strict=True)][:num_epochs]
+    return max(abs(a - b) / abs(b) for a, b in pairs)
+
+
+@contextmanager
+def the_same_tests_on_jax(file: str, **environment: str) -> Iterator[Callable[[], None]]:
+    """Runs a file's tests on JAX, in a process of its own, while they run here on TensorFlow.
+
+    Gives the function that waits for them and fails if one of them failed; for the file's last test, which that
+    process leaves out.
+    """
+    if not ON_TENSORFLOW:
+        yield lambda: pytest.skip("this is the run on JAX")
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no", file],
+        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def join() -> None:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+
+    with process:
+        try:
+            yield join
+        finally:
+            process.kill()
