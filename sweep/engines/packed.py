@@ -121,6 +121,7 @@ class PackedEngine:
     def _train_lanes(self, runs: dict[int, LaneRun]) -> dict[int, Outcome]:
         keys, costs = ({lane: getattr(run, name) for lane, run in runs.items()} for name in ("key", "cost"))
         groups = group_lanes(keys, costs, self._largest_group)
+        self._is_stopping.clear()
         with ThreadPoolExecutor(self._num_threads) as threads:
             futures = [
                 threads.submit(self._train_group, group, [runs[lane] for lane in group.lanes]) for group in groups
