@@ -47,8 +47,9 @@ class LaneRun:
 
     def repeat(self, pause: Callable[[], None]) -> None:
         """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
+        arrays = start_arrays(self._config, self.key[0])
         self.program.release(self.lane)
-        self.lane = self.program.start(start_arrays(self._config, self.key[0]))
+        self.lane = self.program.start(arrays)
         for epoch in range(1, self.epoch + 1):
             (self.lane,), _ = self.program.train_epoch([self.lane], [self.epoch_input(epoch)], pause)
         self.is_torn = False

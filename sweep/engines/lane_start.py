@@ -1,5 +1,6 @@
 """A lane's arrays before its first step: what the sequential engine would start from, to the bit."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from sweep.engines.lane_structure import Structure, lane_numbers, widths_of
 from sweep.engines.lane_updates import NUM_SLOTS
 from sweep.models import seeded_cnn_layers
 from sweep.schedules import build_schedule
+
+_SEEDING = threading.Lock()  # layers draw their seeds from Python's own generator, which all threads share
 
 
 class LaneArrays(NamedTuple):
@@ -57,7 +60,8 @@ def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
 
 def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[NDArray[Any]], NDArray[Any]]:
     """Draw kernels by the initializers of the same layers, made in the same order under the same seed."""
-    layers = seeded_cnn_layers(config, structure.image_shape, structure.num_classes)
+    with _SEEDING:
+        layers = seeded_cnn_layers(config, structure.image_shape, structure.num_classes)
     kernels = iter([layer.kernel_initializer for layer in layers if hasattr(layer, "kernel_initializer")])
     dtype, weights = keras.config.floatx(), []
     for shape in structure.weight_shapes(widths_of(config.model)):

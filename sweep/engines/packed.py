@@ -137,6 +137,8 @@ class PackedEngine:
             self._pause()
         except BaseException:
             self._is_stopping.set()
+            for future in futures:
+                future.cancel()  # those that wait for a thread
             raise
 
     def _train_group(self, group: Group, runs: Sequence[LaneRun]) -> dict[int, Outcome]:

@@ -7,6 +7,7 @@ import pytest
 
 from sweep.config import TrialConfig
 from sweep.engines.fake import FakeEngine
+from sweep.engines.packed import PackedEngine
 from sweep.engines.sequential import SequentialEngine
 from tests.engines.training import config_of, train_to_the_end, without_seconds
 
@@ -14,6 +15,8 @@ ENGINES: dict[str, Callable[[], Any]] = {
     "fake": FakeEngine,
     "fake of three lanes": lambda: FakeEngine(num_lanes=3),
     "sequential": SequentialEngine,
+    "packed": PackedEngine,
+    "packed of three lanes": lambda: PackedEngine(num_lanes=3, num_threads=2),
 }
 
 

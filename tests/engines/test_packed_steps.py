@@ -1,6 +1,6 @@
 """A lane's trajectory is the sequential engine's, step by step: on TensorFlow here, on JAX in a second process.
 
-An epoch has one to four steps and its loss is their mean, so the losses of the epochs show each step.
+An epoch has two to four steps and its loss is their mean, so the losses of the epochs show each step.
 """
 
 from collections.abc import Callable, Iterator
