@@ -68,8 +68,8 @@ def test_what_shapes_the_program_does(sections: dict[str, Any]) -> None:
 
 
 def test_dropout_rates_and_penalties_that_are_there_share_a_program_whatever_their_size() -> None:
-    one = structure(model={"dropout": 0.2}, regularizer={"l1": 0.1})
-    assert one == structure(model={"dropout": 0.7}, regularizer={"l2": 0.3, "scope": "all"})
+    one = structure(model={"dropout": 0.2}, regularizer={"l1": 0.1, "l2": 0.1})
+    assert one == structure(model={"dropout": 0.7}, regularizer={"l1": 0.3, "l2": 0.2})
 
 
 def test_a_network_that_leaves_no_feature_map_has_no_structure() -> None:
@@ -82,13 +82,11 @@ def test_a_network_that_leaves_no_feature_map_has_no_structure() -> None:
 
 def test_numbers_of_a_lane_are_the_configs_or_keras_defaults() -> None:
     plain = lane_numbers(config_of({}))
-    assert (plain.l1_dense, plain.l2_convolution, plain.momentum, plain.dropout, plain.kept) == (0, 0, 0, 0, 1)
+    assert (plain.l1, plain.l2, plain.momentum, plain.dropout, plain.kept) == (0, 0, 0, 0, 1)
     sections = {"regularizer": {"l1": 0.1, "l2": 0.2}, "optimizer": {"name": "sgd", "momentum": 0.5, "nesterov": True}}
     numbers = lane_numbers(config_of({**sections, "model": {"dropout": 0.25}}))
-    assert (numbers.l1_dense, numbers.l2_dense, numbers.l1_convolution, numbers.l2_convolution) == (0.1, 0.2, 0, 0)
+    assert (numbers.l1, numbers.l2) == (0.1, 0.2)
     assert (numbers.momentum, numbers.nesterov, numbers.dropout, numbers.kept) == (0.5, 1.0, 0.25, 0.75)
-    everywhere = lane_numbers(config_of({"regularizer": {"l1": 0.1, "l2": 0.2, "scope": "all"}}))
-    assert (everywhere.l1_convolution, everywhere.l2_convolution) == (0.1, 0.2)
 
 
 def test_only_adamw_decays_weights_and_by_keras_default_if_nothing_is_said() -> None:
