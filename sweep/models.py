@@ -1,5 +1,6 @@
 """Config -> an uncompiled `keras.Model`: the family `cnn`, or the user's own builder by import string."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,27 +17,32 @@ ImageShape = tuple[int, int, int]  # height, width, channels
 def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> Any:
     """The config's model with initial weights from `training.seed`: (N, *image_shape) -> (N, num_classes).
 
-    Sets Keras's global random seed and precision policy, and clears its session first, so that the weights depend on
-    nothing that ran before.
+    Sets the global random seeds and Keras's precision policy, and clears its session first, so that the weights depend
+    on nothing that ran before.
     """
     keras.backend.clear_session()
     if config.model.builder is None:
         return keras.Sequential(seeded_cnn_layers(config, image_shape, num_classes))
-    with _seed_and_precision(config):
+    keras.utils.set_random_seed(config.training.seed)
+    with _precision(config):
         return _build_users_model(config.model, image_shape, num_classes)
 
 
 def seeded_cnn_layers(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
-    """The layers of the family `cnn`, not yet built. Their initializers and dropout draw from `training.seed`."""
-    with _seed_and_precision(config):
+    """The layers of the family `cnn`, not yet built. Their initializers and dropout draw from `training.seed`.
+
+    They draw their seeds from Python's generator, so it alone is seeded: `keras.utils.set_random_seed` would make
+    TensorFlow forget every kernel it has prepared, a tenth of a second for each compiled program at its next call.
+    """
+    random.seed(config.training.seed)
+    with _precision(config):
         return _cnn_layers(config.model, config.regularizer, image_shape, num_classes)
 
 
 @contextmanager
-def _seed_and_precision(config: TrialConfig) -> Iterator[None]:
-    """Keras's global seed, and its dtype policy while the body runs; float32 is Keras's floatx."""
+def _precision(config: TrialConfig) -> Iterator[None]:
+    """Keras's dtype policy while the body runs; float32 is Keras's floatx."""
     policy = config.training.precision
-    keras.utils.set_random_seed(config.training.seed)
     keras.config.set_dtype_policy(keras.config.floatx() if policy == "float32" else policy)
     try:
         yield

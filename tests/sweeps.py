@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 
 from sweep.config import TrialConfig
+from sweep.engines.base import Engine
 from sweep.engines.fake import FakeEngine
 from sweep.executors.base import Event, Executor
 from sweep.executors.in_process import InProcessExecutor
@@ -106,8 +107,8 @@ class Killed(BaseException):
 class DyingExecutor(InProcessExecutor):
     """Dies after so many waits."""
 
-    def __init__(self, num_lanes: int, num_waits: int) -> None:
-        super().__init__(FakeEngine(num_lanes))
+    def __init__(self, num_lanes: int, num_waits: int, engine: Engine | None = None) -> None:
+        super().__init__(engine or FakeEngine(num_lanes))
         self._num_waits = num_waits
 
     def wait(self) -> list[Event]:

@@ -7,19 +7,25 @@ import pytest
 from sweeps import DyingExecutor, Killed, make_space, read_trials, run_sweep
 
 from sweep.engines.fake import FakeEngine
+from sweep.engines.packed import PackedEngine
 from sweep.errors import Interrupted
 from sweep.executors.in_process import InProcessExecutor
 
 SAMPLERS = ("random", "tpe", "qmc", "grid")
 LIFE = (10, 14)  # rounds; more than the 9 that may be repeated, as a trial that twice gets nowhere is failed
 PRUNERS = ("median", "hyperband")
+PACKED_SPACE = {
+    "initial_rate": {"key": "schedule.initial_rate", "type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+    "filters_1": {"key": "model.filters.1", "type": "int", "low": 1, "high": 5},
+    "dropout": {"key": "model.dropout", "type": "categorical", "choices": [0.0, 0.4]},
+}
 
 
-def run_with_kills(folder, space, num_trials, num_lanes, seed):
+def run_with_kills(folder, space, num_trials, num_lanes, seed, make_engine=FakeEngine):
     """Kill at random rounds until the study is done; returns the number of kills."""
     chooser = random.Random(seed)
     for num_kills in range(1000):
-        executor = DyingExecutor(num_lanes, chooser.randint(*LIFE))
+        executor = DyingExecutor(num_lanes, chooser.randint(*LIFE), make_engine(num_lanes))
         try:
             run_sweep(folder, space, num_trials, num_lanes, executor)
         except Killed:
@@ -41,6 +47,24 @@ def test_killed_study_equals_unbroken(tmp_path, sampler, pruner, num_lanes):
     num_kills = run_with_kills(tmp_path / "killed", space, num_trials, num_lanes, seed=1)
     assert num_kills >= 1
     assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken")
+
+
+def test_killed_study_on_packed_lanes_equals_unbroken(tmp_path):
+    """Real training: repeated trials stand beside other ones, on other lanes, in a process that compiles anew."""
+    space = make_space(
+        "tpe",
+        "median",
+        space=PACKED_SPACE,
+        data={"num_train": 60, "num_validation": 60},
+        optimizer={"name": "adam"},
+        training={"epochs": 9, "batch_size": 25},
+    )
+    run_sweep(tmp_path / "unbroken", space, 24, 4, InProcessExecutor(PackedEngine(4, 2)))
+    num_kills = run_with_kills(tmp_path / "killed", space, 24, 4, seed=2, make_engine=PackedEngine)
+    assert num_kills >= 2
+    trials = read_trials(tmp_path / "unbroken")
+    assert read_trials(tmp_path / "killed") == trials
+    assert {trial["state"] for trial in trials} == {"COMPLETE", "PRUNED"}
 
 
 def test_trial_that_kills_its_process_twice_at_one_epoch_is_failed(tmp_path):
