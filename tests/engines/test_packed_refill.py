@@ -114,7 +114,8 @@ def comparable(history: list[dict[str, Any]]) -> str:
 def test_nothing_is_compiled_once_the_shapes_were_seen(swept: Any) -> None:
     rounds = swept[0].rounds
     compilations = {(counts["structures"], counts["compilations"]) for counts in rounds}
-    assert compilations == {(structures, 2 * structures) for structures, _ in compilations}
+    programs = 1 if ON_TENSORFLOW else 2  # JAX: training, and validation
+    assert compilations == {(structures, programs * structures) for structures, _ in compilations}
     assert rounds[len(rounds) // 2]["structures"] == 4
 
 
