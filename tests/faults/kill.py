@@ -1,6 +1,7 @@
 """kill -9 of `sweep run` at random moments, the same command again, and the study compared with an unbroken one.
 
     python tests/faults/kill.py --engine sequential --kills 10 --trials 40
+    python tests/faults/kill.py --engine packed --kills 10 --trials 200
 
 Prints a line for each kill and ends with exit code 0 only if the studies are equal.
 """
@@ -10,10 +11,12 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +60,7 @@ def run_with_kills(command: list[str], folder: Path, num_kills: int, alone_s: fl
     for kill in range(num_kills):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         before = _last_change(folder)
-        while process.poll() is None and _last_change(folder) == before:
+        while process.poll() is None and (_last_change(folder) == before or not _has_trials(folder)):
             time.sleep(0.02)  # still importing; moments then would all be the same
         try:
             process.wait(timeout=chooser.uniform(0, alone_s / (2 * num_kills + 2)))
@@ -80,6 +83,15 @@ def _last_change(folder: Path) -> int:
         return log.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
+
+
+def _has_trials(folder: Path) -> bool:
+    """Whether the study has begun; a database is there before Keras is imported."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder / 'sweep.db'}?mode=ro", uri=True)) as database:
+            return bool(database.execute("select count(*) from trials").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
 
 
 def _parse_options() -> argparse.Namespace:
