@@ -27,8 +27,8 @@ from tests.engines.packing import (
     train_sequentially,
 )
 
-NUM_CONFIGS = 24 if ON_TENSORFLOW else 6  # JAX takes seconds to compile each
-NUM_IN_FLOAT32 = 6 if ON_TENSORFLOW else 2
+INDICES = [*range(24)] if ON_TENSORFLOW else [5, 12, 3, 16, 7, 8]  # JAX takes seconds to compile each
+NUM_CONFIGS, NUM_IN_FLOAT32 = (24, 6) if ON_TENSORFLOW else (6, 2)
 Histories = list[list[EpochMetrics]]
 
 
@@ -63,7 +63,7 @@ def float64() -> Iterator[None]:
 
 @cache
 def drawn() -> list[TrialConfig]:
-    return [draw_config(index) for index in range(NUM_CONFIGS)]
+    return [draw_config(index) for index in INDICES]
 
 
 def widest() -> list[tuple[int, ...]]:
@@ -139,7 +139,7 @@ def lane_dropout(ones: Any, numbers: Any, draw: int) -> Any:
 
 def test_float32_is_followed_over_the_first_five_steps() -> None:
     assert keras.config.floatx() == "float32"  # tests in float64 come later in this file
-    configs = [draw_config(index) for index in range(NUM_IN_FLOAT32)]
+    configs = drawn()[:NUM_IN_FLOAT32]
     engine = PackedEngine(2, widest=widest())
     found = [
         largest_difference(ours, train_sequentially(config), epochs_of(config, num_steps=5))
