@@ -177,7 +177,7 @@ def _verify(
 
     check_recorded(config, provenance, device.keras_backend)
     widest = [tuple(widths) for widths in provenance.widest]
-    engine = make_engine(provenance.engine, 1, threads, interruption, widest)
+    engine = make_engine(provenance.engine, provenance.num_lanes, threads, interruption, widest)
     verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
     print("verified: the stored score is reproduced")
 

@@ -1,8 +1,8 @@
 """Which lanes go through a program together. Pure Python.
 
-A **group** is up to `largest` lanes of one key (structure and data). Programs are compiled for group sizes that are
-powers of two, so that lanes that end or arrive do not bring new sizes for ever: a group of 5 runs in a program for 8,
-its first lane filling the places that are left.
+A **group** is the lanes of one call, all of one key (structure and data). Every call has the same number of places;
+those that are left hold the group's first lane once more. So a lane goes through the same program, and comes out with
+the same bits, whoever trains beside it, also after a resume, when lanes meet in other groups.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -14,35 +14,29 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Group:
-    """Lanes of one call; `size` places, of which the first `len(lanes)` are theirs."""
+    """Lanes of one call."""
 
     key: Hashable
     lanes: tuple[int, ...]
-    size: int
 
 
-def group_lanes(keys: Mapping[int, Hashable], costs: Mapping[int, float], largest: int) -> list[Group]:
+def group_lanes(keys: Mapping[int, Hashable], costs: Mapping[int, float], num_places: int) -> list[Group]:
     """Groups of the lanes of `keys`, the longest first by the seconds in `costs`, so that no long one starts last.
 
-    >>> group_lanes({0: "a", 1: "b", 2: "a", 3: "a"}, {0: 1, 1: 9, 2: 1, 3: 1}, largest=2)
-    [Group(key='b', lanes=(1,), size=1), Group(key='a', lanes=(0, 2), size=2), Group(key='a', lanes=(3,), size=1)]
+    >>> group_lanes({0: "a", 1: "b", 2: "a", 3: "a"}, {0: 1, 1: 9, 2: 1, 3: 1}, num_places=2)
+    [Group(key='b', lanes=(1,)), Group(key='a', lanes=(0, 2)), Group(key='a', lanes=(3,))]
     """
     by_key: dict[Hashable, list[int]] = {}
     for lane in sorted(keys):
         by_key.setdefault(keys[lane], []).append(lane)
     groups = [
-        Group(key, tuple(lanes[start : start + largest]), places(len(lanes[start : start + largest]), largest))
+        Group(key, tuple(lanes[start : start + num_places]))
         for key, lanes in by_key.items()
-        for start in range(0, len(lanes), largest)
+        for start in range(0, len(lanes), num_places)
     ]
     return sorted(groups, key=lambda group: -max(costs[lane] for lane in group.lanes))
 
 
-def places(num_lanes: int, largest: int) -> int:
-    """The power of two that holds `num_lanes`, but not more than `largest`."""
-    return min(1 << (num_lanes - 1).bit_length(), largest)
-
-
-def fill(values: Sequence[Value], size: int) -> list[Value]:
-    """The values, the first one repeated up to `size`."""
-    return [*values, *[values[0]] * (size - len(values))]
+def fill(values: Sequence[Value], num_places: int) -> list[Value]:
+    """The values, the first one repeated up to `num_places`."""
+    return [*values, *[values[0]] * (num_places - len(values))]

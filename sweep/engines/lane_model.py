@@ -117,16 +117,6 @@ def _activate(
     return keras.activations.get(structure.activation)(x_BHWC), moved
 
 
-def _over_patches(x_BHWC: Tensor, kernel: Tensor, padding: str) -> Tensor:
-    """The same convolution as one matrix product, which batches over lanes well. Shapes must be known."""
-    size = kernel.shape[0]
-    if padding == "same":
-        x_BHWC = ops.pad(x_BHWC, ((0, 0), ((size - 1) // 2, size // 2), ((size - 1) // 2, size // 2), (0, 0)))
-    height, width = (side - size + 1 for side in x_BHWC.shape[1:3])
-    shifted = [x_BHWC[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
-    return _product(ops.concatenate(shifted, axis=-1), kernel)
-
-
 def _batch_norm(layer: Sequence[Tensor], x_BHWC: Tensor, *, is_training: bool) -> tuple[Tensor, list[Tensor]]:
     """keras.layers.BatchNormalization with its defaults: in training by the minibatch's own moments."""
     gamma, beta, mean, variance = layer

@@ -111,8 +111,8 @@ class LaneRun:
         )
 
 
-def train_together(runs: Sequence[LaneRun], size: int, pause: Callable[[], None]) -> list[NDArray[Any]]:
-    """One epoch of runs of one program, in a call for `size` lanes: sums (2, 2) of each run, for `epoch_done`.
+def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[NDArray[Any]]:
+    """One epoch of runs of one program, in a call of `num_places`: sums (2, 2) of each run, for `epoch_done`.
 
     After a failure the runs are where they were, or torn, which the next call repairs.
     """
@@ -121,8 +121,8 @@ def train_together(runs: Sequence[LaneRun], size: int, pause: Callable[[], None]
         if run.is_torn:
             run.repeat(pause)
         run.is_torn = program.updates_in_place
-    lanes = fill([run.lane for run in runs], size)
-    inputs = fill([run.epoch_input(run.epoch + 1) for run in runs], size)
+    lanes = fill([run.lane for run in runs], num_places)
+    inputs = fill([run.epoch_input(run.epoch + 1) for run in runs], num_places)
     trained, sums = program.train_epoch(lanes, inputs, pause)
     for run, lane in zip(runs, trained, strict=False):
         run.lane, run.is_torn = lane, False

@@ -1,4 +1,4 @@
-"""Lanes on JAX: one compiled program a structure and group size. Twin of `lanes_tensorflow`.
+"""Lanes on JAX: one compiled program a structure. Twin of `lanes_tensorflow`.
 
 JAX compiles for fixed shapes: arrays are padded to the structure's widths, and the last, smaller minibatch has a
 program of its own. On a GPU many lanes share a call, by `vmap`; on a CPU each has a call of its own, on a thread.
@@ -23,8 +23,8 @@ MOST_LANES_A_CALL = 256
 Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
 
 
-def largest_group() -> int:
-    """Lanes of one call."""
+def places_of_a_call() -> int:
+    """How many lanes go through one call at most."""
     return MOST_LANES_A_CALL if jax.default_backend() == "gpu" else 1
 
 
@@ -53,7 +53,7 @@ class LaneProgram:
 
     @property
     def num_compilations(self) -> int:
-        """How many programs were compiled: for each group size, of full minibatches and of the rest."""
+        """How many programs were compiled, of whole minibatches and of the rest."""
         programs = (self._train_steps, self._train_rest, self._evaluations, self._evaluation_rest)
         return sum(int(program._cache_size()) for program in programs)
 

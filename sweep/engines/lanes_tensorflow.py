@@ -24,7 +24,7 @@ MOST_PATCH_BYTES = 2**26
 Range = tuple[int, int]
 
 
-def largest_group() -> int:
+def places_of_a_call() -> int:
     """Lanes of one call: they run side by side in threads, not in one call."""
     return 1
 

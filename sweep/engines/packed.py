@@ -23,10 +23,10 @@ from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.errors import is_out_of_memory
 
 if keras.backend.backend() == "tensorflow":
-    from sweep.engines.lanes_tensorflow import LaneProgram, fitted, largest_group
+    from sweep.engines.lanes_tensorflow import LaneProgram, fitted, places_of_a_call
     from sweep.engines.steps_tensorflow import put_dataset
 else:
-    from sweep.engines.lanes_jax import LaneProgram, fitted, largest_group  # type: ignore[assignment]
+    from sweep.engines.lanes_jax import LaneProgram, fitted, places_of_a_call  # type: ignore[assignment]
     from sweep.engines.steps_jax import put_dataset
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
@@ -54,7 +54,7 @@ class PackedEngine:
         """
         self.num_lanes = num_lanes
         self._num_threads, self._pause, self._widest = num_threads, pause, widest
-        self._largest_group = largest_group()
+        self._num_places = min(places_of_a_call(), num_lanes)  # lanes of one call
         self._arrays: dict[DataConfig, tuple[Any, ...]] = {}
         self._programs: dict[Key, LaneProgram] = {}
         self._runs: dict[int, LaneRun | TrainingRun] = {}
@@ -120,7 +120,7 @@ class PackedEngine:
 
     def _train_lanes(self, runs: dict[int, LaneRun]) -> dict[int, Outcome]:
         keys, costs = ({lane: getattr(run, name) for lane, run in runs.items()} for name in ("key", "cost"))
-        groups = group_lanes(keys, costs, self._largest_group)
+        groups = group_lanes(keys, costs, self._num_places)
         self._is_stopping.clear()
         with ThreadPoolExecutor(self._num_threads) as threads:
             futures = [
@@ -145,7 +145,7 @@ class PackedEngine:
         """On a worker's thread."""
         started = time.perf_counter()
         try:
-            scores = train_together(runs, group.size, self._raise_if_stopping)
+            scores = train_together(runs, self._num_places, self._raise_if_stopping)
             seconds = time.perf_counter() - started
             done = zip(group.lanes, runs, scores, strict=True)
             return {lane: run.epoch_done(values, seconds) for lane, run, values in done}
@@ -160,8 +160,8 @@ class PackedEngine:
 
     def _take_less_at_once(self) -> bool:
         """After a lack of memory: half the lanes at once; False if it was one already."""
-        if self._largest_group > 1:
-            self._largest_group //= 2
+        if self._num_places > 1:
+            self._num_places //= 2
         elif self._num_threads > 1:
             self._num_threads //= 2
         else:

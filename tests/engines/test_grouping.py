@@ -1,4 +1,4 @@
-"""Which lanes go through a program together: everyone once, nobody with strangers, few sizes, the longest first."""
+"""Which lanes go through a program together: everyone once, nobody with strangers, the longest first."""
 
 import math
 import random
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.engines.grouping import Group, fill, group_lanes, places
+from sweep.engines.grouping import Group, fill, group_lanes
 
 
 def draw(seed: int) -> tuple[dict[int, Any], dict[int, float], int]:
@@ -20,30 +20,28 @@ def draw(seed: int) -> tuple[dict[int, Any], dict[int, float], int]:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_every_lane_is_in_one_group_of_its_own_key(seed: int) -> None:
-    keys, costs, largest = draw(seed)
-    groups = group_lanes(keys, costs, largest)
+    keys, costs, num_places = draw(seed)
+    groups = group_lanes(keys, costs, num_places)
     assert sorted(lane for group in groups for lane in group.lanes) == sorted(keys)
     assert all(keys[lane] == group.key for group in groups for lane in group.lanes)
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_sizes_are_powers_of_two_that_hold_the_lanes_and_at_most_half_is_wasted(seed: int) -> None:
-    keys, costs, largest = draw(seed)
-    for group in group_lanes(keys, costs, largest):
-        assert group.size.bit_count() == 1
-        assert len(group.lanes) <= group.size <= min(largest, 2 * len(group.lanes) - 1)
+def test_no_group_has_more_lanes_than_a_call_has_places(seed: int) -> None:
+    keys, costs, num_places = draw(seed)
+    assert all(1 <= len(group.lanes) <= num_places for group in group_lanes(keys, costs, num_places))
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_key_has_no_more_groups_than_it_needs(seed: int) -> None:
-    keys, costs, largest = draw(seed)
-    num_groups = Counter(group.key for group in group_lanes(keys, costs, largest))
-    assert num_groups == {key: -(-number // largest) for key, number in Counter(keys.values()).items()}
+    keys, costs, num_places = draw(seed)
+    num_groups = Counter(group.key for group in group_lanes(keys, costs, num_places))
+    assert num_groups == {key: -(-number // num_places) for key, number in Counter(keys.values()).items()}
 
 
 def test_the_longest_group_starts_first_and_unknown_ones_before_it() -> None:
     keys = {0: "a", 1: "b", 2: "c", 3: "b", 4: "d"}
-    groups = group_lanes(keys, {0: 2.0, 1: 1.0, 2: math.inf, 3: 5.0, 4: 0.1}, largest=2)
+    groups = group_lanes(keys, {0: 2.0, 1: 1.0, 2: math.inf, 3: 5.0, 4: 0.1}, num_places=2)
     assert [group.key for group in groups] == ["c", "b", "a", "d"]
 
 
@@ -55,15 +53,8 @@ def test_the_grouping_depends_on_lanes_and_keys_alone() -> None:
 
 
 def test_lanes_of_one_call_alone_are_groups_of_one() -> None:
-    assert group_lanes({3: "a", 1: "a"}, {1: 1.0, 3: 1.0}, largest=1) == [Group("a", (1,), 1), Group("a", (3,), 1)]
-    assert group_lanes({}, {}, largest=8) == []
-
-
-@pytest.mark.parametrize(
-    ("num_lanes", "largest", "expected"), [(1, 8, 1), (2, 8, 2), (3, 8, 4), (5, 8, 8), (8, 8, 8), (5, 6, 6), (3, 3, 3)]
-)
-def test_places(num_lanes: int, largest: int, expected: int) -> None:
-    assert places(num_lanes, largest) == expected
+    assert group_lanes({3: "a", 1: "a"}, {1: 1.0, 3: 1.0}, num_places=1) == [Group("a", (1,)), Group("a", (3,))]
+    assert group_lanes({}, {}, num_places=8) == []
 
 
 def test_places_that_are_left_are_filled_with_the_first_value() -> None:

@@ -70,9 +70,9 @@ def with_new_neighbours(engine: PackedEngine) -> None:
         engine.admit(lane, diverging() if lane == 2 else other_widths())
 
 
-def make_engine(largest_group: int) -> PackedEngine:
+def make_engine(num_places: int) -> PackedEngine:
     engine = PackedEngine(4, 2, widest=WIDEST)
-    engine._largest_group, engine._programs = largest_group, PROGRAMS
+    engine._num_places, engine._programs = num_places, PROGRAMS
     return engine
 
 

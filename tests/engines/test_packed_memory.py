@@ -53,9 +53,9 @@ def config(seed: int, units: int = 6) -> TrialConfig:
     )
 
 
-def make_engine(largest_group: int = 1) -> PackedEngine:
+def make_engine(num_places: int = 1) -> PackedEngine:
     engine = PackedEngine(4, 4, widest=WIDEST)
-    engine._programs, engine._largest_group = PROGRAMS, largest_group
+    engine._programs, engine._num_places = PROGRAMS, num_places
     return engine
 
 
@@ -177,11 +177,11 @@ def test_groups_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> No
             raise OutOfMemory
         return train_lanes(program, lanes, *given)
 
-    in_pairs = make_engine(largest_group=2)
+    in_pairs = make_engine(num_places=2)
     fill(in_pairs)
     expected = train(in_pairs)
     monkeypatch.setattr(LaneProgram, "train_epoch", train_if_it_fits)
-    engine = make_engine(largest_group=4)
+    engine = make_engine(num_places=4)
     fill(engine)
     assert train(engine) == expected
     assert sizes == [4, *[2, 2] * 3]

@@ -202,7 +202,7 @@ def test_lanes_in_one_call_follow_it_too(
     monkeypatch.setattr(packed, "fitted", lambda *given: replace(fitted(*given), convolution="patches"))
     index = next(index for index, config in enumerate(drawn()) if config.model.batch_norm and config.model.dropout)
     engine = PackedEngine(4, widest=widest())
-    engine._largest_group = 4
+    engine._num_places = 4
     configs = [drawn()[index], *(other_run(drawn()[index], number) for number in range(3))]
     alone = PackedEngine(1, widest=widest())
     alone._programs = engine._programs
