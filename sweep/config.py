@@ -92,6 +92,11 @@ class ModelConfig(Section):
             raise ValueError(f"options must be JSON values, as they are stored with the study: {error}") from None
         return self
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Filters of each convolution, then dense units."""
+        return (*self.filters, self.dense_units)
+
     def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
         """(height, width) after each convolution and its pool (the last has none); SpaceError if nothing is left.
 

@@ -109,7 +109,7 @@ class Space:
         """For each number of convolutions, the most filters of each and the most dense units."""
         widest: dict[int, tuple[int, ...]] = {}
         for config in self.extreme_configs():
-            widths = (*config.model.filters, config.model.dense_units)
+            widths = config.model.widths
             widest[len(widths)] = tuple(map(max, widths, widest.get(len(widths), widths)))
         return [*widest.values()]
 

@@ -14,7 +14,6 @@ from sweep.datasets import Dataset
 from sweep.engines.base import EpochMetrics
 from sweep.engines.grouping import fill
 from sweep.engines.lane_start import EpochInput, LaneArrays, learning_rates, start_arrays
-from sweep.engines.lane_structure import widths_of
 from sweep.engines.lane_updates import momentum_products
 from sweep.engines.sequential import best_epoch_of, compiled_model, early_stopping, minibatch_order
 
@@ -78,7 +77,7 @@ class LaneRun:
         self.program.release(self.lane)
 
     def model(self) -> Any:
-        """A compiled `keras.Model` with the weights, statistics and dropout state of now."""
+        """A compiled `keras.Model` with the weights and statistics of now."""
         model, arrays = compiled_model(self._config, self._dataset), self.program.read(self.lane)
         for variable, values in zip(model.trainable_variables, arrays.weights, strict=True):
             variable.assign(values)
@@ -94,7 +93,7 @@ class LaneRun:
 
     def set_weights(self, weights: Sequence[NDArray[Any]]) -> None:
         """Put back what `get_weights` gave."""
-        number = len(self.key[0].weight_shapes(widths_of(self._config.model)))
+        number = len(self.key[0].weight_shapes(self._config.model.widths))
         self.lane = self.program.write(self.lane, weights[:number], weights[number:])
 
     def _metrics(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:

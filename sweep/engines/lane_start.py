@@ -10,7 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from sweep.config import TrialConfig
-from sweep.engines.lane_structure import Structure, lane_numbers, widths_of
+from sweep.engines.lane_structure import Structure, lane_numbers
 from sweep.engines.lane_updates import NUM_SLOTS
 from sweep.models import seeded_cnn_layers
 from sweep.schedules import build_schedule
@@ -44,7 +44,7 @@ class EpochInput(NamedTuple):
 
 def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
     """Initial weights and dropout seed from `training.seed`."""
-    dtype, widths = keras.config.floatx(), widths_of(config.model)
+    dtype, widths = keras.config.floatx(), config.model.widths
     weights, dropout_seed = _initial_weights(config, structure)
     statistics = structure.statistics_shapes(widths)
     return LaneArrays(
@@ -64,7 +64,7 @@ def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[ND
         layers = seeded_cnn_layers(config, structure.image_shape, structure.num_classes)
     kernels = iter([layer.kernel_initializer for layer in layers if hasattr(layer, "kernel_initializer")])
     dtype, weights = keras.config.floatx(), []
-    for shape in structure.weight_shapes(widths_of(config.model)):
+    for shape in structure.weight_shapes(config.model.widths):
         if len(shape) > 1:
             weights.append(np.asarray(ops.convert_to_numpy(next(kernels)(shape, dtype=dtype))))
             num_vectors = 0

@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config import ModelConfig, TrialConfig
+from sweep.config import TrialConfig
 from sweep.datasets import Dataset
 
 Shape = tuple[int, ...]
-Widths = tuple[int, ...]  # filters of each convolution, then dense units
+Widths = tuple[int, ...]  # as `ModelConfig.widths`
 ADAMW_WEIGHT_DECAY = 0.004  # Keras's default, where the config has none
 
 
@@ -101,11 +101,6 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         precision=training.precision,
         sides=tuple(model.feature_map_sides(*dataset.image_shape[:2])),
     )
-
-
-def widths_of(model: ModelConfig) -> Widths:
-    """Filters of each convolution, then dense units."""
-    return (*model.filters, model.dense_units)
 
 
 def padded(structure: Structure, widths: Widths, widest: Sequence[Widths]) -> Structure:

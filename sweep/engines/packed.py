@@ -18,7 +18,7 @@ from sweep.datasets import Dataset, load
 from sweep.engines.base import EpochMetrics, Outcome
 from sweep.engines.grouping import Group, group_lanes
 from sweep.engines.lane_run import LaneRun, train_together
-from sweep.engines.lane_structure import Structure, Widths, structure_of, widths_of
+from sweep.engines.lane_structure import Structure, Widths, structure_of
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.errors import is_out_of_memory
 
@@ -114,7 +114,7 @@ class PackedEngine:
         return self._arrays[data]
 
     def _key(self, config: TrialConfig, dataset: Dataset) -> Key:
-        return fitted(structure_of(config, dataset), widths_of(config.model), self._widest), config.data
+        return fitted(structure_of(config, dataset), config.model.widths, self._widest), config.data
 
     # ---- an epoch ----
 

@@ -14,7 +14,6 @@ from sweep.engines.lane_structure import (
     pad_weights,
     padded,
     structure_of,
-    widths_of,
 )
 from sweep.errors import SpaceError
 from tests.engines.drawn import draw_config
@@ -102,14 +101,14 @@ def drawn(index: int) -> tuple[TrialConfig, Structure]:
     """A random config, padded to wider widths of as many layers."""
     config = draw_config(index)
     free = structure_of(config, dataset())
-    wider = [width + 1 + index % 3 for width in widths_of(config.model)]
-    return config, padded(free, widths_of(config.model), [tuple(wider), (99, 99, 99, 99, 99)])
+    wider = [width + 1 + index % 3 for width in config.model.widths]
+    return config, padded(free, config.model.widths, [tuple(wider), (99, 99, 99, 99, 99)])
 
 
 @pytest.mark.parametrize("index", range(12))
 def test_padding_keeps_every_weight_and_cutting_gives_them_back(index: int) -> None:
     config, wide = drawn(index)
-    widths, generator = widths_of(config.model), np.random.default_rng(index)
+    widths, generator = config.model.widths, np.random.default_rng(index)
     assert wide.widths is not None
     weights = [generator.normal(size=shape) for shape in wide.weight_shapes(widths)]
     wider = pad_weights(wide, widths, weights)
@@ -141,7 +140,7 @@ def test_shapes_are_those_of_the_keras_model(index: int) -> None:
     from sweep.models import build_model
 
     config = draw_config(index)
-    free, widths = structure_of(config, dataset()), widths_of(config.model)
+    free, widths = structure_of(config, dataset()), config.model.widths
     model = build_model(config, (8, 8, 1), 10)
     assert free.weight_shapes(widths) == [tuple(variable.shape) for variable in model.trainable_variables]
     moving = [tuple(variable.shape) for variable in model.non_trainable_variables if "moving" in variable.name]
