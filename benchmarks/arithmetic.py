@@ -1,37 +1,29 @@
-"""How much arithmetic a CNN takes, and how much the machine does in plain matrix products.
+"""How much arithmetic the machine does in plain matrix products.
 
     python benchmarks/arithmetic.py 2        # GFLOP/s of float32 matrix products on two threads, as JSON
 
-Training takes 3 times the forward pass (its outputs, the gradients of weights, the gradients of inputs), two operations
-a multiply-add: the usual count. It includes the first layer's gradient of its input, which nobody computes.
+What training takes beside it is counted by `sweep.engine_choice.trial_cost`, the first layer's gradient of its input
+included, though nobody computes that.
 """
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from processes import run_for_json
+
 SIDE = 2000
 REPEATS = 15
-PASSES = 3  # forward, gradients of weights, gradients of inputs
 OPERATIONS = 2  # a multiplication and an addition
-
-
-def training_gflop(multiply_adds: int) -> float:
-    """Billions of operations of one image's training step."""
-    return PASSES * OPERATIONS * multiply_adds / 1e9
 
 
 def matrix_product_rate(threads: int, environment: Mapping[str, str]) -> float:
     """GFLOP/s of a float32 product of two SIDE x SIDE matrices, in a process of its own."""
     command = [sys.executable, str(Path(__file__).resolve()), str(threads)]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{process.stderr[-3000:]}")
-    return float(json.loads(process.stdout.splitlines()[-1]))
+    return float(run_for_json(command, environment))
 
 
 def _measure_here(threads: int) -> float:

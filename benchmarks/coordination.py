@@ -8,13 +8,13 @@ first ask to its last tell, is what trains (`wait`), what admits (`start`: initi
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import results
+from processes import run_for_json
 
 HEADER = ("space", "trials", "tuner s", "training", "admitting", "coordination", "ms a trial")
 
@@ -38,10 +38,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     with results.scratch_folder() as folder:
         sweep = ["run", str(options.space), "--trials", str(options.trials), "--quiet", "--studies", folder]
         command = [sys.executable, __file__, "--child", *sweep]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{process.stderr[-3000:]}")
-    return dict(json.loads(process.stdout.splitlines()[-1]))
+        return dict(run_for_json(command))
 
 
 def run_here(arguments: list[str]) -> None:

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arithmetic import OPERATIONS, PASSES
-
 STUDY_SEED = 0
 SAID_AT_MOST = 300  # characters of a failed process's last line
 
@@ -42,7 +40,7 @@ class Measured:
 
     device: str
     num_images: int  # of the training part
-    multiply_adds: int  # of one image's forward pass
+    image_gflop: float  # of one image's training step
     epoch_s: list[float]
     memory_mb: float
     val_accuracy: list[float]  # of each lane after the last epoch
@@ -107,8 +105,8 @@ def train(job: Job) -> Measured:
     assert first is not None
     memory_mb = first[1] - before_mb if device.name == "cpu" else _gpu_peak_mb(device.name)
     cost = trial_cost(configs[0], dataset.image_shape, dataset.num_classes)
-    multiply_adds = cost.step_flops // (PASSES * OPERATIONS * configs[0].training.batch_size)
-    return Measured(device.description, len(dataset.y_train), multiply_adds, first[0], memory_mb, scores)
+    image_gflop = cost.step_flops / configs[0].training.batch_size / 1e9
+    return Measured(device.description, len(dataset.y_train), image_gflop, first[0], memory_mb, scores)
 
 
 def _make_engine(job: Job) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import lanes_plot
 import results
-from arithmetic import OPERATIONS, SIDE, matrix_product_rate, training_gflop
+from arithmetic import OPERATIONS, SIDE, matrix_product_rate
 from lane_run import Job, JobFailed, Measured, run_job
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -98,7 +98,7 @@ def images_per_s(measured: Measured, num_lanes: int) -> float:
 def summarize(measured: Measured, num_lanes: int, base: float, gflops: float) -> list[object]:
     """The columns from images/s on."""
     rate = images_per_s(measured, num_lanes)
-    reached = rate * training_gflop(measured.multiply_adds)
+    reached = rate * measured.image_gflop
     first, *rest = measured.epoch_s
     spread = f"{min(rest):.3f}, {max(rest):.3f}"
     memory = measured.memory_mb / num_lanes

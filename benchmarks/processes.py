@@ -1,5 +1,6 @@
 """One process from its start to its exit: what it took, and what it said if it failed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SAID_AT_MOST = 3000  # characters of a failed process's last words
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
@@ -34,3 +36,12 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str] | None =
             said = errors.read().decode(errors="replace")[-SAID_AT_MOST:]
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
     return Usage(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_BYTES / 1e6)
+
+
+def run_for_json(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Any:
+    """What the last line of its output says; SystemExit with its last words if it fails."""
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        said = process.stderr[-SAID_AT_MOST:]
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
+    return json.loads(process.stdout.splitlines()[-1])
