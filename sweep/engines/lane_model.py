@@ -1,8 +1,7 @@
 """Model and loss of one lane, on `keras.ops`: what the layers of `sweep.models` compute.
 
-Nothing here knows of other lanes. Shape suffixes: B minibatch, H W feature map, C channels, Y classes.
-Where the structure has `widths`, arrays are padded: units beyond a lane's own widths are held at zero after each
-activation, so neither they nor their weights' gradients are ever anything but zero.
+Nothing here knows of other lanes, nor of padding: padded weights are zeros, so what padded units give reaches nothing.
+Shape suffixes: B minibatch, H W feature map, C channels, Y classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +22,6 @@ def forward(
     structure: Structure,
     weights: Sequence[Tensor],
     statistics: Sequence[Tensor],
-    widths: Tensor,
     images_BHWC: Tensor,
     dropout: Dropout | None,
 ) -> tuple[Tensor, list[Tensor]]:
@@ -40,13 +38,11 @@ def forward(
         x = _convolve(structure, x, ops.cast(layer[0], dtype), is_cut=structure.takes_patches and index == 0)
         x, moved = _activate(structure, layer[1:], x, is_training=dropout is not None)
         updated += moved
-        x = _hold_padding(structure, x, widths, index)
         if index < structure.num_convolutions - 1 and structure.pool > 1:
             x = ops.max_pool(x, structure.pool, structure.pool)
     kernel, bias, output_kernel, output_bias = weights[-4:]
     x = ops.reshape(x, (ops.shape(x)[0], -1))
     x = keras.activations.get(structure.activation)(_dense(x, kernel, bias))
-    x = _hold_padding(structure, x, widths, structure.num_convolutions)
     if dropout is not None and structure.has_dropout:
         x = dropout(x)
     logits_BY = _dense(ops.cast(x, keras.config.floatx()), output_kernel, output_bias)
@@ -145,9 +141,3 @@ def _penalty(structure: Structure, kernel: Tensor, numbers: LaneNumbers) -> Tens
     if structure.has_l2:
         penalty += numbers.l2 * ops.sum(ops.square(kernel))
     return penalty
-
-
-def _hold_padding(structure: Structure, x: Tensor, widths: Tensor, index: int) -> Tensor:
-    if structure.widths is None:
-        return x
-    return ops.where(ops.arange(structure.widths[index]) < widths[index], x, ops.zeros_like(x))

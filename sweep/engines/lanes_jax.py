@@ -136,7 +136,7 @@ class LaneProgram:
     def _train_step(
         self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor, given: EpochInput, step: Tensor
     ) -> Carry:
-        """Gradients are masked: JAX's |w| has a slope at 0, which would wake padded weights under L1."""
+        """Padded weights are zeros and stay so: their gradients are masked."""
         lane, sums = carry
         numbers, statistics = LaneNumbers(*lane.numbers), lane.statistics
 
@@ -144,7 +144,7 @@ class LaneProgram:
             def dropout(x: Tensor) -> Tensor:
                 return _dropout(x, numbers, lane.widths[-1], lane.dropout_seed)
 
-            probabilities_BY, moved = forward(self._structure, weights, statistics, lane.widths, images_BHWC, dropout)
+            probabilities_BY, moved = forward(self._structure, weights, statistics, images_BHWC, dropout)
             return loss(self._structure, weights, numbers, labels_B, probabilities_BY), (probabilities_BY, moved)
 
         (total, (probabilities_BY, moved)), gradients = jax.value_and_grad(total_loss, has_aux=True)(lane.weights)
@@ -165,7 +165,7 @@ class LaneProgram:
 
     def _evaluation_step(self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor, *given: Any) -> Carry:
         lane, sums = carry
-        probabilities_BY, _ = forward(self._structure, lane.weights, lane.statistics, lane.widths, images_BHWC, None)
+        probabilities_BY, _ = forward(self._structure, lane.weights, lane.statistics, images_BHWC, None)
         total = loss(self._structure, lane.weights, LaneNumbers(*lane.numbers), labels_B, probabilities_BY)
         return lane, sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
 

@@ -141,7 +141,6 @@ class LaneProgram:
                 self._structure,
                 weights,
                 statistics,
-                None,
                 images_BHWC,
                 lambda x: _dropout(x, numbers, lane.dropout_seed),
             )
@@ -161,7 +160,7 @@ class LaneProgram:
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             batch = slice(step * EVALUATION_BATCH_SIZE, (step + 1) * EVALUATION_BATCH_SIZE)
             images_BHWC, labels_B = self._x_validation[batch], self._y_validation[batch]
-            probabilities_BY, _ = forward(self._structure, weights, statistics, None, images_BHWC, None)
+            probabilities_BY, _ = forward(self._structure, weights, statistics, images_BHWC, None)
             total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
             size = tf.cast(tf.size(labels_B), total.dtype)
             return step + 1, sums + tf.stack([total * size, num_correct(labels_B, probabilities_BY)])
