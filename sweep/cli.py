@@ -1,43 +1,68 @@
 """Commands, flags, help lines. Light: imports no tensorflow, keras, optuna, pandas, plotly (a test holds it)."""
 
 import argparse
+import errno
+import io
 import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from sweep import __version__
 from sweep.errors import Interrupted, SweepError
+from sweep.masking import mask_passwords, one_line
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 done, 2 wrong input, 3 no usable trial, 130/143 interrupted."""
-    options = build_parser().parse_args(arguments)
-    from sweep import commands
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """argparse repeats what it does not know, be it a URL with a password."""
+        super().error(mask_passwords(message))
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 2 wrong input, 3 no usable trial, 129/130/143 interrupted."""
     try:
-        return int(getattr(commands, options.command)(options) or 0)
-    except SweepError as error:
-        print(f"sweep: {error}", file=sys.stderr)
-        return error.exit_code
-    except Interrupted as interrupted:
-        print("sweep: interrupted; the same command goes on", file=sys.stderr)
-        return interrupted.exit_code
+        return _run(build_parser().parse_args(arguments))
     except KeyboardInterrupt:
         return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+    try:
+        from sweep import commands
+
+        return int(getattr(commands, options.command)(options) or 0)
+    except SweepError as error:
+        print(f"sweep: {one_line(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except Interrupted as interrupted:
+        with suppress(OSError):  # the terminal may be gone
+            print("sweep: interrupted; the same command goes on", file=sys.stderr)
+        return interrupted.exit_code
     except BrokenPipeError:  # `sweep show ... | head`; a sweep whose output is closed has not done its work
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if options.command in ("list", "show", "check", "init") else 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print("sweep: the disk is full; free space, then the same command goes on", file=sys.stderr)
+        return 2
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    return _Parser(prog="sweep", description="Hyperparameter sweeps for Keras image classifiers on Optuna.")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="sweep", description="Hyperparameter sweeps for Keras image classifiers on Optuna."
-    )
+    parser = _make_parser()
     parser.add_argument("--version", action="version", version=f"sweep {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_init(commands)
@@ -80,6 +105,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument("--sampler", metavar="NAME", help="instead of the file's, with Optuna's defaults")
     command.add_argument("--pruner", metavar="NAME", help="instead of the file's, with Optuna's defaults")
     _add_device(command)
+    _add_workers(command)
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -105,6 +131,9 @@ def _add_dashboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     command.add_argument("--port", type=_port, default=8080, help="8080 by default; 0 takes a free one")
     command.add_argument(
         "--write", action="store_true", help="let the pages tell, rename and delete, and edit notes (read-only)"
+    )
+    command.add_argument(
+        "--public", action="store_true", help="serve on every network of this machine, to all who can reach it"
     )
 
 
@@ -167,6 +196,21 @@ def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (all cores)")
 
 
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--workers",
+        type=_from_zero,
+        metavar="N",
+        help="processes that train; a trial survives the death of one (the study's, else 0: in this process)",
+    )
+    command.add_argument("--retries", type=_from_zero, metavar="N", help="of a trial whose worker died (1)")
+    command.add_argument(
+        "--trial-timeout", type=_duration, metavar="TIME", help="of training, for each attempt of a trial: 90s, 10m"
+    )
+    command.add_argument("--gpus", type=_gpus, metavar="0,1", help="a worker for each of these GPUs")
+    command.add_argument("--slots-per-gpu", type=_at_least_one, metavar="N", help="workers that share a GPU (1)")
+
+
 def _add_studies(command: argparse.ArgumentParser) -> None:
     default = Path(os.environ.get("SWEEP_STUDIES", "studies"))
     command.add_argument(
@@ -176,13 +220,29 @@ def _add_studies(command: argparse.ArgumentParser) -> None:
 
 def _add_storage(command: argparse.ArgumentParser) -> None:
     _add_studies(command)
-    command.add_argument("--storage", metavar="URL", help="database instead of DIR/sweep.db: sqlite:///file.db")
+    command.add_argument(
+        "--storage", metavar="URL", help="database instead of DIR/sweep.db: sqlite:///file.db (or SWEEP_STORAGE)"
+    )
 
 
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
+
+
+def _from_zero(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _gpus(text: str) -> list[str]:
+    """GPU indices, each once, as the driver counts them."""
+    gpus = text.split(",")
+    if not all(gpu.isdecimal() for gpu in gpus) or len(set(gpus)) < len(gpus):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of GPUs such as 0,1")
+    return gpus
 
 
 def _lanes(text: str) -> int | None:

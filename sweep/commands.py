@@ -49,8 +49,9 @@ def run(options: argparse.Namespace) -> None:
     from sweep.interruption import Interruption
     from sweep.launch import print_start, run_to_limits
     from sweep.settle import check_data, check_names, settle
-    from sweep.storage import StudyLock, check_study_name, database_url
+    from sweep.storage import StudyLock, back_up, check_study_name, database_path, database_url
     from sweep.study import open_study, stored_settings
+    from sweep.worker_choice import num_workers_of, start_workers
 
     check_device_name(options.device)
     space = _load_space(options)
@@ -59,21 +60,26 @@ def run(options: argparse.Namespace) -> None:
     check_names(space, seed)
     data = check_data(space)
     url = database_url(options.studies, options.storage)
-    with Interruption() as interruption, StudyLock(url, name):
+    with Interruption() as interruption, StudyLock(url, name) as lock:
         stored = stored_settings(url, name)
-        settled = settle(options, space, stored or {}, seed, data)
-        study = open_study(url, name, space, settled.settings, stored)
-        if not options.quiet:
-            print_start(space, url, name, settled.device, settled.choice)
-        with closing(study.write_behind):
-            run_to_limits(options, space, study, settled.settings, interruption)
+        back_up(database_path(url))
+        num_workers = num_workers_of(options, stored or {})
+        with start_workers(options, num_workers, interruption.check) as workers:
+            settled = settle(options, space, stored or {}, seed, data, num_workers, workers)
+            study = open_study(url, name, space, settled.settings, stored)
+            study.ended_in_order = lock.ended_in_order
+            if not options.quiet:
+                print_start(space, url, name, settled)
+            with closing(study.write_behind):
+                run_to_limits(options, space, study, settled.settings, interruption, workers)
 
 
 def _load_space(options: argparse.Namespace) -> "Space":
     from sweep.search_space import Choice, load_space
 
-    _find_modules_in(options.space.resolve().parent)
     space = load_space(options.space, options.overrides)
+    if "builder" in space.fixed.get("model", {}):
+        _find_modules_in(options.space.resolve().parent)
     sampler, pruner = getattr(options, "sampler", None), getattr(options, "pruner", None)
     if sampler is not None and sampler != space.sampler.name:
         space = replace(space, sampler=Choice(name=sampler))
@@ -83,7 +89,10 @@ def _load_space(options: argparse.Namespace) -> "Space":
 
 
 def _find_modules_in(folder: Path) -> None:
-    """A user's builder may stand in the current folder, or beside the file that names it."""
+    """A user's builder may stand in the current folder, or beside the file that names it.
+
+    Called only where a file names one: of any other folder, a `pandas.py` beside the file would be run for pandas.
+    """
     for place in (str(folder), os.getcwd()):
         if place not in sys.path:
             sys.path.insert(0, place)
@@ -118,7 +127,7 @@ def dashboard(options: argparse.Namespace) -> None:
     from sweep.dashboard import serve
     from sweep.storage import database_url
 
-    serve(database_url(options.studies, options.storage), options.port, write=options.write)
+    serve(database_url(options.studies, options.storage), options.port, write=options.write, public=options.public)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -146,8 +155,9 @@ def retrain(options: argparse.Namespace) -> None:
 
     check_device_name(options.device)
     on = [] if options.on is None else [f"data.train_on={options.on}"]
-    _find_modules_in(options.config.resolve().parent)
     config, provenance = read_config(options.config, [*options.overrides, *on])
+    if config.model.builder is not None:
+        _find_modules_in(options.config.resolve().parent)
     to_verify = provenance if options.verify else None
     if options.verify and to_verify is None:
         raise InputError(f"{options.config}: has no [provenance] to verify; `sweep export` writes it")
@@ -172,12 +182,12 @@ def _verify(
     tolerance: float | None,
     interruption: "Interruption",
 ) -> None:
-    from sweep.launch import make_engine
+    from sweep.engines.make import make_engine
     from sweep.verify import TOLERANCE, check_recorded, verify
 
     check_recorded(config, provenance, device.keras_backend)
     widest = [tuple(widths) for widths in provenance.widest]
-    engine = make_engine(provenance.engine, provenance.num_lanes, threads, interruption, widest)
+    engine = make_engine(provenance.engine, provenance.num_lanes, threads, interruption.check, widest)
     verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
     print("verified: the stored score is reproduced")
 

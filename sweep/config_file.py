@@ -5,12 +5,12 @@ A hand-written file is as good as an exported one; it has no provenance, and may
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
 from pydantic import Field, ValidationError
 
-from sweep.config import Section, TrialConfig, first_problem, read_toml
+from sweep.config import STUDY_NAME, Section, TrialConfig, first_problem, read_toml, resolved_path
 from sweep.config_keys import apply_override
 from sweep.errors import SpaceError
 
@@ -18,7 +18,7 @@ from sweep.errors import SpaceError
 class Provenance(Section):
     """Where a config came from and what it scored there."""
 
-    study: str
+    study: Annotated[str, Field(pattern=STUDY_NAME)]  # a retrain's folder is named by it
     trial: int
     state: str
     metric: str
@@ -54,7 +54,7 @@ def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig,
         apply_override(content, override, str(path))
     data = content.get("data", {})
     if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = str((path.parent / Path(data["path"]).expanduser()).resolve())
+        data["path"] = resolved_path(data["path"], path.parent, str(path))
     if {"space", "study"} & content.keys():
         raise SpaceError(f"{path}: is a space file; sweep run takes it, sweep export writes configs from its study")
     try:

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from sweep.config import SECTIONS, TrialConfig
+from sweep.config import SECTIONS, TrialConfig, check_plain, resolved_path
 from sweep.errors import SpaceError
 
 KEYS = {
@@ -47,10 +47,11 @@ def apply_override(content: dict[str, Any], override: str, source: str) -> None:
         return
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
+    check_plain(value, f"--set {key}")
     if key.strip() == "data.path" and isinstance(value, str):
-        value = str(Path(value).expanduser().resolve())  # given on the command line: from the current folder
+        value = resolved_path(value, Path.cwd(), "--set")  # given on the command line: from the current folder
     set_value(content, key.strip(), value, source)
 
 

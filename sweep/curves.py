@@ -4,6 +4,7 @@ plotly's library lies beside the page (`plotly.min.js`), so the page itself is s
 """
 
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,9 +29,7 @@ class _Trained(Protocol):
 
 def write_curves(folder: Path, results: Sequence[_Trained], *, is_done: bool) -> None:
     """Replace `curves.html` in the folder; without `is_done` it reloads itself every few seconds."""
-    library = folder / "plotly.min.js"
-    if not library.exists():
-        library.write_text(get_plotlyjs(), encoding="utf-8")
+    _put_library(folder / "plotly.min.js")
     figure = _figure(results).to_html(full_html=False, include_plotlyjs=False, config={"responsive": True})
     refresh = "" if is_done else f'<meta http-equiv="refresh" content="{REFRESH_S}">'
     state = "done" if is_done else "training"
@@ -43,6 +42,13 @@ def write_curves(folder: Path, results: Sequence[_Trained], *, is_done: bool) ->
     fresh = folder / ".curves.html"
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(folder / "curves.html")
+
+
+@cache
+def _put_library(path: Path) -> None:
+    """Once for each folder and process: what lies there under the name might be another script."""
+    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != get_plotlyjs():
+        path.write_text(get_plotlyjs(), encoding="utf-8")
 
 
 def _figure(results: Sequence[_Trained]) -> Any:

@@ -1,18 +1,23 @@
 """`sweep dashboard`: optuna-dashboard on our storage, for this machine alone, read-only unless asked otherwise.
 
 Read-only holds twice: the database is opened with `mode=ro`, and what would write is answered before it gets there, in
-words. Nothing is served but on 127.0.0.1.
+words. Served is on 127.0.0.1, or with --public on all interfaces. Web pages of others, which a browser here may have
+open, get nothing: a request must name this machine (else a foreign name was pointed at it), and one that changes
+something must come from our own pages.
 """
 
 import json
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from ipaddress import ip_address
+from socket import gethostname
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from sweep.errors import InputError, Interrupted
+from sweep.errors import InputError, Interrupted, StudyError
 from sweep.interruption import Interruption
 from sweep.storage import LiveStorage
 from sweep.storage.database import database_path
@@ -20,35 +25,44 @@ from sweep.storage.database import database_path
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOST = "127.0.0.1"
-LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 MOST_BYTES = 2**20  # of a refused request that are read, so that its sender gets the answer
 READ_ONLY = "read-only: the pages change nothing; --write lets them tell, rename and delete, and edit notes"
 WRITE = """--write: the pages can create, rename and delete studies, tell running trials, and edit notes and attributes.
 Nothing asks twice, a deleted study is gone; a sweep that runs goes on without a trial that is told here."""
+PUBLIC = """--public: whoever can reach this port sees every study of this database: names, params, scores, notes,
+errors with their tracebacks, and command lines{changes}.
+No password is asked, nothing is encrypted.
+Safer, without --public: ssh -L {port}:127.0.0.1:{port} {name}"""
+CHANGES = ", and can change and delete all of it"
 
 
-def serve(url: str, port: int, *, write: bool) -> None:
+def serve(url: str, port: int, *, write: bool, public: bool = False) -> None:
     """Serve until SIGINT or SIGTERM. StudyError without a database, InputError if the port is taken."""
     with suppress(Interrupted), Interruption():
-        app = create_app(url, write=write)
-        with _listen(port, app) as server:
-            print(f"{database_path(url)}: http://{HOST}:{server.server_port}/")
+        app = create_app(url, write=write, public=public)
+        with _listen(EVERYWHERE if public else HOST, port, app) as server:
+            port, name = server.server_port, gethostname()
+            print(f"{database_path(url)}: http://{name if public else HOST}:{port}/")
             print(WRITE if write else READ_ONLY)
+            if public:
+                print(PUBLIC.format(changes=CHANGES if write else "", port=port, name=name))
             print("Ctrl-C ends it", flush=True)
             server.serve_forever()
 
 
-def create_app(url: str, *, write: bool) -> "WSGIApplication":
+def create_app(url: str, *, write: bool, public: bool = False) -> "WSGIApplication":
     """optuna-dashboard with our guard in front."""
     storage = LiveStorage(url, write=write)
     import optuna_dashboard
 
     app: Any = optuna_dashboard.wsgi(storage)
     storage.on_replaced = app._inmemory_cache.clear
+    storage.on_damage = _answer_with_damage
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        refusal = _refusal(environ, write=write)
+        refusal = _refusal(environ, write=write, public=public)
         answer: Iterable[bytes] = (
             app(environ, start_response) if refusal is None else _refuse(environ, start_response, refusal)
         )
@@ -57,15 +71,46 @@ def create_app(url: str, *, write: bool) -> "WSGIApplication":
     return guarded
 
 
-def _refusal(environ: "WSGIEnvironment", *, write: bool) -> str | None:
-    """Why a request is not let through. A foreign host name may be a web page that was pointed at this machine."""
+def _answer_with_damage(error: StudyError) -> None:
+    """The page shows the reason, and none of the trials."""
+    from bottle import HTTPError
+
+    raise HTTPError(500, str(error))
+
+
+def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> str | None:
+    """Why a request is not let through."""
+    host = environ.get("HTTP_HOST", "")
+    if not _is_ours(host, environ["SERVER_NAME"], public=public):
+        names = f"this machine's IP address or the name {environ['SERVER_NAME']}" if public else "127.0.0.1, localhost"
+        return f"asked for under a name that is not this dashboard's; use {names}"
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return None
     if not write:
         return "this dashboard is read-only; `sweep dashboard --write` allows changes"
-    if environ.get("HTTP_HOST", "").rsplit(":", 1)[0] not in LOCAL_NAMES:
-        return "changes are taken under the names 127.0.0.1 and localhost alone"
+    origin = environ.get("HTTP_ORIGIN")  # browsers send it with every request that may change something
+    if origin is not None and origin.partition("://")[2] != host:
+        return "changes are taken from this dashboard's own pages alone"
     return None
+
+
+def _is_ours(host: str, server_name: str, *, public: bool) -> bool:
+    """Whether a Host header names this machine. Only an owner of a name can point it here, nobody an IP address."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name in LOCAL_NAMES or (
+            public and (name in (server_name.lower(), gethostname().lower()) or _is_ip(name))
+        )
+    except ValueError:
+        return False
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse(environ: "WSGIEnvironment", start_response: "StartResponse", reason: str) -> list[bytes]:
@@ -89,8 +134,8 @@ class _QuietHandler(WSGIRequestHandler):
         """A page asks every ten seconds; nobody reads that."""
 
 
-def _listen(port: int, app: "WSGIApplication") -> _Server:
+def _listen(host: str, port: int, app: "WSGIApplication") -> _Server:
     try:
-        return make_server(HOST, port, app, server_class=_Server, handler_class=_QuietHandler)
+        return make_server(host, port, app, server_class=_Server, handler_class=_QuietHandler)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}; --port 0 takes a free one") from None

@@ -147,7 +147,10 @@ def _count_classes(labels: NDArray[Any]) -> int:
         raise DataError(
             f"labels have shape {labels.shape} and kind {labels.dtype}; whole numbers of shape (N,) are wanted"
         )
-    return int(labels.max()) + 1
+    num_classes = int(labels.max()) + 1
+    if num_classes > len(labels):
+        raise DataError(f"labels run to {num_classes - 1} for {len(labels)} images; number the classes from 0")
+    return num_classes
 
 
 def _checked_labels(labels: NDArray[Any], num_classes: int) -> Labels:
@@ -257,6 +260,8 @@ def _npz_source(path: Path, config: DataConfig) -> _Source:
 
 def _npz_names(path: Path) -> set[str]:
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")  # a pipe or a device may never end
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return set(arrays.files)
     except Exception as error:  # zipfile, OS and NumPy errors alike: the file is not a usable npz

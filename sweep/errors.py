@@ -8,7 +8,8 @@
     │   └── StudyError         a study's name, lock, settings or database
     ├── NoUsableTrial          exit 3: the sweep ended without one COMPLETE trial
     └── SweepStopped           exit 3: the same error three times running
-    Interrupted                SIGINT or SIGTERM: exit 130 or 143, resumable (not an Exception: nothing may swallow it)
+    Interrupted                SIGINT, SIGTERM or SIGHUP: exit 130, 143 or 129, resumable
+                               (not an Exception: nothing may swallow it)
 
 `Cause` names why a single trial failed; a failed trial is no error of the sweep.
 """
@@ -55,7 +56,7 @@ class SweepStopped(SweepError):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived; the study is consistent and resumable."""
+    """SIGINT, SIGTERM or SIGHUP arrived; the study is consistent and resumable."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)

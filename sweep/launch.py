@@ -2,29 +2,36 @@
 
 import argparse
 import gc
-import os
-from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
-from sweep.devices import Device
-from sweep.engine_choice import EngineChoice
-from sweep.engines.base import Engine
+from sweep.engines.make import make_engine
 from sweep.errors import NoUsableTrial
+from sweep.executors.base import Executor
 from sweep.executors.in_process import InProcessExecutor
+from sweep.executors.local_workers import LocalWorkers
 from sweep.interruption import Interruption
 from sweep.progress import Scoreboard, make_progress
 from sweep.samplers import num_points
 from sweep.search_space import Space
+from sweep.settle import Settled
 from sweep.storage.database import database_path
 from sweep.study import Settings, SweepStudy
 from sweep.tuner import Limits, Tuner
 
 
 def run_to_limits(
-    options: argparse.Namespace, space: Space, study: SweepStudy, settings: Settings, interruption: Interruption
+    options: argparse.Namespace,
+    space: Space,
+    study: SweepStudy,
+    settings: Settings,
+    interruption: Interruption,
+    workers: LocalWorkers | None = None,
 ) -> None:
-    """Run the tuner until a limit is reached, with progress; NoUsableTrial if nothing came of it."""
+    """Run the tuner until a limit is reached, with progress; NoUsableTrial if nothing came of it.
+
+    The engine is made in the workers, or here without any.
+    """
     limits = Limits(options.trials or space.study.num_trials, options.timeout)
     trials = study.frozen_trials()
     scoreboard = Scoreboard(space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials)
@@ -32,38 +39,38 @@ def run_to_limits(
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
         _print_end(study, space)
         return
-    gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
-    engine = make_engine(settings.engine, settings.num_lanes, settings.threads, interruption, space.widest())
-    executor = InProcessExecutor(engine)
+    executor = _make_executor(options, space, settings, interruption, workers)
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
     _print_end(study, space, is_timed_out=is_timed_out)
 
 
-def make_engine(
-    name: str, num_lanes: int, threads: int, interruption: Interruption, widest: Sequence[tuple[int, ...]] = ()
-) -> Engine:
-    """The engine of that name, which looks for an interruption every second or so; `widest` as `Space.widest`."""
-    if name == "fake":
-        from sweep.engines.fake import FakeEngine
+def _make_executor(
+    options: argparse.Namespace,
+    space: Space,
+    settings: Settings,
+    interruption: Interruption,
+    workers: LocalWorkers | None,
+) -> Executor:
+    name, num_lanes, threads, widest = settings.engine, settings.num_lanes, settings.threads, space.widest()
+    if workers is not None:
+        workers.make(name, num_lanes, threads, widest)
+        return workers
+    gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
+    engine = make_engine(name, num_lanes, threads, interruption.check, widest)
+    return InProcessExecutor(engine, options.trial_timeout)
 
-        return FakeEngine(num_lanes, epoch_s=float(os.environ.get("SWEEP_FAKE_EPOCH_S") or 0))
-    if name == "packed":
-        from sweep.engines.packed import PackedEngine
 
-        return PackedEngine(num_lanes, threads, interruption.check, widest)
-    from sweep.engines.sequential import SequentialEngine
-
-    return SequentialEngine(pause=interruption.check)
-
-
-def print_start(space: Space, url: str, name: str, device: Device | None, choice: EngineChoice) -> None:
+def print_start(space: Space, url: str, name: str, settled: Settled) -> None:
     """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
+    device, num_workers = settled.device, settled.settings.num_workers
     print(f"study {name} in {database_path(url)}; {space.direction} {space.study.metric}; space {space.fingerprint}")
     print(f"device: {device.description if device else 'none (fake engine)'}")
     if device is not None and device.note:
         print(device.note)
-    print(choice.line())
+    print(settled.choice.line())
+    if num_workers:
+        print(f"{num_workers} worker{'' if num_workers == 1 else 's'}, each with such an engine of its own")
 
 
 def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -> None:

@@ -1,9 +1,12 @@
 """One varied value: its kind (float, int, categorical), range and condition, and how Optuna is asked for it."""
 
+import bisect
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -11,10 +14,19 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sweep.config import Section
 
 MOST_PAIRS = 5000
+MOST_ASKS = 250_000  # of all parameters, for a sample of pairs
+MOST_VALUES = 1000  # of a list in the file
+LARGEST = 2**53  # Optuna keeps every number as a float, which counts no further
 
-Scalar = bool | int | float | str
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Text = Annotated[str, Field(max_length=200)]
+Scalar = bool | Whole | float | Text
 Params = dict[str, Any]
-Condition = Annotated[list[Scalar], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+Condition = Annotated[
+    list[Scalar],
+    Field(max_length=MOST_VALUES),
+    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+]
 
 
 class _Varied(Section):
@@ -47,29 +59,45 @@ class Float(_Varied):
         return False
 
     def suggest(self, trial: Any, name: str) -> float:
-        """Ask the trial; with a step, up to the last grid point, as Optuna warns of any other top."""
-        return float(trial.suggest_float(name, self.low, self.extremes()[1], step=self.step, log=self.log))
+        """Ask the trial; with a step, up to the last grid point."""
+        with warnings.catch_warnings():  # that point may be no decimal; Optuna then says that it leaves it as it is
+            warnings.filterwarnings("ignore", "The distribution is specified by", UserWarning)
+            return float(trial.suggest_float(name, self.low, self.extremes()[1], step=self.step, log=self.log))
 
     def extremes(self) -> list[Any]:
         """Both ends; with a step, the top is the last grid point."""
-        values = self.values()
-        return [self.low, values[-1] if values else self.high]
+        num_values = self.num_values()
+        return [self.low, self.high if num_values is None else self._value(num_values - 1)]
+
+    def num_values(self) -> int | None:
+        """How many values there are, None for a continuum."""
+        if self.step is None:
+            return None
+        low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
+        return int((high - low) // step) + 1
 
     def values(self) -> list[float] | None:
         """All values if they are finitely many, else None."""
-        if self.step is None:
-            return None
-        num_steps = math.floor((self.high - self.low) / self.step + 1e-9)
-        return [round(self.low + index * self.step, 12) for index in range(num_steps + 1)]
+        num_values = self.num_values()
+        return None if num_values is None else [self._value(index) for index in range(num_values)]
+
+    def _value(self, index: int) -> float:
+        """As the decimals in the file say, which is how Optuna counts steps: 0.1 * 3 is 0.3.
+
+        Never below them, or Optuna would leave the last point out.
+        """
+        exact = Decimal(str(self.low)) + index * Decimal(str(self.step))
+        value = float(exact)
+        return value if Decimal(str(value)) >= exact else math.nextafter(value, math.inf)
 
 
 class Int(_Varied):
     """A whole number in [low, high], both included."""
 
     type: Literal["int"]
-    low: int
-    high: int
-    step: Annotated[int, Field(ge=1)] | None = None
+    low: Whole
+    high: Whole
+    step: Annotated[Whole, Field(ge=1)] | None = None
     log: bool = False
 
     @model_validator(mode="after")
@@ -89,6 +117,10 @@ class Int(_Varied):
         """Both ends."""
         return [self.low, self._range()[-1]]
 
+    def num_values(self) -> int:
+        """How many values there are."""
+        return len(self._range())
+
     def values(self) -> list[int]:
         """All values."""
         return list(self._range())
@@ -102,7 +134,7 @@ class Categorical(_Varied):
     """One of `choices`, all of one kind."""
 
     type: Literal["categorical"]
-    choices: Annotated[list[Scalar], Field(min_length=1)]
+    choices: Annotated[list[Scalar], Field(min_length=1, max_length=MOST_VALUES)]
 
     @field_validator("choices")
     @classmethod
@@ -126,6 +158,10 @@ class Categorical(_Varied):
         """Every choice."""
         return list(self.choices)
 
+    def num_values(self) -> int:
+        """How many choices there are."""
+        return len(self.choices)
+
     def values(self) -> list[Any]:
         """Every choice."""
         return list(self.choices)
@@ -138,6 +174,10 @@ KINDS: dict[str, type[Float] | type[Int] | type[Categorical]] = {"float": Float,
 def _check_range(parameter: "Float | Int") -> None:
     if parameter.low > parameter.high:
         raise ValueError(f"low {parameter.low} is above high {parameter.high}; swap them")
+    if not math.isfinite(parameter.high - parameter.low):
+        raise ValueError(f"from {parameter.low} to {parameter.high} is too wide for a float; narrow it")
+    if parameter.step is not None and (parameter.high - parameter.low) / parameter.step > LARGEST:
+        raise ValueError(f"step {parameter.step} is too fine for the range; raise it")
     if parameter.log and parameter.low <= 0:
         raise ValueError(f"log needs low > 0, not {parameter.low}; raise low or remove log")
     if parameter.log and parameter.step is not None:
@@ -178,14 +218,26 @@ def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
     chooser = random.Random(0)
     corners = _corners(parameters)
     single = [(name, value) for name, values in corners.items() for value in values]
-    pairs: list[tuple[tuple[str, Any], ...]] = list(itertools.combinations(single, 2))
-    if len(pairs) > MOST_PAIRS:  # a space of hundreds of parameters is sampled
-        pairs = chooser.sample(pairs, MOST_PAIRS)
-    for pair in itertools.chain([()], ((corner,) for corner in single), pairs):
+    most = min(MOST_PAIRS, MOST_ASKS // max(1, len(parameters)))
+    for pair in itertools.chain([()], ((corner,) for corner in single), _pairs(single, most, chooser)):
         yield suggest_active(parameters, _Fixed(dict(pair), corners, chooser))
     highest = {name: _highest(values) for name, values in corners.items()}
     for name, value in single:
         yield suggest_active(parameters, _Fixed({**highest, name: value}, corners, chooser))
+
+
+def _pairs(
+    single: Sequence[tuple[str, Any]], most: int, chooser: random.Random
+) -> Iterator[tuple[tuple[str, Any], ...]]:
+    """Every pair; of a space of hundreds of parameters, whose pairs would fill the memory, a sample."""
+    num_pairs = math.comb(len(single), 2)
+    if num_pairs <= most:
+        yield from itertools.combinations(single, 2)
+        return
+    ends = [*itertools.accumulate(range(len(single) - 1, 0, -1))]  # pairs up to each first one
+    for index in chooser.sample(range(num_pairs), most):
+        first = bisect.bisect_right(ends, index)
+        yield single[first], single[len(single) - (ends[first] - index)]
 
 
 def _highest(values: Sequence[Any]) -> Any:
@@ -193,9 +245,16 @@ def _highest(values: Sequence[Any]) -> Any:
 
 
 def combined_params(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[Params]:
-    """Params for all combinations of the corners of the named parameters, the others at random corners."""
+    """Params for all combinations of the corners of the named parameters, the others at random corners.
+
+    If there are thousands, for a sample of them.
+    """
     chooser, corners = random.Random(0), _corners(parameters)
-    for values in itertools.product(*(corners[name] for name in names)):
+    chosen = [corners[name] for name in names]
+    combinations: Iterable[Sequence[Any]] = itertools.product(*chosen)
+    if math.prod(map(len, chosen)) > MOST_PAIRS:  # a sample of what cannot be gone through
+        combinations = ([chooser.choice(values) for values in chosen] for _ in range(MOST_PAIRS))
+    for values in combinations:
         yield suggest_active(parameters, _Fixed(dict(zip(names, values, strict=True)), corners, chooser))
 
 

@@ -6,7 +6,8 @@ checkpoint, so the same command after a kill goes on from the last epoch. This i
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,9 @@ class Retraining:
         engine.admit(0, with_seed(self._config, result.seed))
         checkpoint = self._folder / f"checkpoint-{result.seed}.npz"
         if checkpoint.exists():
-            result.history = json.loads(restore_checkpoint(engine.run(0), checkpoint))
+            note = restore_checkpoint(engine.run(0), checkpoint)
+            with _readable(checkpoint):
+                result.history = _checked_history(json.loads(note))
             self._say(f"seed {result.seed}: goes on after epoch {len(result.history)}")
         while metrics := engine.train_epoch():
             self._keep(result, metrics[0])
@@ -101,12 +104,13 @@ class Retraining:
         path = self._folder / "metrics.json"
         if not path.exists():
             return {}
-        try:
+        with _readable(path):
             stored = json.loads(path.read_text())
             results = {entry["seed"]: SeedResult(**entry) for entry in stored["seeds"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: not readable ({error}); remove the folder or use another --out") from None
-        if stored["config"] != self._config.values():
+            for result in results.values():
+                _checked_history(result.history)
+            config = stored["config"]
+        if config != self._config.values():
             raise InputError(f"{self._folder} holds models of another config; use another --out or remove it")
         return results
 
@@ -126,6 +130,25 @@ class Retraining:
         fresh.write_text(json.dumps(content, indent=2))
         fresh.replace(self._folder / "metrics.json")
         return content
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What goes wrong in the body is the file's fault: InputError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: not readable ({error}); remove the folder or use another --out") from None
+
+
+def _checked_history(history: Any) -> list[dict[str, Any]]:
+    """A list of epochs as they are drawn, all numbers; ValueError if it is something else."""
+    if not isinstance(history, list) or [epoch["epoch"] for epoch in history] != [*range(1, len(history) + 1)]:
+        raise ValueError("no list of epochs")
+    for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+        if not all(epoch[key] is None or isinstance(epoch[key], int | float) for epoch in history):
+            raise ValueError(f"{key} is no number")
+    return history
 
 
 def retrain_seeds(first: int, num_seeds: int) -> list[int]:

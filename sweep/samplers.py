@@ -6,14 +6,17 @@ resumed study equal to an unbroken one. Grid and QMC order their points by one f
 
 import importlib.util
 import inspect
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 import optuna
 
+from sweep.cmaes_fence import FencedCmaEsSampler
 from sweep.errors import SpaceError
+from sweep.parameters import Parameter, Params
 from sweep.search_space import Choice, Space
 
 SAMPLERS: dict[str, Any] = {
@@ -22,7 +25,7 @@ SAMPLERS: dict[str, Any] = {
     "grid": optuna.samplers.GridSampler,
     "qmc": optuna.samplers.QMCSampler,
     "gp": optuna.samplers.GPSampler,
-    "cmaes": optuna.samplers.CmaEsSampler,
+    "cmaes": FencedCmaEsSampler,
     "nsgaii": optuna.samplers.NSGAIISampler,
     "nsgaiii": optuna.samplers.NSGAIIISampler,
     "brute_force": optuna.samplers.BruteForceSampler,
@@ -31,6 +34,7 @@ SAMPLERS: dict[str, Any] = {
 NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 FIXED_ORDER = ("grid", "qmc")
 EXHAUSTIBLE = ("grid", "brute_force")
+MOST_POINTS = 1_000_000  # listed in memory
 OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # not for a file to say
 
 PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict}
@@ -77,13 +81,13 @@ def sampler_factory(space: Space, seed: int) -> SamplerFactory:
 
 
 def num_points(space: Space) -> int | None:
-    """How many trials the sampler has before it repeats itself; None where it never does."""
+    """How many trials the sampler has before it repeats itself; None where it never does, or not in a lifetime."""
     if space.sampler.name not in EXHAUSTIBLE:
         return None
     grid = _grid(space)
     if space.sampler.name == "grid":
-        return int(np.prod([len(values) for values in grid.values()], dtype=np.int64))
-    return _count_conditional(list(space.parameters.items()), {})
+        return math.prod(map(len, grid.values()))
+    return _count_points(space.parameters)
 
 
 def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: str, ours: tuple[str, ...]) -> None:
@@ -116,23 +120,39 @@ def _is_of_kind(value: Any, kind: str) -> bool:
 
 
 def _grid(space: Space) -> dict[str, list[Any]]:
-    grid: dict[str, list[Any]] = {}
-    for name, parameter in space.parameters.items():
-        values = parameter.values()
-        if values is None:
+    """The values of each parameter. SpaceError where they, or all points that a grid sampler lists, are too many."""
+    nums_values = {name: parameter.num_values() for name, parameter in space.parameters.items()}
+    for name, num_values in nums_values.items():
+        if num_values is None or num_values > MOST_POINTS:
             raise SpaceError(
-                f"{space.source}: space.{name}: a {space.sampler.name} sampler needs finitely many values; add step"
+                f"{space.source}: space.{name}: a {space.sampler.name} sampler needs finitely many values "
+                f"(at most {MOST_POINTS}); {'add' if num_values is None else 'raise'} step"
             )
-        grid[name] = values
-    if not grid:
+    if not nums_values:
         raise SpaceError(f"{space.source}: space: nothing varies, so there is no grid; add a parameter")
-    return grid
+    if space.sampler.name == "grid" and math.prod(filter(None, nums_values.values())) > MOST_POINTS:
+        raise SpaceError(f"{space.source}: space: a grid of more than {MOST_POINTS} points; raise steps or fix some")
+    return {name: parameter.values() or [] for name, parameter in space.parameters.items()}
 
 
-def _count_conditional(parameters: list[tuple[str, Any]], params: dict[str, Any]) -> int:
-    if not parameters:
-        return 1
-    (name, parameter), rest = parameters[0], parameters[1:]
+def _count_points(parameters: Mapping[str, Parameter]) -> int | None:
+    """Points of a space with conditions; None where they are more than MOST_POINTS."""
+    deciding = {name for parameter in parameters.values() for name in parameter.when or {}}
+    points: list[tuple[Params, int]] = [({}, 1)]  # params that decide, and how many points have them
+    for name, parameter in parameters.items():
+        num_values = parameter.num_values() or 0
+        if sum(count * (num_values if parameter.is_active(params) else 1) for params, count in points) > MOST_POINTS:
+            return None
+        points = [more for params, count in points for more in _extend(params, count, name, parameter, deciding)]
+    return sum(count for _, count in points)
+
+
+def _extend(
+    params: Params, count: int, name: str, parameter: Parameter, deciding: Collection[str]
+) -> list[tuple[Params, int]]:
     if not parameter.is_active(params):
-        return _count_conditional(rest, params)
-    return sum(_count_conditional(rest, {**params, name: value}) for value in parameter.values())
+        return [(params, count)]
+    values = parameter.values() or []
+    return (
+        [({**params, name: value}, count) for value in values] if name in deciding else [(params, count * len(values))]
+    )

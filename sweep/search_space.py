@@ -7,15 +7,28 @@ one line that names file, key and fix.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from sweep.config import SECTIONS, DataConfig, Section, TrialConfig, first_problem, read_toml
+from sweep.config import (
+    SECTIONS,
+    STUDY_NAME,
+    DataConfig,
+    Positive,
+    Section,
+    TrialConfig,
+    first_problem,
+    read_toml,
+    resolved_path,
+    shown,
+)
 from sweep.config_keys import KEYS, apply_override, check_is_section, set_value
 from sweep.errors import SpaceError
 from sweep.parameters import (
@@ -36,7 +49,9 @@ METRICS: dict[str, Direction] = {
     "loss": "minimize",
 }
 SHAPE_KEYS = ("model.kernel", "model.pool", "model.padding")  # with the conditions of filters_n, what shapes the maps
-STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+MOST_PARAMETERS = 500
+MOST_CHARACTERS = 200  # of a parameter's name
+MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
 
 
 class StudySection(Section):
@@ -45,7 +60,7 @@ class StudySection(Section):
     name: Annotated[str, Field(pattern=STUDY_NAME)]
     metric: str = "val_accuracy"
     direction: Direction | None = None
-    num_trials: Annotated[int, Field(ge=1)] = 30
+    num_trials: Positive = 30
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="after")
@@ -103,7 +118,11 @@ class Space:
 
     def extreme_configs(self) -> Iterator[TrialConfig]:
         """Configs of extreme params, see `extreme_params`; the largest models are among them."""
-        return (self.resolve(params, seed=0) for params in extreme_params(self.parameters))
+        return iter(self._extreme_configs)
+
+    @cached_property
+    def _extreme_configs(self) -> tuple[TrialConfig, ...]:
+        return tuple(self.resolve(params, seed=0) for params in extreme_params(self.parameters))
 
     def widest(self) -> list[tuple[int, ...]]:
         """For each number of convolutions, the most filters of each and the most dense units."""
@@ -183,8 +202,12 @@ def _named(section: Any) -> Any:
 
 def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:
     check_is_section(section, source, "space")
+    if len(section) > MOST_PARAMETERS:
+        raise SpaceError(f"{source}: space: {len(section)} parameters vary; at most {MOST_PARAMETERS} can, fix some")
     parameters: dict[str, Parameter] = {}
     for name, value in section.items():
+        if not name.isprintable() or not 1 <= len(name) <= MOST_CHARACTERS:
+            raise SpaceError(f"{source}: space.{shown(name)}: a name has 1 to {MOST_CHARACTERS} characters in one line")
         check_is_section(value, source, f"space.{name}")
         if str(value.get("type")) not in KINDS:
             given = f"{value['type']!r} is unknown" if "type" in value else "missing"
@@ -215,7 +238,7 @@ def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> 
     check_is_section(fixed.get("model", {}).get("options", {}), source, "model.options")
     path = fixed.get("data", {}).get("path")
     if folder is not None and isinstance(path, str):
-        fixed["data"]["path"] = str((folder / Path(path).expanduser()).resolve())
+        fixed["data"]["path"] = resolved_path(path, folder, source)
     return fixed
 
 
@@ -261,7 +284,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
     if key == "model.builder":
         raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
     if head == "filters" and rest:
-        if not (rest.isascii() and rest.isdecimal()) or int(rest) < 1:
+        if not re.fullmatch("[1-9][0-9]{0,3}", rest):
             raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.filters.1 is the first convolution')
         return
     if head != "options" and rest:
@@ -275,6 +298,12 @@ def _check_key(space: Space, key: str, where: str) -> None:
 
 def _check_configs(space: Space) -> None:
     """Resolve every pair of extreme values (low, high, each choice), so that what cannot be built is said now."""
+    num_corners = sum(len(parameter.extremes()) for parameter in space.parameters.values())
+    if num_corners > MOST_CORNERS:
+        raise SpaceError(
+            f"{space.source}: space: {num_corners} choices and ends of ranges, of which at most {MOST_CORNERS} "
+            "can be checked; use ranges for choices, or fix some"
+        )
     for params in extreme_params(space.parameters):
         _check_set_once(space, params)
         try:

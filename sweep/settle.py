@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -22,11 +23,14 @@ from sweep.engine_choice import (
     largest_cost,
     operation_threads,
 )
+from sweep.executors.local_workers import LocalWorkers
+from sweep.masking import mask_passwords
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
 from sweep.samplers import num_points, sampler_factory
 from sweep.search_space import Space, check_feature_maps
 from sweep.study import Settings
+from sweep.worker_choice import gpu_memory_gb
 
 VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn")
 
@@ -68,22 +72,51 @@ def check_data(space: Space) -> DataSummary:
     return DataSummary("+".join(sorted(set(hashes))), (height, width, channels), max(nums_classes))
 
 
-def settle(options: argparse.Namespace, space: Space, stored: dict[str, Any], seed: int, data: DataSummary) -> Settled:
+def settle(
+    options: argparse.Namespace,
+    space: Space,
+    stored: dict[str, Any],
+    seed: int,
+    data: DataSummary,
+    num_workers: int = 0,
+    workers: LocalWorkers | None = None,
+) -> Settled:
     """What the flags say, else what the study has stored, else the automatic choice and the defaults.
 
     The engine decides how the device is set up, and the device how many lanes there are. So the choice is made for a
     CPU, where the set-up matters, and once more if the device turns out to be a GPU.
     """
-    threads = options.threads or stored.get("threads") or os.cpu_count() or 1
-    choice = _choose_engine(options, stored, _situation(options, space, data, threads, "cpu"))
+    processes = max(1, num_workers)
+    threads = _threads(options, stored, processes)
+    choice = _choose_engine(options, stored, _situation(options, space, data, threads, "cpu", processes))
     device = None
     if choice.engine != "fake":
-        num_threads = operation_threads(choice.engine, threads)
-        device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
+        device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
         if device.kind == "gpu":
-            choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu"))
-        _check_builder(space)
-    return Settled(_settings(space, seed, data, choice, threads, device), device, choice)
+            choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu", processes))
+    return Settled(_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
+
+
+def _threads(options: argparse.Namespace, stored: dict[str, Any], processes: int) -> int:
+    """Of each engine: as asked, as the study began, else an equal part of the cores."""
+    return int(options.threads or stored.get("threads") or max(1, (os.cpu_count() or 1) // processes))
+
+
+def _set_up(
+    options: argparse.Namespace, space: Space, threads: int, num_threads: int, workers: LocalWorkers | None
+) -> Device:
+    """Here, or in the workers; a user's builder is looked for where it will run."""
+    builder = space.fixed.get("model", {}).get("builder")
+    if builder is not None:
+        print(f"this sweep runs your code: {builder}", flush=True)
+    if workers is None:
+        device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
+        _check_builder(builder)
+        return device
+    cap = gpu_memory_gb(options)
+    found = workers.set_up(options.device, threads, cap, operation_threads=num_threads, builder=builder)
+    assert found is not None
+    return found
 
 
 def _choose_engine(options: argparse.Namespace, stored: dict[str, Any], situation: Situation) -> EngineChoice:
@@ -95,22 +128,33 @@ def _choose_engine(options: argparse.Namespace, stored: dict[str, Any], situatio
 
 
 def _situation(
-    options: argparse.Namespace, space: Space, data: DataSummary, threads: int, device_kind: DeviceKind
+    options: argparse.Namespace,
+    space: Space,
+    data: DataSummary,
+    threads: int,
+    device_kind: DeviceKind,
+    processes: int = 1,
 ) -> Situation:
-    """The memory of a GPU is known only where it was capped."""
+    """Of one of so many processes. The memory of a GPU is known only where it was capped."""
     gpu_memory_bytes = options.gpu_memory_gb and round(options.gpu_memory_gb * 2**30)
     num_trials = options.trials or space.study.num_trials
     return Situation(
         cost=largest_cost(space, data.image_shape, data.num_classes),
         device_kind=device_kind,
         threads=threads,
-        memory_bytes=host_memory_bytes() if device_kind == "cpu" else gpu_memory_bytes,
-        num_trials=min(num_trials, num_points(space) or num_trials),
+        memory_bytes=host_memory_bytes() // processes if device_kind == "cpu" else gpu_memory_bytes,
+        num_trials=-(-min(num_trials, num_points(space) or num_trials) // processes),
     )
 
 
 def _settings(
-    space: Space, seed: int, data: DataSummary, choice: EngineChoice, threads: int, device: Device | None
+    space: Space,
+    seed: int,
+    data: DataSummary,
+    choice: EngineChoice,
+    threads: int,
+    device: Device | None,
+    num_workers: int,
 ) -> Settings:
     return Settings(
         space=space.record(),
@@ -123,15 +167,19 @@ def _settings(
         threads=threads,
         device=device.kind if device else "none",
         keras_backend=device.keras_backend if device else "none",
+        num_workers=num_workers,
         versions={package: version(package) for package in VERSIONS_OF},
-        command=shlex.join(["sweep", *sys.argv[1:]]),
+        command=_command(sys.argv[1:]),
     )
 
 
-def _check_builder(space: Space) -> None:
-    builder = space.fixed.get("model", {}).get("builder")
+def _command(arguments: Sequence[str]) -> str:
+    """As it was given, without passwords; a file's name may be no text."""
+    return shlex.join(["sweep", *map(mask_passwords, arguments)]).encode(errors="backslashreplace").decode()
+
+
+def _check_builder(builder: str | None) -> None:
     if builder is not None:
         from sweep.models import find_builder
 
-        print(f"this sweep runs your code: {builder}", flush=True)
         find_builder(builder)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sweep.storage.database import StudySummary
+from sweep.storage.studies import StudySummary
 from sweep.terminal import make_console, print_as_json
 
 MOST_ROWS = 30
@@ -89,7 +89,12 @@ def print_csv(study: optuna.Study) -> None:
         start = [trial.number, trial.state.name, trial.value, len(trial.intermediate_values), seconds]
         times = [_iso(trial.datetime_start), _iso(trial.datetime_complete)]
         attrs = [trial.user_attrs.get(key) for key in ("seed", "cause", "error")]
-        writer.writerow([*start, *times, *attrs, *(trial.params.get(name) for name in names)])
+        writer.writerow(map(_inert, [*start, *times, *attrs, *(trial.params.get(name) for name in names)]))
+
+
+def _inert(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front; --json has it as it is."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _study_record(study: StudySummary) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from sweep.errors import StudyError
 from sweep.terminal import make_console, print_as_json
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-OWN_ATTRS = ("seed", "history", "cause", "error", "traceback")  # shown in places of their own
+FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")
+OWN_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # shown in places of their own
 
 
 def find_trial(study: optuna.Study, number: int) -> FrozenTrial:
@@ -43,7 +44,7 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "seconds": trial.duration.total_seconds() if trial.duration else None,
         "intermediate_values": trial.intermediate_values,
         "epochs": trial.user_attrs.get("history", []),
-        "failure": {key: trial.user_attrs[key] for key in OWN_ATTRS[2:] if key in trial.user_attrs},
+        "failure": {key: trial.user_attrs[key] for key in FAILURE_ATTRS if key in trial.user_attrs},
         "enqueued_params": trial.system_attrs.get("fixed_params"),
         "user_attrs": {key: value for key, value in trial.user_attrs.items() if key not in OWN_ATTRS},
     }
@@ -73,7 +74,18 @@ def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     failure = record["failure"]
     if failure:
         console.print(Text(f"{failure.get('cause', 'unknown')}: {failure.get('error', '')}", style="red"))
-        console.print(Text(failure.get("traceback", "").rstrip()), soft_wrap=True)
+        console.print(Text(_where(failure)))
+        for text in (failure.get("traceback"), failure.get("log")):
+            if text:
+                console.print(Text(text.rstrip()), soft_wrap=True)
+
+
+def _where(failure: dict[str, Any]) -> str:
+    """`attempt 2 on host, peak memory 912 MB`; what is not stored is left out."""
+    parts = [f"attempt {failure['attempt']}"] if "attempt" in failure else []
+    parts += [f"on {failure['host']}"] if "host" in failure else []
+    memory = [f"peak memory {failure['peak_memory_mb']:.0f} MB"] if "peak_memory_mb" in failure else []
+    return ", ".join([*([" ".join(parts)] if parts else []), *memory])
 
 
 def print_trial_json(study: optuna.Study, trial: FrozenTrial) -> None:

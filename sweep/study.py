@@ -16,7 +16,15 @@ from sweep.errors import StudyError
 from sweep.pruners import build_pruner
 from sweep.samplers import SamplerFactory, sampler_factory
 from sweep.search_space import Space
-from sweep.storage import WriteBehindStorage, check_study_name, connect_reader, create_database, create_study
+from sweep.storage import (
+    WriteBehindStorage,
+    check_rows,
+    check_study_name,
+    connect_reader,
+    create_database,
+    create_study,
+    reading,
+)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
@@ -38,6 +46,7 @@ class Settings:
     threads: int
     device: str
     keras_backend: str
+    num_workers: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
 
@@ -48,6 +57,7 @@ class SweepStudy(optuna.Study):
     def __init__(self, storage: WriteBehindStorage, name: str, samplers: SamplerFactory, pruner: Any) -> None:
         super().__init__(study_name=name, storage=storage, sampler=samplers(0), pruner=pruner)
         self.write_behind = storage
+        self.ended_in_order = False  # the process before; its running trials are not to blame then
         self._samplers = samplers
 
     def frozen_trials(self, *states: TrialState) -> list[FrozenTrial]:
@@ -76,15 +86,17 @@ class SweepStudy(optuna.Study):
 def stored_settings(url: str, name: str) -> dict[str, Any] | None:
     """The settings of an existing study, None if there is no such study; StudyError if it is not ours."""
     create_database(url)
+    check_rows(url, check_study_name(name), ends_only=True)
     reader = connect_reader(url)
-    try:
-        study_id = reader.get_study_id_from_name(check_study_name(name))
-    except KeyError:
-        return None
-    stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
+    with reading(url):
+        try:
+            study_id = reader.get_study_id_from_name(name)
+        except KeyError:
+            return None
+        stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
     if stored is None:
         raise StudyError(f"study {name} was not made by `sweep run`; use another --study")
-    return dict(stored)
+    return {"num_workers": 0, **stored}  # a study from before there were any
 
 
 def open_study(url: str, name: str, space: Space, settings: Settings, stored: dict[str, Any] | None) -> SweepStudy:

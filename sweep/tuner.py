@@ -11,25 +11,28 @@ A trial is one run on one lane here; folds and repeats will be several runs whos
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrialConfig
 from sweep.dashboard_notes import LearningCurves, note_failure
 from sweep.engines.base import EpochMetrics
-from sweep.errors import Cause, Interrupted, SpaceError, SweepStopped
-from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.errors import Cause, Interrupted, SpaceError, StudyError, SweepStopped
+from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
 from sweep.interruption import Interruption
 from sweep.progress import Progress
 from sweep.samplers import derived_seed, num_points
 from sweep.search_space import Space
+from sweep.storage import Wait
 from sweep.study import SweepStudy
 
 SAME_ERRORS = 3  # running, and the sweep stops
 MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
 STARTS = "sweep:starts"
+ATTEMPTS = "sweep:attempts"
 
 
 @dataclass
@@ -76,11 +79,12 @@ class Tuner:
         self._limits, self._progress, self._seed = limits, progress, seed
         self._interruption = interruption or Interruption()
         self._running: dict[int, RunningTrial] = {}  # by lane
-        self._to_repeat: list[tuple[FrozenTrial, TrialConfig]] = []
+        self._to_repeat: dict[int, tuple[FrozenTrial, TrialConfig]] = {}  # by number
         self._rounds_to_repeat = 0
         self._num_points = num_points(space)
         self._same_errors: list[str] = []
         self._curves = LearningCurves(study.write_behind)
+        self._wait = Wait(self._interruption.check, progress.notice)
         self._elapsed_before = float(study.user_attrs.get("elapsed_s", 0.0))
         self._started = time.monotonic()
 
@@ -95,9 +99,10 @@ class Tuner:
                     self._find_trials_to_repeat()
                     self._run_rounds()
             except (Exception, Interrupted):
-                self._mark_drained()
+                with suppress(StudyError):  # what ended the run is the news
+                    self._mark_drained(Wait(at_most_s=0))
                 raise
-            self._mark_drained()
+            self._mark_drained(self._wait)
         return self._is_timed_out() and self._may_ask()
 
     def _run_rounds(self) -> None:
@@ -121,25 +126,30 @@ class Tuner:
             for trial in self._study.frozen_trials(TrialState.RUNNING):
                 if "seed" not in trial.user_attrs:
                     continue  # somebody else's, running elsewhere
-                if num_starts(trial) >= MOST_STARTS:
-                    self._fail(trial.number, Cause.KILLED, "the process died twice in the same epoch of this trial", "")
+                is_too_often = self._executor.shares_process and num_starts(trial) >= MOST_STARTS
+                if is_too_often and not self._study.ended_in_order:
+                    error = "the process died twice in the same epoch of this trial; --workers 1 would go on without it"
+                    self._fail(trial.number, Cause.KILLED, error)
                 else:
                     config = self._space.resolve(trial.params, trial.user_attrs["seed"])
-                    self._to_repeat.append((trial, config))
-        self._rounds_to_repeat = max((len(trial.intermediate_values) for trial, _ in self._to_repeat), default=0)
+                    self._to_repeat[trial.number] = (trial, config)
+                    if is_too_often:  # the database was not there to take the mark of that end
+                        self._count_start(trial.number, -1)
         if self._to_repeat:
-            numbers = ", ".join(str(trial.number) for trial, _ in self._to_repeat)
+            numbers = ", ".join(map(str, self._to_repeat))
             self._progress.notice(f"resuming; trial {numbers} goes on")
 
-    def _mark_drained(self) -> None:
+    def _mark_drained(self, wait: Wait) -> None:
         """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
         if not self._study.write_behind.is_out_of_step:
-            with self._study.write_behind.transaction():
+            with self._transaction(wait):
                 for running in self._running.values():
                     self._count_start(running.number, -1)
                 self._curves.refresh(now=True)
 
     def _count_start(self, number: int, change: int) -> None:
+        if not self._executor.shares_process:
+            return  # what a trial does to its worker is the executor's to judge
         trial = self._study.write_behind.get_trial(number)
         value = {"epoch": len(trial.intermediate_values), "count": num_starts(trial) + change}
         self._study.write_behind.set_trial_system_attr(number, STARTS, value)
@@ -154,17 +164,25 @@ class Tuner:
                 asked = self._ask_for_free_lanes()
             for running, config in asked:
                 self._start(running, config)
+            self._stop_at_same_errors()
 
     def _start_repeats(self) -> None:
         """Start those whose stored epochs are as many as the rounds that are left for repeating."""
-        for trial, config in list(self._to_repeat):
+        if not self._running:  # at first, and when those that stood before them were lost or told by another program
+            nums_stored = [len(trial.intermediate_values) for trial, _ in self._to_repeat.values()]
+            self._rounds_to_repeat = max(nums_stored, default=0)
+        for number, (trial, config) in list(self._to_repeat.items()):
             num_stored = len(trial.intermediate_values)
             if num_stored == self._rounds_to_repeat:
-                self._to_repeat.remove((trial, config))
                 if num_stored == 0:
-                    with self._transaction():
-                        self._count_start(trial.number, +1)
-                self._start(self._take_lane(trial.number, num_stored), config)
+                    self._count_first_start(number)
+                if self._to_repeat.pop(number, None) is not None:
+                    self._start(self._take_lane(number, num_stored), config)
+
+    def _count_first_start(self, number: int) -> None:
+        with self._transaction():
+            if number in self._to_repeat:
+                self._count_start(number, +1)
 
     def _free_lane(self) -> int | None:
         return next((lane for lane in range(self._executor.num_lanes) if lane not in self._running), None)
@@ -184,17 +202,23 @@ class Tuner:
     def _ask_for_free_lanes(self) -> list[tuple[RunningTrial, TrialConfig]]:
         """They count as running at once, so that whatever ends the process from here on finds them all."""
         asked = []
-        while self._is_to_ask():
+        while self._is_to_ask() and len(self._same_errors) < SAME_ERRORS:
             trial = self._study.ask_next()
             seed = derived_seed(self._seed, trial.number)
             trial.set_user_attr("seed", seed)
             try:
                 config = self._space.resolve(self._space.suggest(trial), seed)
             except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
-                self._fail(trial.number, Cause.BUILD_ERROR, str(error), "")
+                self._fail_asked(trial.number, str(error))
             else:
                 asked.append((self._take_lane(trial.number), config))
         return asked
+
+    def _fail_asked(self, number: int, error: str) -> None:
+        """What was enqueued is wrong by itself; a sampler that fails would fail again."""
+        if "fixed_params" not in self._study.write_behind.get_trial(number).system_attrs:
+            self._count_error(error)
+        self._fail(number, Cause.BUILD_ERROR, error)
 
     def _take_lane(self, number: int, num_stored: int = 0) -> RunningTrial:
         lane = self._free_lane()
@@ -216,19 +240,32 @@ class Tuner:
                 running = self._running.get(event.lane)
                 if running is None:
                     continue  # told by somebody else in the meantime
-                if isinstance(event, LaneLost):
+                if isinstance(event, LaneRetried):
+                    self._retry(running, event)
+                elif isinstance(event, LaneLost):
                     self._lose(running, event)
                 else:
-                    self._report(running, event.metrics)
+                    self._report(running, event)
             self._curves.refresh()
+        self._stop_at_same_errors()
+
+    def _stop_at_same_errors(self) -> None:
         if len(self._same_errors) >= SAME_ERRORS:  # several lanes may be lost in one round
             raise SweepStopped(f"the same error three times running: {self._same_errors[0].splitlines()[0]}")
+
+    def _count_error(self, signature: str) -> None:
+        self._same_errors = [error for error in self._same_errors if error == signature] + [signature]
 
     def _trial_number(self, event: Event) -> int:
         running = self._running.get(event.lane)
         return running.number if running is not None else -1
 
-    def _report(self, running: RunningTrial, metrics: EpochMetrics) -> None:
+    def _retry(self, running: RunningTrial, event: LaneRetried) -> None:
+        self._progress.notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
+        self._study.write_behind.set_trial_system_attr(running.number, ATTEMPTS, event.attempt)
+
+    def _report(self, running: RunningTrial, event: EpochDone) -> None:
+        metrics = event.metrics
         running.history.append(metrics)
         if metrics.epoch <= running.num_stored:
             if metrics.epoch == running.num_stored:
@@ -238,7 +275,8 @@ class Tuner:
         self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)
         self._progress.epoch_done(running.number, metrics, score)
         if metrics.diverged():
-            self._fail(running.number, Cause.NAN, f"the loss is not finite after epoch {metrics.epoch}", "")
+            error = f"the loss is not finite after epoch {metrics.epoch}"
+            self._fail(running.number, Cause.NAN, error, where=event.circumstances)
         elif metrics.is_last:
             value = self._score(running.history[metrics.best_epoch - 1])
             self._end(running, TrialState.COMPLETE, value)
@@ -249,15 +287,24 @@ class Tuner:
         return float(getattr(metrics, self._space.study.metric))
 
     def _lose(self, running: RunningTrial, event: LaneLost) -> None:
-        signature = f"{event.error}\n{event.traceback_tail}"
-        self._same_errors = [error for error in self._same_errors if error == signature] + [signature]
-        self._fail(running.number, event.cause, event.error, event.traceback_tail)
-        if event.traceback_tail:
-            note_failure(self._study.write_behind, running.number, event.cause.value, event.traceback_tail)
+        self._count_error(f"{event.error}\n{event.traceback_tail}")
+        self._fail(running.number, event.cause, event.error, event.traceback_tail, event.circumstances)
+        tail = event.traceback_tail or event.circumstances.log_tail
+        if tail:
+            note_failure(self._study.write_behind, running.number, event.cause.value, tail)
 
-    def _fail(self, number: int, cause: Cause, error: str, traceback_tail: str) -> None:
-        storage = self._study.write_behind
-        for key, value in (("cause", cause.value), ("error", error), ("traceback", traceback_tail)):
+    def _fail(
+        self, number: int, cause: Cause, error: str, traceback_tail: str = "", where: Circumstances | None = None
+    ) -> None:
+        storage, where = self._study.write_behind, where or circumstances()
+        told: dict[str, Any] = {
+            "cause": cause.value,
+            "error": error,
+            "traceback": traceback_tail,
+            "attempt": where.attempt,
+        }
+        told |= {"host": where.host, "peak_memory_mb": where.peak_memory_mb, "log": where.log_tail}
+        for key, value in told.items():
             if value:
                 storage.set_trial_user_attr(number, key, value)
         running = next((running for running in self._running.values() if running.number == number), None)
@@ -283,9 +330,9 @@ class Tuner:
     # ---- the study ----
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, wait: Wait | None = None) -> Iterator[None]:
         """One transaction of the study; what others wrote is noticed first."""
-        with self._study.write_behind.transaction(self._interruption.check) as changes:
+        with self._study.write_behind.transaction(wait or self._wait) as changes:
             for change in changes:
                 if change.is_new:
                     self._progress.notice(f"trial {change.number} ({change.state.name}) was added by another program")
@@ -303,6 +350,7 @@ class Tuner:
             self._progress.trial_finished(trial)
 
     def _drop(self, number: int) -> None:
+        self._to_repeat.pop(number, None)
         for running in list(self._running.values()):
             if running.number == number:
                 self._free(running)

@@ -1,7 +1,10 @@
 """What the tests of studies share: a small space, a tuner on the fake engine, and a study as comparable values."""
 
+import io
+import json
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 
@@ -127,6 +130,8 @@ def read_trials(folder: Path, name: str = "study") -> list[dict[str, Any]]:
 def trial_values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """What must be equal of two trials."""
     user_attrs = dict(trial.user_attrs)
+    for key in ("attempt", "host", "peak_memory_mb", "log"):
+        user_attrs.pop(key, None)  # how a failed trial was trained
     history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in user_attrs.pop("history", [])]
     system_attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sweep:")}
     return {
@@ -140,3 +145,31 @@ def trial_values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
         "history": history,
         "system_attrs": system_attrs,
     }
+
+
+def request(
+    app: Any,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    host: str = "127.0.0.1:8080",
+    origin: str | None = None,
+) -> tuple[int, Any]:
+    """Status and JSON of a WSGI application's answer."""
+    content = b"" if body is None else json.dumps(body).encode()
+    path, _, query = path.partition("?")
+    environ = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "HTTP_HOST": host,
+        "SERVER_NAME": "gpu1.lab.example",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(content)),
+        "wsgi.input": io.BytesIO(content),
+        **({} if origin is None else {"HTTP_ORIGIN": origin}),
+    }
+    setup_testing_defaults(environ)
+    answers = []
+    text = b"".join(app(environ, lambda status, headers, info=None: answers.append(int(status[:3]))))
+    return answers[0], json.loads(text or b"{}")

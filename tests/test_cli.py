@@ -4,11 +4,14 @@ import csv
 import io
 import json
 import os
+import pty
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import optuna
 import pytest
@@ -324,7 +327,7 @@ def test_check_shows_what_a_space_makes(folder, capsys):
         assert part in shown
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, number):
     process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
     wait_for_trials(folder, 2, process)
@@ -335,6 +338,71 @@ def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, number):
     assert run("--quiet") == 0
     assert run("--quiet", "--studies", "unbroken") == 0
     assert read_trials(folder / "studies", "mine") == read_trials(folder / "unbroken", "mine")
+
+
+def test_interrupted_run_ends_while_another_program_has_the_database_locked(folder):
+    process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
+    wait_for_trials(folder, 2, process)
+    with closing(sqlite3.connect(folder / "studies" / "sweep.db", 30, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        process.terminate()
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (143, "sweep: interrupted; the same command goes on\n")
+    assert run("--quiet") == 0
+    assert "FAIL" not in [trial["state"] for trial in read_trials(folder / "studies", "mine")]
+
+
+def test_run_under_nohup_goes_on_when_the_terminal_hangs_up(folder):
+    environment = {**os.environ, "SWEEP_FAKE_EPOCH_S": "0.3"}
+    command = ["nohup", sys.executable, "-m", "sweep.cli", "run", "space.toml", "--engine", "fake"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_trials(folder, 1, process)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait() == 0
+    assert len(read_trials(folder / "studies", "mine")) == 6
+
+
+def test_run_whose_terminal_is_closed_is_drained(folder):
+    master, terminal = pty.openpty()
+    take = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
+    )
+    arguments = [sys.executable, "-m", "sweep.cli", "run", "space.toml", "--engine", "fake"]
+    environment = {**os.environ, "SWEEP_FAKE_EPOCH_S": "0.3"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", take, *arguments],
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    threading.Thread(target=read_until_closed, args=(master,), daemon=True).start()
+    wait_for_trials(folder, 2, process)
+    os.close(master)
+    assert process.wait() == 129
+    assert "FAIL" not in [trial["state"] for trial in read_trials(folder / "studies", "mine")]
+    assert run("--quiet") == 0
+    assert run("--quiet", "--studies", "unbroken") == 0
+    assert read_trials(folder / "studies", "mine") == read_trials(folder / "unbroken", "mine")
+
+
+def read_until_closed(terminal):
+    """A terminal that nobody reads blocks its writer."""
+    with suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
+
+
+def test_output_that_goes_to_a_full_disk_is_one_line(folder):
+    command = [sys.executable, "-m", "sweep.cli", "run", "space.toml", "--engine", "fake"]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (
+        2,
+        "sweep: the disk is full; free space, then the same command goes on\n",
+    )
 
 
 def test_second_run_of_a_study_is_refused_with_the_pid(folder, capsys):

@@ -1,9 +1,7 @@
 """The dashboard over HTTP and in a real browser, and what a sweep puts into its study for it."""
 
-import io
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,14 +9,13 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
-from wsgiref.util import setup_testing_defaults
 
 import optuna
 import optuna_dashboard
 import plotly.graph_objects as go
 import pytest
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
-from sweeps import NASTY, FailingEngine, make_space, open_in, read_trials, run_sweep
+from sweeps import NASTY, FailingEngine, make_space, open_in, read_trials, request, run_sweep
 
 from sweep.cli import main
 from sweep.dashboard import create_app
@@ -42,25 +39,6 @@ def studies(tmp_path_factory):
     return folder
 
 
-def request(app, method, path, body=None, host="127.0.0.1:8080"):
-    """Status and JSON of a WSGI application's answer."""
-    content = b"" if body is None else json.dumps(body).encode()
-    path, _, query = path.partition("?")
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "HTTP_HOST": host,
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(content)),
-        "wsgi.input": io.BytesIO(content),
-    }
-    setup_testing_defaults(environ)
-    answers = []
-    text = b"".join(app(environ, lambda status, headers, info=None: answers.append(int(status[:3]))))
-    return answers[0], json.loads(text or b"{}")
-
-
 def dump(folder):
     """Every row of the database."""
     import sqlite3
@@ -69,6 +47,20 @@ def dump(folder):
     rows = list(connection.iterdump())
     connection.close()
     return rows
+
+
+def test_damaged_study_is_not_shown_and_the_page_says_why(tmp_path):
+    import sqlite3
+
+    sweep_with_a_failure(tmp_path)
+    app = create_app(database_url(tmp_path), write=False)
+    with sqlite3.connect(tmp_path / "sweep.db") as database:
+        database.execute("UPDATE trial_values SET value = value + 0.001 WHERE trial_id = 5")
+    database.close()
+    for _ in range(2):
+        status, answer = request(app, "GET", "/api/studies/1?after=0")
+        assert status == 500
+        assert "trial 4 of study study is not as the sweep wrote it" in answer["reason"]
 
 
 # ---- what a sweep puts into its study ----
@@ -193,6 +185,46 @@ def test_write_lets_change_under_local_names_alone(tmp_path):
     assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'sweep.db'}") == ["study"]
 
 
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize(
+    "host", ["evil.example:8080", "evil.example", "localhost.evil.example", "[::1", "", "10.0.0.1"]
+)
+def test_a_foreign_name_that_was_pointed_here_reads_nothing(studies, host, write):
+    app = create_app(database_url(studies), write=write)
+    status, answer = request(app, "GET", "/api/studies", host=host)
+    assert (status, list(answer)) == (403, ["reason"])
+    assert all(request(app, "GET", "/api/studies", host=ours)[0] == 200 for ours in ("localhost", "[::1]:80"))
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:9999", "null", "http://[", ""])
+def test_a_page_of_others_changes_nothing(studies, origin):
+    app, before = create_app(database_url(studies), write=True), dump(studies)
+    for method, path, body in CHANGES:
+        assert request(app, method, path, body, origin=origin)[0] == 403
+    assert dump(studies) == before
+    assert request(app, "GET", "/api/studies", origin=origin)[0] == 200
+
+
+def test_our_own_pages_change_what_they_are_let(tmp_path):
+    run_sweep(tmp_path, make_space(), 2)
+    app = create_app(database_url(tmp_path), write=True)
+    note = ("PUT", "/api/studies/1/note", {"version": 2, "body": "changed"})
+    assert request(app, *note, origin="http://127.0.0.1:8080")[0] == 204
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("gpu1.lab.example:8080", 200), ("192.168.1.7:8080", 200), ("[fe80::1]:8080", 200), ("evil.example:8080", 403)],
+)
+def test_a_public_dashboard_goes_by_its_addresses_and_its_own_name(studies, host, status):
+    public, local = (create_app(database_url(studies), write=True, public=value) for value in (True, False))
+    assert request(public, "GET", "/api/studies", host=host)[0] == status
+    assert request(local, "GET", "/api/studies", host=host)[0] == 403
+    change = ("POST", "/api/studies/99/rename", {"study_name": "renamed"})
+    assert (request(public, *change, host=host, origin=f"http://{host}")[0] == 403) == (status == 403)
+    assert request(public, *change, host=host, origin="http://evil.example")[0] == 403
+
+
 def test_a_study_deleted_and_made_anew_is_read_anew(tmp_path):
     run_sweep(tmp_path, make_space(), 5)
     app = create_app(database_url(tmp_path), write=False)
@@ -231,6 +263,30 @@ def test_signals_end_it_quietly(studies, number):
     assert said.startswith("read-only: ")
 
 
+def listening_addresses(port):
+    """The local addresses that the kernel has this port listen on, as hexadecimal digits."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return {
+        address
+        for address, _, in_use in ((*row[1].split(":"), row[1]) for row in rows if row[3] == "0A")
+        if in_use.endswith(f":{port:04X}")
+    }
+
+
+def test_public_listens_everywhere_and_says_what_that_exposes(studies):
+    with dashboard(studies, "--public") as (_, address, said):
+        assert listening_addresses(int(address.rstrip("/").rsplit(":", 1)[1])) == {"00000000"}
+    for part in ("whoever can reach", "command lines", "No password", "nothing is encrypted", "ssh -L"):
+        assert part in said
+    assert "change and delete" not in said
+    with dashboard(studies, "--public", "--write") as (_, _, said):
+        assert "change and delete" in said
+    with dashboard(studies) as (_, address, said):
+        assert listening_addresses(int(address.rstrip("/").rsplit(":", 1)[1])) == {"0100007F"}
+        assert "--public" not in said
+
+
 def test_taken_port_and_missing_studies_are_one_line(studies, tmp_path, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -244,29 +300,6 @@ def test_taken_port_and_missing_studies_are_one_line(studies, tmp_path, capsys):
 
 
 # ---- in a browser ----
-
-CHROMIUM_FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--window-size=1400,1600"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Debian's Chromium."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture(scope="module")

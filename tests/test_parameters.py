@@ -43,9 +43,9 @@ def test_log_ranges_are_drawn_evenly_over_orders_of_magnitude() -> None:
 
 
 def test_a_range_of_billions_is_checked_without_listing_it() -> None:
-    parameter = Int(type="int", low=0, high=2**62)
-    assert parameter.extremes() == [0, 2**62]
-    assert parameter.can_be(2**61)
+    parameter = Int(type="int", low=0, high=2**53)
+    assert parameter.extremes() == [0, 2**53]
+    assert parameter.can_be(2**52)
     assert not parameter.can_be(-1)
 
 
@@ -89,3 +89,23 @@ def test_combined_params_visit_all_corners_of_the_named_parameters() -> None:
 def test_a_space_without_parameters_has_one_empty_set_of_params() -> None:
     assert list(extreme_params({})) == [{}]
     assert list(combined_params({}, [])) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step", "values"),
+    [
+        (0.0, 3e-14, 1e-14, [0.0, 1e-14, 2e-14, 3e-14]),
+        (0.0, 0.8477931307877506, 0.8477931307877506, [0.0, 0.8477931307877506]),
+        (0.1, 0.75, 0.1, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.* is experimental:optuna.exceptions.ExperimentalWarning")
+def test_a_step_of_any_number_of_digits_gives_its_points(
+    low: float, high: float, step: float, values: list[float]
+) -> None:
+    """Optuna's brute force, which lists the points of the distribution it is asked with, tries the same."""
+    parameter = Float(type="float", low=low, high=high, step=step)
+    assert parameter.values() == values
+    study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=0))
+    study.optimize(lambda trial: parameter.suggest(trial, "x"))
+    assert sorted(trial.params["x"] for trial in study.trials) == pytest.approx(values, rel=1e-12)

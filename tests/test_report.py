@@ -15,7 +15,7 @@ from sweeps import make_space, open_in, run_sweep
 
 from sweep.cli import main
 from sweep.errors import Cause
-from sweep.report import make_page
+from sweep.report import make_page, write_page
 from sweep.report.compare import course
 from sweep.report.data import num_epochs, read_data
 from sweep.report.samples import sample, spread
@@ -24,6 +24,7 @@ from sweep.report.texts import plot_text
 from sweep.storage import create_database, database_url, read_study
 
 HOSTILE = '</script><script>alert("x")</script><img src=http://evil.example/x onerror=alert(1)>%{x}&lt;'
+NO_TEXT = "\udcff"  # a byte of a file's name that is not UTF-8
 TITLES = (
     "Space",
     "Best trials",
@@ -166,10 +167,11 @@ def test_time_is_split_into_epochs_and_the_rest(tmp_path):
     assert "<td>75.0 %</td>" in time
 
 
-def test_hostile_names_and_values_are_escaped(tmp_path):
-    study = plain_study(tmp_path)
+def hostile_study(folder):
+    """A study named `plain` in which everything that others may have named or written is hostile."""
+    study = plain_study(folder)
     study.set_user_attr("metric", HOSTILE)
-    settings = {"command": HOSTILE, "engine": HOSTILE, "data_hash": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    settings = {"command": HOSTILE + NO_TEXT, "engine": HOSTILE, "data_hash": HOSTILE, "versions": {HOSTILE: HOSTILE}}
     parameter = {"key": HOSTILE, "type": HOSTILE, "choices": [HOSTILE], "when": {HOSTILE: [HOSTILE]}}
     space = {"space": {HOSTILE: parameter}, "fixed": {HOSTILE: {HOSTILE: HOSTILE}}}
     study.set_user_attr("sweep", {**settings, "space": space, "sampler": {"name": HOSTILE, "options": {HOSTILE: 1}}})
@@ -179,7 +181,11 @@ def test_hostile_names_and_values_are_escaped(tmp_path):
         params = {HOSTILE: choices.choices[number % 5], HOSTILE + "0" * 99: number / 15}
         history = [{"epoch": HOSTILE, "loss": HOSTILE, "seconds": HOSTILE}]
         finish(study, number / 15, params, distributions, steps=(0.1,), history=history)
-    finish(study, None, state=TrialState.FAIL, cause=HOSTILE, error=HOSTILE)
+    finish(study, None, state=TrialState.FAIL, cause=HOSTILE, error=HOSTILE + NO_TEXT)
+
+
+def test_hostile_names_and_values_are_escaped(tmp_path):
+    hostile_study(tmp_path)
     page = page_of(tmp_path, "plain")
     for raw in ("<script>alert", "<img", "</script><script>alert"):
         assert raw not in page.text
@@ -187,6 +193,17 @@ def test_hostile_names_and_values_are_escaped(tmp_path):
         texts = [text for text in strings(figure) if "alert" in text or "img" in text]
         assert not [text for text in texts if "<" in text.replace("<br>", "") or "%{x}" in text]
     assert any("alert" in text for figure in page.figures for text in strings(figure))
+
+
+def test_a_browser_runs_nothing_of_what_is_stored(tmp_path, browser):
+    hostile_study(tmp_path)
+    write_page(make_page([read_study(database_url(tmp_path), "plain")]), tmp_path / "report.html")
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.execute_script("return document.querySelectorAll('.js-plotly-plot').length") > 3
+    found = browser.execute_script("return [document.scripts.length, document.querySelectorAll('img, iframe').length]")
+    num_data = browser.execute_script("return document.querySelectorAll('script[type=\"application/json\"]').length")
+    assert found == [2 + num_data, 0]
+    assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []
 
 
 def strings(value):

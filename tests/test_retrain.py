@@ -7,9 +7,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+from plotly.offline import get_plotlyjs
 
 from sweep.config import TrialConfig
 from sweep.datasets import load, load_test
+from sweep.engines.checkpoint import save_checkpoint
+from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
 from sweep.retrain import Retraining, mean_and_deviation, retrain_seeds
 
@@ -114,6 +117,37 @@ def test_damaged_checkpoint_is_one_line(tmp_path):
     (tmp_path / "checkpoint-5.npz").write_bytes(b"torn")
     with pytest.raises(InputError, match=r"checkpoint-5.npz: no usable checkpoint"):
         retrain(tmp_path, make_config(epochs=1))
+
+
+HOSTILE_HISTORIES = [
+    '[{"epoch": 1, "loss": "</script>"}]',
+    '[{"epoch": "<b>", "loss": 1, "accuracy": 1, "val_loss": 1, "val_accuracy": 1, "learning_rate": 1}]',
+    '{"epoch": 1}',
+    "[1, 2]",
+    "[" * 5000,
+    "no JSON",
+]
+
+
+@pytest.mark.parametrize("history", HOSTILE_HISTORIES)
+def test_histories_that_are_no_epochs_are_one_line(tmp_path, history):
+    config = make_config(epochs=2)
+    engine = SequentialEngine()
+    engine.admit(0, config)
+    engine.train_epoch()
+    save_checkpoint(engine.run(0), tmp_path / "checkpoint-5.npz", history)
+    with pytest.raises(InputError, match=r"checkpoint-5.npz: not readable") as caught:
+        retrain(tmp_path, config)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "metrics.json").write_text(f'{{"config": {{}}, "seeds": [{{"seed": 5, "history": {history}}}]}}')
+    with pytest.raises(InputError, match=r"metrics.json: not readable"):
+        retrain(tmp_path, config)
+
+
+def test_a_script_that_lay_in_the_folder_is_not_the_pages(tmp_path):
+    (tmp_path / "plotly.min.js").write_text("alert(1)")
+    retrain(tmp_path, make_config(epochs=1))
+    assert (tmp_path / "plotly.min.js").read_text() == get_plotlyjs()
 
 
 def test_training_on_train_and_validation_uses_all_that_is_not_test(tmp_path):

@@ -53,7 +53,8 @@ def sampled(the_space: Space, seed: int, num_trials: int = 6) -> list[dict[str, 
 
 
 def test_every_sampler_that_optuna_ships_has_a_name() -> None:
-    assert set(SAMPLERS.values()) == FROM_OPTUNA
+    named = {next(kind for kind in one.__mro__ if kind.__module__.startswith("optuna")) for one in SAMPLERS.values()}
+    assert named == FROM_OPTUNA
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"gp"}))  # gp needs torch

@@ -66,7 +66,10 @@ def test_one_trial_for_programs(show, study):
         assert {int(epoch): value for epoch, value in record["intermediate_values"].items()} == (
             trial.intermediate_values
         )
-    assert set(json.loads(show("2", "--json"))["failure"]) == {"cause", "error", "traceback"}
+    assert set(json.loads(show("2", "--json"))["failure"]) == {
+        *("cause", "error", "traceback"),
+        *("attempt", "host", "peak_memory_mb"),
+    }
     assert json.loads(show("8", "--json"))["enqueued_params"] == {"momentum": 0.5}
     assert 'enqueued: {"momentum": 0.5}' in show("8")
 

@@ -1,13 +1,15 @@
 """Limits, failures with their causes, foreign writers, several lanes."""
 
+import sqlite3
+
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sweeps import GRID_SPACE, make_space, open_in, read_trials, run_sweep
+from sweeps import GRID_SPACE, DyingExecutor, Killed, make_space, open_in, read_trials, run_sweep
 
 from sweep.engines.base import EpochMetrics
 from sweep.engines.fake import FakeEngine
-from sweep.errors import SweepStopped
+from sweep.errors import Interrupted, SweepStopped
 from sweep.executors.base import EpochDone, Event
 from sweep.executors.in_process import InProcessExecutor
 from sweep.storage import database_url
@@ -25,9 +27,9 @@ class FailingEngine(FakeEngine):
         self._raise_if("admit")
         super().admit(lane, config)
 
-    def train_epoch(self):
+    def train_epoch(self, lanes=None):
         self._raise_if("train_epoch")
-        return super().train_epoch()
+        return super().train_epoch(lanes)
 
     def _raise_if(self, when):
         if when == self._when and self._admitted in self._fail:
@@ -54,7 +56,7 @@ def test_ends_with_exactly_the_trials_asked_for_and_then_does_nothing(tmp_path, 
 
 def test_score_is_that_of_the_kept_weights(tmp_path):
     class StoppingEngine(FakeEngine):
-        def train_epoch(self):
+        def train_epoch(self, lanes=None):
             scores = [0.5, 0.9, 0.8]
             ((lane, (config, epoch)),) = self._runs.items()
             self._runs[lane] = (config, epoch + 1)
@@ -110,7 +112,7 @@ def test_same_error_three_times_running_stops_the_sweep(tmp_path):
 
 def test_same_error_on_many_lanes_at_once_stops_the_sweep(tmp_path):
     class BrokenEngine(FakeEngine):
-        def train_epoch(self):
+        def train_epoch(self, lanes=None):
             raise KeyError("x_train")
 
     with pytest.raises(SweepStopped, match="KeyError"):
@@ -189,6 +191,62 @@ def test_enqueued_nonsense_among_the_asks_of_a_round_leaves_the_others_their_lan
     run_sweep(tmp_path, space, 5, num_lanes=3)
     assert states(tmp_path) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
     assert [trial["params"].get("filters_1") for trial in read_trials(tmp_path)[:3]] == [8, None, 32]
+
+
+def test_sampler_that_fails_on_what_others_added_stops_the_sweep(tmp_path):
+    """Another program's trial with a parameter of another kind: TPE raises at each ask from then on."""
+    space = make_space("tpe")
+    open_in(tmp_path, space)
+    outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
+    kinds = optuna.distributions.CategoricalDistribution(["none", "much"])
+    outside.add_trial(optuna.create_trial(params={"momentum": "much"}, distributions={"momentum": kinds}, value=0.5))
+    with pytest.raises(SweepStopped, match="is not a valid type"):
+        run_sweep(tmp_path, space, 40)
+    assert states(tmp_path)[-3:] == ["FAIL"] * 3
+    assert states(tmp_path).count("FAIL") == 3
+
+
+def test_trials_told_by_others_before_they_are_repeated_are_left_alone(tmp_path, capsys):
+    """Of three that stand at different epochs, those that were to be repeated first are told meanwhile."""
+    space = make_space()
+
+    class Meddling(InProcessExecutor):
+        """Tells all but the last at the first repeated epoch."""
+
+        def wait(self):
+            study = optuna.load_study(study_name="study", storage=database_url(tmp_path))
+            for trial in study.get_trials(states=(TrialState.RUNNING,))[:-1]:
+                study.tell(trial.number, 0.123)
+            return super().wait()
+
+    with pytest.raises(Killed):
+        run_sweep(tmp_path, space, 3, 3, DyingExecutor(3, 4))
+    shorten_running_trials(tmp_path)
+    run_sweep(tmp_path, space, 3, 3, Meddling(FakeEngine(3)))
+    trials = read_trials(tmp_path)
+    assert [trial["values"] for trial in trials[:2]] == [[0.123], [0.123]]
+    assert len(trials[2]["history"]) == 9
+    assert "trial 0 was told COMPLETE by another program" in capsys.readouterr().err
+
+
+def shorten_running_trials(folder):
+    """As if trial n had been refilled n + 1 rounds later than the first; in a study from before there were digests."""
+    with sqlite3.connect(folder / "sweep.db") as database:
+        database.execute("DELETE FROM trial_intermediate_values WHERE step > 5 - trial_id")
+        database.execute("DELETE FROM trial_system_attributes")  # with their digests, and that of the study
+        database.execute("DELETE FROM study_system_attributes WHERE key = 'sweep:digest'")
+
+
+def test_interruption_after_others_told_a_running_trial_is_in_order(tmp_path):
+    class Told(InProcessExecutor):
+        def wait(self):
+            optuna.load_study(study_name="study", storage=database_url(tmp_path)).tell(0, 0.123)
+            raise Interrupted(15)
+
+    with pytest.raises(Interrupted):
+        run_sweep(tmp_path, make_space(), 2, executor=Told(FakeEngine()))
+    run_sweep(tmp_path, make_space(), 2)
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 2
 
 
 def test_trial_running_elsewhere_is_left_alone(tmp_path):

@@ -26,7 +26,7 @@ def test_the_score_of_the_best_epoch_is_compared():
 
 def test_a_run_that_fails_is_raised_not_scored():
     class FailingEngine(FakeEngine):
-        def train_epoch(self):
+        def train_epoch(self, lanes=None):
             return {lane: MemoryError("too large") for lane in super().train_epoch()}
 
     with pytest.raises(MemoryError, match="too large"):

@@ -4,7 +4,7 @@ An **engine** trains; a **lane** is a training run's place in it. Lanes are numb
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -58,11 +58,11 @@ class Engine(Protocol):
     def evict(self, lane: int) -> None:
         """Free a lane: pruned, failed or cancelled. A lane whose record said `is_last` is freed by this too."""
 
-    def train_epoch(self) -> Mapping[int, Outcome]:
-        """Train one epoch on every live lane; lane -> its record, or the exception that ended its run alone.
+    def train_epoch(self, lanes: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Train one epoch on every live lane, or on those among `lanes`.
 
-        Such a lane is not free before it is evicted. What is raised ends every live run. Lanes whose run is over no
-        longer train.
+        Gives for each its record, or the exception that ended its run alone. Such a lane is not free before it is
+        evicted. What is raised ends every live run. Lanes whose run is over no longer train.
         """
 
     def model(self, lane: int) -> Any:

@@ -8,6 +8,7 @@ The score depends smoothly on the config, so samplers and pruners have something
 import hashlib
 import math
 import time
+from collections.abc import Collection
 from typing import Any
 
 from sweep.config import TrialConfig
@@ -32,12 +33,12 @@ class FakeEngine:
         """Free a lane."""
         self._runs.pop(lane, None)
 
-    def train_epoch(self) -> dict[int, EpochMetrics]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochMetrics]:
         """Advance every live lane by one epoch of its curve."""
         time.sleep(self._epoch_s)
         metrics = {}
         for lane, (config, epoch) in sorted(self._runs.items()):
-            if epoch < config.training.epochs:
+            if (lanes is None or lane in lanes) and epoch < config.training.epochs:
                 self._runs[lane] = (config, epoch + 1)
                 metrics[lane] = fake_metrics(config, epoch + 1, self._epoch_s)
         return metrics

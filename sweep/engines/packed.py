@@ -7,7 +7,7 @@ run through other programs side by side. A config with a user's own builder is t
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -86,9 +86,10 @@ class PackedEngine:
             if isinstance(run, LaneRun):
                 run.release()
 
-    def train_epoch(self) -> dict[int, Outcome]:
-        """One epoch of training and validation on every live lane, or what ended its run."""
-        live = {lane: run for lane, run in sorted(self._runs.items()) if not run.is_over}
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, Outcome]:
+        """One epoch of training and validation on every live lane (of `lanes`), or what ended its run."""
+        chosen = self._runs.keys() if lanes is None else lanes
+        live = {lane: run for lane, run in sorted(self._runs.items()) if lane in chosen and not run.is_over}
         outcomes: dict[int, Outcome] = {}
         waiting = {lane: run for lane, run in live.items() if isinstance(run, LaneRun)}
         while waiting:

@@ -6,7 +6,7 @@ another engine can follow the same trajectory. Explicit XLA is off on TensorFlow
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import keras
@@ -62,9 +62,9 @@ class SequentialEngine:
             self._run.end()
         self._run = None
 
-    def train_epoch(self) -> dict[int, EpochMetrics]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochMetrics]:
         """One epoch of training and validation."""
-        if self._run is None or self._run.is_over:
+        if self._run is None or self._run.is_over or 0 not in ((0,) if lanes is None else lanes):
             return {}
         return {0: self._run.train_epoch()}
 

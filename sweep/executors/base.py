@@ -4,6 +4,9 @@ An **executor** offers the lanes of one or many engines and says what happened o
 database or its URL: configs go in, events come out.
 """
 
+import platform
+import resource
+import sys
 import traceback
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +16,17 @@ from sweep.engines.base import EpochMetrics
 from sweep.errors import Cause, DataError, is_out_of_memory
 
 TRACEBACK_LINES = 12
+MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where and how a run was trained when something went wrong."""
+
+    attempt: int = 1  # 1 for the first
+    host: str = ""
+    peak_memory_mb: float | None = None  # of the process, resident
+    log_tail: str = ""  # what the process printed last
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,7 @@ class EpochDone:
 
     lane: int
     metrics: EpochMetrics
+    circumstances: Circumstances | None = None  # where the loss is not finite
 
 
 @dataclass(frozen=True)
@@ -31,15 +46,27 @@ class LaneLost:
     cause: Cause
     error: str  # one line
     traceback_tail: str
+    circumstances: Circumstances = Circumstances()
 
 
-Event = EpochDone | LaneLost
+@dataclass(frozen=True)
+class LaneRetried:
+    """What trained a lane was lost; its run began anew and goes on where it was. Epochs told are not told again."""
+
+    lane: int
+    attempt: int
+    cause: Cause
+    error: str
+
+
+Event = EpochDone | LaneLost | LaneRetried
 
 
 class Executor(Protocol):
     """Runs configs on lanes 0 .. num_lanes - 1."""
 
     num_lanes: int
+    shares_process: bool  # whether a run that kills its process kills the launcher
 
     def start(self, lane: int, config: TrialConfig) -> None:
         """Put a config on a free lane. Failures come as events, never as exceptions."""
@@ -54,12 +81,19 @@ class Executor(Protocol):
         """Stop every lane and whatever runs engines."""
 
 
+def circumstances(attempt: int = 1) -> Circumstances:
+    """Of this process now."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MB
+    return Circumstances(attempt, platform.node(), round(peak, 1))
+
+
 def lane_lost(lane: int, error: BaseException, config: TrialConfig) -> LaneLost:
-    """Name the cause of an exception that ended a run."""
+    """Name the cause of an exception that ended a run in this process."""
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     message = str(error).strip().splitlines()
     summary = f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
-    return LaneLost(lane, _cause(error, config), summary[:500], "\n".join(lines[-TRACEBACK_LINES:]))
+    tail = "\n".join(lines[-TRACEBACK_LINES:])
+    return LaneLost(lane, _cause(error, config), summary[:500], tail, circumstances())
 
 
 def _cause(error: BaseException, config: TrialConfig) -> Cause:
@@ -67,4 +101,6 @@ def _cause(error: BaseException, config: TrialConfig) -> Cause:
         return Cause.OUT_OF_MEMORY
     if isinstance(error, DataError):
         return Cause.DATA_ERROR
+    if isinstance(error, TimeoutError):
+        return Cause.TIMEOUT
     return Cause.USER_ERROR if config.model.builder is not None else Cause.BUILD_ERROR

@@ -1,17 +1,28 @@
 """One engine in this process: the simplest executor, and the one to debug with."""
 
+import time
+from collections import defaultdict
+from collections.abc import Collection
+
 from sweep.config import TrialConfig
-from sweep.engines.base import Engine
-from sweep.executors.base import EpochDone, Event, LaneLost, lane_lost
+from sweep.engines.base import Engine, EpochMetrics, Outcome
+from sweep.executors.base import EpochDone, Event, LaneLost, circumstances, lane_lost
 
 
 class InProcessExecutor:
-    """Follows the `Executor` protocol; each `wait` is one epoch of the engine's live lanes."""
+    """Follows the `Executor` protocol; each `wait` is one epoch of the engine's live lanes.
 
-    def __init__(self, engine: Engine) -> None:
+    A run that has trained for more than `trial_timeout_s` is lost when its epoch ends.
+    """
+
+    shares_process = True
+
+    def __init__(self, engine: Engine, trial_timeout_s: float | None = None) -> None:
         self.num_lanes = engine.num_lanes
         self._engine = engine
+        self._trial_timeout_s = trial_timeout_s
         self._configs: dict[int, TrialConfig] = {}
+        self._trained_s: defaultdict[int, float] = defaultdict(float)
         self._waiting: list[Event] = []
 
     def start(self, lane: int, config: TrialConfig) -> None:
@@ -25,28 +36,40 @@ class InProcessExecutor:
 
     def stop(self, lane: int) -> None:
         """Evict."""
+        self._trained_s.pop(lane, None)
         if self._configs.pop(lane, None) is not None:
             self._engine.evict(lane)
 
-    def wait(self) -> list[Event]:
-        """Events that wait already, else one epoch."""
+    def wait(self, lanes: Collection[int] | None = None) -> list[Event]:
+        """Events that wait already, else one epoch (of these lanes alone)."""
         events, self._waiting = self._waiting, []
-        return events or self._train_epoch()
+        return events or self._train_epoch(lanes)
 
     def close(self) -> None:
         """Evict every lane."""
         for lane in list(self._configs):
             self.stop(lane)
 
-    def _train_epoch(self) -> list[Event]:
+    def _train_epoch(self, lanes: Collection[int] | None) -> list[Event]:
+        started = time.monotonic()
         try:
-            outcomes = self._engine.train_epoch()
+            outcomes = self._engine.train_epoch(lanes)
         except (Exception, SystemExit) as error:  # the engine names no lane: every live one is lost
             return [self._lose(lane, error) for lane in list(self._configs)]
-        return [
-            self._lose(lane, outcome) if isinstance(outcome, Exception) else EpochDone(lane, outcome)
-            for lane, outcome in outcomes.items()
-        ]
+        for lane in outcomes:
+            self._trained_s[lane] += time.monotonic() - started
+        return [self._event(lane, outcome) for lane, outcome in outcomes.items()]
+
+    def _event(self, lane: int, outcome: Outcome) -> Event:
+        if isinstance(outcome, Exception):
+            return self._lose(lane, outcome)
+        if self._is_late(lane, outcome):
+            return self._lose(lane, TimeoutError(f"trained for more than {self._trial_timeout_s:g} s"))
+        return EpochDone(lane, outcome, circumstances() if outcome.diverged() else None)
+
+    def _is_late(self, lane: int, metrics: EpochMetrics) -> bool:
+        limit = self._trial_timeout_s
+        return limit is not None and self._trained_s[lane] > limit and not metrics.is_last
 
     def _lose(self, lane: int, error: BaseException) -> LaneLost:
         event = lane_lost(lane, error, self._configs[lane])

@@ -23,7 +23,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def make_page(studies: Sequence[optuna.Study]) -> str:
     """The page about the first study, which the others are compared with. StudyError for several objectives."""
     data, *others = [read_data(study) for study in studies]
-    return render_page(f"Sweep report: {data.name}", summary.header(data), _sections(data, others))
+    page = render_page(f"Sweep report: {data.name}", summary.header(data), _sections(data, others))
+    return page.encode(errors="backslashreplace").decode()  # what is stored may be no text
 
 
 def write_page(page: str, path: Path) -> None:

@@ -15,6 +15,7 @@ from sweep.report.texts import count, duration, paragraph, plot_text, share, sho
 
 MOST_FAILURES = 100
 MOST_BARS = 400
+FAILURE_COLUMNS = ["trial", "cause", "epochs", "attempt", "host", "peak MB", "error"]
 
 
 def saved_epochs(data: StudyData) -> int:
@@ -51,13 +52,24 @@ def states(data: StudyData) -> Section:
     parts = [figure_box(_states_figure(data, causes), 90 + 34 * (len(data.counts) + max(0, len(causes) - 1)))]
     if failed:
         rows = [
-            [trial.number, _cause(trial), num_epochs(trial), short(trial.user_attrs.get("error", "not stored"), 400)]
+            [trial.number, _cause(trial), num_epochs(trial), *_where(trial), short(_error(trial), 400)]
             for trial in spread(failed, MOST_FAILURES)
         ]
-        parts.append(f'<div class="tall">{table(["trial", "cause", "epochs", "error"], rows)}</div>')
+        parts.append(f'<div class="tall">{table(FAILURE_COLUMNS, rows)}</div>')
         note = what_is_shown(len(rows), len(failed), "failures", "evenly spread; `sweep show STUDY --json` has all")
         parts.append(paragraph(note, "note") if note else "")
     return Section("States and failures", parts)
+
+
+def _error(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("error", "not stored"))
+
+
+def _where(trial: FrozenTrial) -> list[str]:
+    """Attempt, host and the process's peak memory, as far as stored."""
+    memory = trial.user_attrs.get("peak_memory_mb")
+    shown = f"{memory:.0f}" if isinstance(memory, int | float) else "-"
+    return [*(short(trial.user_attrs.get(key, "-"), 60) for key in ("attempt", "host")), shown]
 
 
 def _cause(trial: FrozenTrial) -> str:

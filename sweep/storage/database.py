@@ -1,34 +1,35 @@
-"""URLs, SQLite settings, study names, and reading.
+"""URLs, SQLite settings, study names: a database made, and opened.
 
 `studies/sweep.db` is one SQLite file for all studies, in write-ahead-log mode, so readers are never blocked. Readers
 open it with `mode=ro`: they cannot write by mistake.
 """
 
-import fcntl
 import os
 import re
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
-from optuna.storages._rdb import models  # Optuna's schema itself: copied tables would drift
-from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 
-from sweep.errors import StudyError
-from sweep.search_space import STUDY_NAME
+from sweep.config import STUDY_NAME
+from sweep.errors import StudyError, SweepError
+from sweep.masking import mask_passwords
+from sweep.storage.backup import damaged
+from sweep.storage.database_errors import BUSY_TIMEOUT_S, speak_plainly, study_error, when_unlocked
+from sweep.storage.files import held, uri_to_read
+from sweep.storage.integrity import file_problem
 
-BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are retried by the writer
 READER_TIMEOUT_S = 30
-UNUSABLE = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError, optuna.exceptions.OptunaError, RuntimeError)
+# Optuna tells in two steps, a look at the state and the writing, outside of one transaction: a trial that was told in
+# between would be told over. It takes the refusal for a race that it lost.
+FINISHED_STAYS = """
+CREATE TRIGGER IF NOT EXISTS sweep_finished_trials_stay BEFORE UPDATE OF state ON trials
+WHEN OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL') BEGIN SELECT RAISE(ABORT, 'the trial is finished'); END
+"""
 
 
 def check_study_name(name: str) -> str:
@@ -41,21 +42,33 @@ def check_study_name(name: str) -> str:
 
 
 def database_url(studies: Path, storage: str | None = None) -> str:
-    """The SQLAlchemy URL: `storage`, or sweep.db in the folder `studies`. StudyError for what is not supported."""
-    if storage is None:
+    """The SQLAlchemy URL: `storage`, else that of SWEEP_STORAGE, else sweep.db in the folder `studies`.
+
+    StudyError for what is not supported, and for a password in `storage`, which comes from the command line.
+    """
+    given = storage or os.environ.get("SWEEP_STORAGE")
+    if not given:
         return _sqlite_url(studies / "sweep.db")
+    origin = "--storage" if storage else "SWEEP_STORAGE"
+    if storage and mask_passwords(storage) != storage:
+        raise StudyError(
+            "--storage: every user of this machine can read a password in the command line; give the URL in the "
+            "environment variable SWEEP_STORAGE, or the password in ~/.pgpass"
+        )
     try:
-        url = make_url(storage)
+        url = make_url(given)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        raise StudyError("--storage: not a database URL; use sqlite:///folder/sweep.db") from None
+        raise StudyError(f"{origin}: not a database URL; use sqlite:///folder/sweep.db") from None
     plain = url.drivername in ("sqlite", "sqlite+pysqlite") and not (url.host or url.username or url.query)
     if not plain or not url.database or url.database == ":memory:":
-        raise StudyError(f"--storage: {url.drivername} as given is not supported; use sqlite:///folder/sweep.db")
+        raise StudyError(f"{origin}: {url.drivername} as given is not supported; use sqlite:///folder/sweep.db")
     return _sqlite_url(Path(url.database))
 
 
 def _sqlite_url(path: Path) -> str:
     path = path.expanduser().resolve()
+    if path.is_dir():
+        raise StudyError(f"{path}: is a folder; name a file in it, as in sqlite:///folder/sweep.db")
     if set(str(path)) & set("?#%"):
         raise StudyError(f"{path}: database URLs cannot hold ?, # or %; choose another --studies")
     return f"sqlite:///{path}"
@@ -71,20 +84,29 @@ def create_database(url: str) -> None:
     path = database_path(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _schema_lock(path):
+        with held(path.with_name(f".{path.name}.creating")):  # two processes creating the schema would collide
             if not path.exists():
                 _create_complete(path)
-            _check_is_optunas(path)
-            _create_schema(path)
-    except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); choose another --studies") from None
-    except UNUSABLE as error:
-        raise StudyError(f"{path}: not usable as a study database: {_first_line(error)}") from None
+            check_file(url)
+            when_unlocked(lambda: _check_is_optunas(path))
+            when_unlocked(lambda: _create_schema(path, journal_mode="WAL"))
+    except SweepError:
+        raise
+    except Exception as error:  # damaged tables may raise anything
+        raise study_error(path, error) from None
+
+
+def check_file(url: str) -> None:
+    """StudyError if there is none, or, with the newest good backup, if it is damaged as a whole."""
+    path = _existing_path(url)
+    problem = file_problem(path)
+    if problem is not None:
+        raise damaged(path, problem)
 
 
 def _check_is_optunas(path: Path) -> None:
     """StudyError for a file with tables that are not Optuna's, before anything is written into it."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(uri_to_read(path), BUSY_TIMEOUT_S, uri=True)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "version_info" not in tables:
         raise StudyError(f"{path}: is another program's database; choose another --studies or --storage")
@@ -93,18 +115,27 @@ def _check_is_optunas(path: Path) -> None:
 def _create_complete(path: Path) -> None:
     """Appear under the name with the whole schema: whoever opens it meanwhile would create tables too, and collide."""
     fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    _create_schema(fresh)
-    with suppress(FileExistsError):
-        os.link(fresh, path)
-    fresh.unlink()
+    _remove(fresh)
+    try:
+        _create_schema(fresh, journal_mode="DELETE")  # one file, whole once the last transaction is
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        _remove(fresh)
 
 
-def _create_schema(path: Path) -> None:
-    """Optuna's tables where they are missing, and the write-ahead log."""
-    engine = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": READER_TIMEOUT_S}}).engine
+def _remove(path: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _create_schema(path: Path, journal_mode: str) -> None:
+    """Optuna's tables and our trigger where they are missing, and the way that SQLite keeps its journal."""
+    engine = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}}).engine
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql(f"PRAGMA journal_mode={journal_mode}")
+        connection.exec_driver_sql(FINISHED_STAYS)
+        connection.commit()
     engine.dispose()
 
 
@@ -125,87 +156,29 @@ def connect_writer(url: str) -> sqlalchemy.Engine:
 
 
 def connect_reader(url: str, *, write: bool = False, **engine_options: Any) -> RDBStorage:
-    """Optuna's storage on an existing database, read-only unless `write`. StudyError if there is none."""
-    path = database_path(url)
-    if not path.is_file():
-        raise StudyError(f"{path}: no studies yet; `sweep run SPACE` makes one, --studies DIR looks elsewhere")
+    """Optuna's storage on an existing database, read-only unless `write`. StudyError if there is none.
+
+    Waits while another program has locked it against readers too; a read-only one raises nothing but StudyError later.
+    """
+    path = _existing_path(url)
     options = {"connect_args": {"timeout": READER_TIMEOUT_S}, **engine_options}
-    mode = "rw" if write else "ro"  # neither creates a file
-    place = f"sqlite:///file:{path}?mode={mode}&uri=true"
+    uri = f"file:{path}?mode=rw" if write else uri_to_read(path)  # neither creates a file
     try:
-        _check_is_optunas(path)
-        return RDBStorage(place, engine_kwargs=options, skip_table_creation=True)
-    except UNUSABLE as error:
-        raise StudyError(f"{path}: not readable as a study database: {_first_line(error)}") from None
+        when_unlocked(lambda: _check_is_optunas(path))
+        storage = RDBStorage(f"sqlite:///{uri}&uri=true", engine_kwargs=options, skip_table_creation=True)
+    except SweepError:
+        raise
+    except Exception as error:  # damaged tables may raise anything
+        raise study_error(path, error) from None
+    if not write:  # one that writes is Optuna's own affair, with repetitions that look at the kind of error
+        speak_plainly(storage.engine, path)
+    return storage
 
 
-def read_study(url: str, name: str) -> optuna.Study:
-    """A study to read. StudyError, with the names there are, if it does not exist."""
-    storage = connect_reader(url)
-    try:
-        storage.get_study_id_from_name(check_study_name(name))
-    except KeyError:
-        names = ", ".join(study.study_name for study in storage.get_all_studies()) or "none"
-        raise StudyError(f"no study named {name}; there are: {names}") from None
-    study = optuna.load_study(study_name=name, storage=storage)
-    if len(study.directions) > 1:
-        raise StudyError(f"study {name} has {len(study.directions)} objectives; sweep shows studies of one")
-    return study
-
-
-@dataclass
-class StudySummary:
-    """One line of `sweep list`."""
-
-    name: str
-    direction: str
-    num_trials: Counter[str] = field(default_factory=Counter)  # state -> trials
-    best_value: float | None = None
-    last_activity: datetime | None = None
-
-
-def list_studies(url: str) -> list[StudySummary]:
-    """Every study with counts, best value and time of the last change, read by three queries."""
-    engine = connect_reader(url).engine
-    studies, directions = models.StudyModel.__table__.c, models.StudyDirectionModel.__table__.c
-    query = sqlalchemy.select(studies.study_id, studies.study_name, directions.direction).join(
-        models.StudyDirectionModel.__table__, directions.study_id == studies.study_id
-    )
-    with engine.connect() as connection:
-        rows = connection.execute(query.where(directions.objective == 0).order_by(studies.study_id))
-        summaries = {row.study_id: StudySummary(row.study_name, row.direction.name.lower()) for row in rows}
-        for study_id, state, count, last in connection.execute(_counts_query()):
-            summary = summaries[study_id]
-            summary.num_trials[state.name] = count
-            summary.last_activity = max(filter(None, (summary.last_activity, last)), default=None)
-        for study_id, low, high in connection.execute(_values_query()):
-            summaries[study_id].best_value = high if summaries[study_id].direction == "maximize" else low
-    return list(summaries.values())
-
-
-def _counts_query() -> Any:
-    trials = models.TrialModel.__table__.c
-    last = sqlalchemy.func.max(sqlalchemy.func.coalesce(trials.datetime_complete, trials.datetime_start))
-    count = sqlalchemy.func.count()
-    typed = sqlalchemy.type_coerce(last, sqlalchemy.DateTime())
-    return sqlalchemy.select(trials.study_id, trials.state, count, typed).group_by(trials.study_id, trials.state)
-
-
-def _values_query() -> Any:
-    trials, values = models.TrialModel.__table__.c, models.TrialValueModel.__table__
-    low, high = sqlalchemy.func.min(values.c.value), sqlalchemy.func.max(values.c.value)
-    joined = sqlalchemy.select(trials.study_id, low, high).join(values, values.c.trial_id == trials.trial_id)
-    return joined.where(trials.state == TrialState.COMPLETE).group_by(trials.study_id)
-
-
-@contextmanager
-def _schema_lock(path: Path) -> Iterator[None]:
-    """Two processes creating the schema at once would collide."""
-    with open(path.with_name(f".{path.name}.creating"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return str(getattr(cause, "orig", cause)).strip().splitlines()[0]
+def _existing_path(url: str) -> Path:
+    path = database_path(url)
+    if not path.exists():
+        raise StudyError(f"{path}: no studies yet; `sweep run SPACE` makes one, --studies DIR looks elsewhere")
+    if not path.is_file():
+        raise StudyError(f"{path}: is not a file; choose another --studies or --storage")
+    return path

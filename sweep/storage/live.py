@@ -2,7 +2,7 @@
 
 Reading 5,000 trials of 20 epochs through Optuna takes seconds, and a page asks every ten: Optuna's own cache of
 finished trials makes that an instant. It takes a study's id for the study for ever, but SQLite gives the ids of a
-deleted study again; a study that turns out to be another one is read anew.
+deleted study again; a study that turns out to be another one is read anew. What is read is checked, once as well.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,10 @@ import sqlalchemy
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import FrozenTrial
 
+from sweep.errors import StudyError
 from sweep.storage import rows
-from sweep.storage.database import connect_reader
+from sweep.storage.database import check_file, connect_reader
+from sweep.storage.studies import check_rows_after
 
 _FIRST_TRIAL = (
     sqlalchemy.select(rows.STUDIES.c.study_name, rows.TRIALS.c.trial_id, rows.TRIALS.c.datetime_start)
@@ -28,19 +30,51 @@ _FIRST_TRIAL = (
 class LiveStorage(_CachedStorage):
     """Optuna's storage on a database that others write; read-only unless `write`. StudyError if there is none.
 
-    `on_replaced` is called when what was remembered of a study is dropped.
+    `on_replaced` is called when what was remembered of a study is dropped, `on_damage` before a StudyError is raised.
     """
 
     def __init__(self, url: str, *, write: bool = False) -> None:
+        check_file(url)
         # each session opens the file anew: a database that was deleted and made again is noticed
         super().__init__(connect_reader(url, write=write, poolclass=sqlalchemy.pool.NullPool))
         self.on_replaced: Callable[[], None] = lambda: None
+        self.on_damage: Callable[[StudyError], None] = lambda _: None
+        self._url = url
         self._first_trials: dict[int, tuple[str, int | None, datetime | None]] = {}
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
-        """Optuna's, after a look at whether the study is still the same."""
+        """Optuna's, of a study that is still the same. StudyError if what was read for the first time is damaged."""
         self._forget_if_replaced(study_id)
-        return super().get_all_trials(study_id, deepcopy, states)
+        known = self._last_known_row(study_id)
+        try:
+            trials = super().get_all_trials(study_id, deepcopy, states)
+        except Exception:  # Optuna's over a damaged row
+            self._check(study_id, known)
+            raise
+        self._check(study_id, known)
+        return trials
+
+    def _read_trials_from_remote_storage(self, study_id: int) -> None:
+        """Optuna's six queries as of one moment: a copy of what they gave (the dashboard renames so) is whole."""
+        self._backend.scoped_session().execute(sqlalchemy.text("BEGIN"))
+        super()._read_trials_from_remote_storage(study_id)
+
+    def _check(self, study_id: int, known_row: int) -> None:
+        try:
+            check_rows_after(self._url, study_id, known_row)
+        except StudyError as error:
+            with self._lock:
+                self._studies.pop(study_id, None)
+            self.on_damage(error)
+            raise
+
+    def _last_known_row(self, study_id: int) -> int:
+        """Of the trials up to this row id, all are finished and were read before."""
+        with self._lock:
+            study = self._studies.get(study_id)
+            if study is None:
+                return 0
+            return min([study.last_finished_trial_id, *(row - 1 for row in study.unfinished_trial_ids)])
 
     def _forget_if_replaced(self, study_id: int) -> None:
         with self._backend.engine.connect() as connection:

@@ -49,6 +49,8 @@ _SELECT_TRIALS = (
     .order_by(TRIALS.c.trial_id)
 )
 
+_COUNT_TRIALS = sqlalchemy.select(sqlalchemy.func.count()).where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
+
 
 class PendingRows:
     """Rows to insert or replace, by table and key; a later write of the same key replaces an earlier one."""
@@ -57,14 +59,25 @@ class PendingRows:
         self.new_trials: list[FrozenTrial] = []
         self._rows: dict[sqlalchemy.Table, dict[tuple[int | None, Any], dict[str, Any]]] = {}
         self._states: dict[int, FrozenTrial] = {}
+        self._touched: dict[int, None] = {}  # a set in its order
+
+    def touch(self, number: int) -> None:
+        """Count a trial among those touched, though nothing of it is to be written."""
+        self._touched[number] = None
+
+    def touched_trials(self) -> list[int]:
+        """Numbers of the trials of which something is to be written."""
+        return list(self._touched)
 
     def add(self, table: sqlalchemy.Table, number: int | None, key: Any, **values: Any) -> None:
         """A row of a trial (or, with number None, of the study)."""
         self._rows.setdefault(table, {})[(number, key)] = values
+        if number is not None:
+            self.touch(number)
 
-    def add_attr(self, table: sqlalchemy.Table, number: int | None, key: str, value: Any) -> None:
-        """An attribute, as JSON."""
-        self.add(table, number, key, value_json=json.dumps(value))
+    def add_attr(self, table: sqlalchemy.Table, number: int | None, key: str, text: str) -> None:
+        """An attribute, given as JSON."""
+        self.add(table, number, key, value_json=text)
 
     def add_param(self, number: int, name: str, value: float, distribution: BaseDistribution) -> None:
         """A parameter in Optuna's internal representation."""
@@ -79,6 +92,7 @@ class PendingRows:
     def add_state(self, trial: FrozenTrial) -> None:
         """State, times and values of a trial as they are now."""
         self._states[trial.number] = trial
+        self.touch(trial.number)
         for objective, value in enumerate(trial.values or ()):
             stored, kind = models.TrialValueModel.value_to_stored_repr(value)
             self.add(TRIAL_VALUES, trial.number, objective, value=stored, value_type=kind)
@@ -125,6 +139,11 @@ def select_trials(
     """(trial_id, number, state) of rows above `after_row` and of the named rows, by row id."""
     bound = {"study_id": study_id, "after_row": after_row, "rows": list(rows)}
     return connection.execute(_SELECT_TRIALS, bound).all()
+
+
+def count_trials(connection: sqlalchemy.Connection, study_id: int) -> int:
+    """All rows of a study."""
+    return int(connection.execute(_COUNT_TRIALS, {"study_id": study_id}).scalar_one())
 
 
 def _insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: FrozenTrial) -> int:

@@ -6,10 +6,11 @@ trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what 
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -21,8 +22,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.database import connect_reader, connect_writer, database_path
-
-RETRY_S = 0.2
+from sweep.storage.database_errors import DRIVER_ERRORS, WAIT, Wait, in_words, when_unlocked
+from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, OWN_STUDY_ATTRS, TRAINED_BY_SWEEP, TrialDigests, study_digest
+from sweep.storage.studies import check_rows, reading
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class WriteBehindStorage(InMemoryStorage):
     """
 
     def __init__(self, url: str, study_name: str) -> None:
-        """Load a study that exists; KeyError if it does not."""
+        """Load a study that exists; KeyError if it does not, StudyError if it is damaged."""
         super().__init__()
+        check_rows(url, study_name)
         self._reader = connect_reader(url)
         self._writer = connect_writer(url)
         self._path = database_path(url)
@@ -53,7 +56,10 @@ class WriteBehindStorage(InMemoryStorage):
         self._open_numbers: set[int] = set()
         self._pending: rows.PendingRows | None = None  # only inside a transaction
         self.is_out_of_step = False
-        self._load()
+        self._digests = TrialDigests()
+        self._is_sealed = True  # every trial of ours has its digest
+        with reading(url):
+            self._load()
 
     @property
     def num_trials(self) -> int:
@@ -69,41 +75,49 @@ class WriteBehindStorage(InMemoryStorage):
         return self._reader.get_study_system_attrs(self._study_row)
 
     @contextmanager
-    def transaction(self, while_waiting: Callable[[], None] = lambda: None) -> Iterator[list[ForeignChange]]:
+    def transaction(self, wait: Wait = WAIT) -> Iterator[list[ForeignChange]]:
         """Look for what others wrote, run the body against memory, write what it did: all or nothing.
 
-        `while_waiting` is called now and then while another program holds the write lock; it may raise. Raises
-        StudyError if the study is gone or numbers collide. After an exception in the body the memory is ahead of the
-        database (`is_out_of_step`), and the storage refuses further use.
+        `wait` says how to wait while another program holds the write lock. Raises StudyError if the study is gone,
+        numbers collide, or the database cannot be written. After an exception in the body, or in writing, the memory
+        is ahead of the database (`is_out_of_step`), and the storage refuses further use.
         """
         if self.is_out_of_step:
             raise StudyError("the study's memory is ahead of its database after an error; start again, nothing is lost")
-        with write_transaction(self._writer, while_waiting) as connection:
+        with write_transaction(self._writer, self._path, wait) as connection:
             self._pending, self.is_out_of_step = rows.PendingRows(), True
             try:
                 yield self._adopt_foreign_changes(connection)
+                self._seal()
                 self._pending.write(connection, self._study_row, self._row_ids)
             finally:
                 self._pending = None
         self.is_out_of_step = False
 
     def close(self) -> None:
-        """Put everything into the one database file, so that it can be copied, and let go of it."""
+        """Put everything into the one database file, so that it can be copied, and let go of it.
+
+        Where that cannot be done now (the disk is full, another program has locked it) the log stays beside the file.
+        """
         self._reader.remove_session()
         self._reader.engine.dispose()
-        with closing(self._writer.raw_connection()) as connection:
+        with suppress(*DRIVER_ERRORS), closing(self._writer.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.dispose()
 
     # ---- Optuna's writing methods: in memory at once, pending for the transaction ----
+    # attributes as JSON gives them back, so that samplers see the same before and after a resume
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        super().set_study_user_attr(study_id, key, _as_read_back(value))
-        self._to_write().add_attr(rows.STUDY_USER_ATTRS, None, key, value)
+        text = json.dumps(value)
+        super().set_study_user_attr(study_id, key, json.loads(text))
+        self._is_sealed &= key not in OWN_STUDY_ATTRS
+        self._to_write().add_attr(rows.STUDY_USER_ATTRS, None, key, text)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        super().set_study_system_attr(study_id, key, _as_read_back(value))
-        self._to_write().add_attr(rows.STUDY_SYSTEM_ATTRS, None, key, value)
+        text = json.dumps(value)
+        super().set_study_system_attr(study_id, key, json.loads(text))
+        self._to_write().add_attr(rows.STUDY_SYSTEM_ATTRS, None, key, text)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         if template_trial is not None:
@@ -132,12 +146,14 @@ class WriteBehindStorage(InMemoryStorage):
         self._to_write().add_intermediate_value(trial_id, step, intermediate_value)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        super().set_trial_user_attr(trial_id, key, _as_read_back(value))
-        self._to_write().add_attr(rows.TRIAL_USER_ATTRS, trial_id, key, value)
+        text = json.dumps(value)
+        super().set_trial_user_attr(trial_id, key, json.loads(text))
+        self._to_write().add_attr(rows.TRIAL_USER_ATTRS, trial_id, key, text)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        super().set_trial_system_attr(trial_id, key, _as_read_back(value))
-        self._to_write().add_attr(rows.TRIAL_SYSTEM_ATTRS, trial_id, key, value)
+        text = json.dumps(value)
+        super().set_trial_system_attr(trial_id, key, json.loads(text))
+        self._to_write().add_attr(rows.TRIAL_SYSTEM_ATTRS, trial_id, key, text)
 
     # ---- loading, and what others write ----
 
@@ -152,8 +168,23 @@ class WriteBehindStorage(InMemoryStorage):
             super().set_study_user_attr(study_id, key, value)
         for key, value in database.get_study_system_attrs(row).items():
             super().set_study_system_attr(study_id, key, value)
+        self._is_sealed = DIGEST in self.get_study_system_attrs(study_id)
         for trial in sorted(database.get_all_trials(row), key=lambda trial: trial.number):
             self._add_loaded(trial)
+
+    def _seal(self) -> None:
+        """Digests of what the transaction touched; of everything, if the study was made before there were digests."""
+        pending, user_attrs = self._to_write(), self.get_study_user_attrs(0)
+        if MADE_BY_SWEEP not in user_attrs:
+            return
+        numbers = pending.touched_trials() if self._is_sealed else range(self.num_trials)
+        for trial in map(self.get_trial, numbers):
+            if TRAINED_BY_SWEEP in trial.user_attrs:
+                pending.add_attr(rows.TRIAL_SYSTEM_ATTRS, trial.number, DIGEST, json.dumps(self._digests.of(trial)))
+        if not self._is_sealed:
+            seal = study_digest(self._study_name, self.get_study_directions(0)[0], user_attrs)
+            pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, DIGEST, json.dumps(seal))
+            self._is_sealed = True
 
     def _add_loaded(self, trial: FrozenTrial) -> None:
         if trial.number != self.num_trials:
@@ -190,6 +221,8 @@ class WriteBehindStorage(InMemoryStorage):
                 f"trial {open_rows[missing.pop()]} was deleted by another program; nothing more is written"
             )
         changes = [self._adopt(row, open_rows.get(row.trial_id)) for row in now]
+        if rows.count_trials(connection, self._study_row) != len(self._row_ids):
+            raise StudyError("a finished trial was deleted by another program; nothing more is written")
         return [change for change in changes if change is not None]
 
     def _adopt(self, row: Any, number: int | None) -> ForeignChange | None:
@@ -199,6 +232,7 @@ class WriteBehindStorage(InMemoryStorage):
         if row.state == self.get_trial(number).state:
             return None
         self._copy_into_memory(number, self._database_trial(row.trial_id))
+        self._to_write().touch(number)
         return ForeignChange(number, False, row.state)
 
     def _database_trial(self, row_id: int) -> FrozenTrial:
@@ -230,29 +264,24 @@ def create_study(
     system_attrs: dict[str, Any] | None = None,
 ) -> None:
     """Create a study with its attributes, all or nothing."""
-    with write_transaction(connect_writer(url)) as connection:
-        rows.insert_study(connection, study_name, direction, user_attrs, system_attrs or {})
+    seal = {DIGEST: study_digest(study_name, direction, user_attrs)} if MADE_BY_SWEEP in user_attrs else {}
+    with write_transaction(connect_writer(url), database_path(url)) as connection:
+        rows.insert_study(connection, study_name, direction, user_attrs, {**(system_attrs or {}), **seal})
 
 
 @contextmanager
-def write_transaction(
-    engine: sqlalchemy.Engine, while_waiting: Callable[[], None] = lambda: None
-) -> Iterator[sqlalchemy.Connection]:
-    """A transaction that holds the write lock; waits as long as another program holds it."""
-    with engine.connect() as connection:
-        while True:
-            try:
-                transaction = connection.begin()
-                break
-            except sqlalchemy.exc.OperationalError as error:
-                if "locked" not in str(error.orig):
-                    raise StudyError(f"the database cannot be written: {error.orig}") from None
-                while_waiting()
-                time.sleep(RETRY_S)
-        with transaction:
-            yield connection
+def write_transaction(engine: sqlalchemy.Engine, path: Path, wait: Wait = WAIT) -> Iterator[sqlalchemy.Connection]:
+    """A transaction that holds the write lock, which it waits for; StudyError, and nothing written, if SQLite fails."""
+    with in_words(path), when_unlocked(partial(_begin, engine), wait) as connection:
+        yield connection
+        connection.commit()
 
 
-def _as_read_back(value: Any) -> Any:
-    """As JSON gives it back, so that samplers see the same before and after a resume."""
-    return json.loads(json.dumps(value))
+def _begin(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
+    connection = engine.connect()
+    try:
+        connection.begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,7 +1,7 @@
 """A whole sweep through few lanes, refilled as trials end: real Tuner, real pruning, every trial trained once more."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -40,8 +40,8 @@ class ObservedEngine(PackedEngine):
         super().admit(lane, config)
         self.num_admitted += 1
 
-    def train_epoch(self) -> dict[int, Outcome]:
-        outcomes = super().train_epoch()
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, Outcome]:
+        outcomes = super().train_epoch(lanes)
         self.rounds.append(
             {
                 "lanes": len(outcomes),

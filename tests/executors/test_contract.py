@@ -1,33 +1,26 @@
 """What every executor must do; each implementation is one parameter."""
 
 import pytest
+from failing_engines import FailingEngine
 
 from sweep.config import TrialConfig
-from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
+from sweep.executors.local_workers import LocalWorkers
 
 
-class BrokenForSomeEngine(FakeEngine):
-    """Cannot build models of 13 units; 14 units end their own run in epoch 2, 15 units take the engine with them."""
-
-    def admit(self, lane, config):
-        if config.model.dense_units == 13:
-            raise ValueError("thirteen")
-        super().admit(lane, config)
-
-    def train_epoch(self):
-        if any(config.model.dense_units == 15 for config, _ in self._runs.values()):
-            raise ValueError("fifteen")
-        outcomes = dict(super().train_epoch())
-        for lane, (config, epoch) in self._runs.items():
-            if config.model.dense_units == 14 and epoch == 2:
-                outcomes[lane] = ValueError("fourteen")
-        return outcomes
+def local_workers(num_lanes):
+    workers = LocalWorkers([{}])
+    workers.make("failing_engines:FailingEngine", num_lanes, 1)
+    return workers
 
 
-EXECUTORS = {"in_process": lambda num_lanes: InProcessExecutor(BrokenForSomeEngine(num_lanes))}
+EXECUTORS = {
+    "in_process": lambda num_lanes: InProcessExecutor(FailingEngine(num_lanes)),
+    "local_workers": local_workers,
+}
 
 
 def make_config(epochs=3, **model):

@@ -3,6 +3,7 @@
     python tests/faults/kill.py --engine sequential --kills 10 --trials 40
     python tests/faults/kill.py --engine packed --kills 10 --trials 200
 
+The command itself, with engines that train; `kill_sweep` kills the fake engine by the hundred, in every window.
 Prints a line for each kill and ends with exit code 0 only if the studies are equal.
 """
 

@@ -10,6 +10,16 @@ import pytest
 from sweep.errors import StudyError
 from sweep.storage import StudyLock, database_url
 
+HOLD_LATE = """
+import fcntl, sys, time
+with open(sys.argv[1], "r+") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(0.2)
+    file.write("%d" % __import__("os").getpid())
+    file.flush()
+    time.sleep(60)
+"""
 HOLD = """
 import sys, time
 from sweep.storage import StudyLock
@@ -30,5 +40,26 @@ def test_second_launcher_is_refused_with_the_pid_until_the_first_dies(tmp_path):
         with StudyLock(url, "other"):
             pass
         owner.send_signal(signal.SIGKILL)
-    with StudyLock(url, "study"):
+    with StudyLock(url, "study") as lock:
         assert (tmp_path / ".sweep.db.study.lock").read_text() == f"{os.getpid()}\n"
+    assert not lock.ended_in_order
+    with StudyLock(url, "study") as lock:
+        assert lock.ended_in_order
+
+
+def test_owner_that_has_not_written_its_pid_yet_is_named_all_the_same(tmp_path):
+    """The file still holds the PID of a launcher that was killed."""
+    path = tmp_path / ".sweep.db.study.lock"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    path.write_text(f"{dead.pid}")
+    owner = subprocess.Popen([sys.executable, "-c", HOLD_LATE, path], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    with owner:
+        assert owner.stdout.readline() == "held\n"
+        with (
+            pytest.raises(StudyError, match=f"process {owner.pid};"),
+            StudyLock(database_url(tmp_path), "study"),
+        ):
+            pass
+        owner.kill()

@@ -1,17 +1,19 @@
 """The rows are Optuna's own, and what others write is noticed and never overwritten."""
 
 import math
+import re
 import sqlite3
 import threading
 import time
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sweeps import make_space, open_in, read_trials, run_sweep, trial_values
 
-from sweep.errors import StudyError
-from sweep.storage import WriteBehindStorage, create_database, create_study, database_url
+from sweep.errors import Interrupted, StudyError
+from sweep.storage import Wait, WriteBehindStorage, create_database, create_study, database_url, read_study
 
 TABLES = {  # table -> columns that must be equal; times and row ids of attributes differ
     "studies": "study_id, study_name",
@@ -145,6 +147,29 @@ def test_trial_told_by_others_is_not_overwritten(url):
     assert outside.trials[0].value == 0.75
 
 
+@pytest.mark.parametrize("outcome", [(0.25, TrialState.COMPLETE), (None, TrialState.FAIL)])
+def test_others_do_not_tell_over_a_trial_that_was_told_after_they_looked(tmp_path, url, outcome, monkeypatch):
+    """Plain Optuna looks at the state and writes outside of one transaction."""
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    with storage.transaction():
+        study.ask()
+    outside = optuna.load_study(study_name="study", storage=url)
+    look = RDBStorage.check_trial_is_updatable
+
+    def look_and_lose_time(self, trial_id, state):
+        look(self, trial_id, state)
+        monkeypatch.undo()
+        with storage.transaction():
+            study.tell(0, 0.75)
+
+    monkeypatch.setattr(RDBStorage, "check_trial_is_updatable", look_and_lose_time)
+    outside.tell(0, *outcome)
+    (trial,) = optuna.load_study(study_name="study", storage=url).trials
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.75)
+    read_study(url, "study")
+
+
 def test_deleted_study_is_said_and_nothing_is_written(tmp_path, url):
     storage = WriteBehindStorage(url, "study")
     study = optuna.load_study(study_name="study", storage=storage)
@@ -152,6 +177,19 @@ def test_deleted_study_is_said_and_nothing_is_written(tmp_path, url):
     with pytest.raises(StudyError, match="deleted by another program"), storage.transaction():
         study.ask()
     assert read_rows(tmp_path / "sweep.db")["trials"] == []
+
+
+def test_deleted_finished_trial_is_said_and_nothing_more_is_written(tmp_path, url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    for _ in range(2):
+        with storage.transaction():
+            study.tell(study.ask(), 0.5)
+    with sqlite3.connect(tmp_path / "sweep.db") as connection:
+        connection.execute("DELETE FROM trials WHERE number = 0")
+    with pytest.raises(StudyError, match="finished trial was deleted by another program"), storage.transaction():
+        study.ask()
+    assert len(read_rows(tmp_path / "sweep.db")["trials"]) == 1
 
 
 def test_database_removed_while_the_sweep_runs_is_noticed(tmp_path, url):
@@ -171,16 +209,57 @@ def test_damaged_numbering_is_refused(tmp_path, url):
         WriteBehindStorage(url, "study")
 
 
-def test_waits_while_another_program_holds_the_write_lock(tmp_path, url):
+def test_waits_while_another_program_holds_the_write_lock_and_says_so_once(tmp_path, url):
+    said = []
     storage = WriteBehindStorage(url, "study")
     study = optuna.load_study(study_name="study", storage=storage)
     holder = sqlite3.connect(tmp_path / "sweep.db", isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN IMMEDIATE")
-    threading.Thread(target=lambda: (time.sleep(2.5), holder.execute("ROLLBACK"))).start()
-    with storage.transaction():
+    threading.Thread(target=lambda: (time.sleep(3.5), holder.execute("ROLLBACK"))).start()
+    with storage.transaction(Wait(notice=said.append)):
         study.ask()
     assert len(optuna.load_study(study_name="study", storage=url).trials) == 1
     holder.close()
+    assert said[0] == "waiting: another program has locked the database"
+    assert re.fullmatch(r"the database is free again after \d+ s; going on", said[1])
+    assert len(said) == 2
+
+
+def test_a_wait_ends_when_its_check_raises_and_the_storage_goes_on_afterwards(tmp_path, url):
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+
+    def check():
+        raise Interrupted(15)
+
+    with sqlite3.connect(tmp_path / "sweep.db", isolation_level=None) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Interrupted), storage.transaction(Wait(check)):
+            study.ask()
+        with pytest.raises(StudyError, match="keeps it locked"), storage.transaction(Wait(at_most_s=0)):
+            study.ask()
+        holder.execute("ROLLBACK")
+    with storage.transaction():
+        study.ask()
+    assert len(optuna.load_study(study_name="study", storage=url).trials) == 1
+
+
+def test_disk_that_is_full_is_said_and_leaves_the_study_as_it_was(tmp_path, url):
+    """SQLite's own limit on pages raises what a full disk raises."""
+    storage = WriteBehindStorage(url, "study")
+    study = optuna.load_study(study_name="study", storage=storage)
+    with storage.transaction():
+        study.ask()
+    before = read_rows(tmp_path / "sweep.db")
+    with storage._writer.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as many as there are
+    with pytest.raises(StudyError, match="the disk is full; free space, then the same command goes on"):  # noqa: SIM117
+        with storage.transaction():
+            study.set_user_attr("big", "x" * 10**6)
+    assert storage.is_out_of_step
+    storage.close()
+    assert read_rows(tmp_path / "sweep.db") == before
+    assert WriteBehindStorage(url, "study").num_trials == 1
 
 
 def test_readers_are_not_blocked_by_a_writer(tmp_path, url):

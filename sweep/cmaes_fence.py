@@ -1,0 +1,151 @@
+"""Optuna's CMA-ES sampler, which keeps its optimizer as a pickle in the database, without the power of pickles.
+
+A row of a database is data, and `pickle.loads` executes what it is told to. So the pickle is read here with every name
+replaced by a stand-in of ours that only holds what it is given: no callable of another module can be reached, NumPy's
+included, whose own reconstructors trust flags and sizes. The optimizer is put together from what was held.
+"""
+
+import io
+import pickle
+from collections.abc import Callable, Sequence, Set
+from functools import cache
+from typing import Any
+
+import numpy as np
+import optuna
+
+from sweep.errors import StudyError
+
+DTYPES = ("f8", "f4", "i8", "i4", "b1")
+NUMBERS = (bool, int, float, np.bool_, np.number)
+
+
+class FencedCmaEsSampler(optuna.samplers.CmaEsSampler):
+    """Optuna's own but for `_restore_optimizer`; a subclass, so that plain Optuna in this process stays as it is."""
+
+    def sample_relative(self, study: optuna.Study, trial: Any, search_space: Any) -> dict[str, Any]:
+        """Optuna's. StudyError if a trial of the study holds anything but a CMA-ES optimizer."""
+        try:
+            return super().sample_relative(study, trial, search_space)
+        except _Refused as error:
+            raise StudyError(f"study {study.study_name}: {error}; go on under another --study") from None
+
+    def _restore_optimizer(self, completed_trials: Sequence[optuna.trial.FrozenTrial]) -> Any:
+        """The newest stored optimizer, None without any."""
+        for trial in reversed(completed_trials):
+            keys = [key for key in trial.system_attrs if key.startswith(self._attr_key_optimizer)]
+            if keys:
+                try:
+                    return read_optimizer(self._concat_optimizer_attrs({key: trial.system_attrs[key] for key in keys}))
+                except Exception as error:  # pickles fail in many ways
+                    problem = " ".join(f"{type(error).__name__}: {error}".split())
+                    raise _Refused(f"trial {trial.number} holds no optimizer of CMA-ES ({problem})") from None
+        return None
+
+
+class _Refused(Exception):
+    """What was found, without the study's name."""
+
+
+def read_optimizer(text: str) -> Any:
+    """A `cmaes` optimizer from the hex digits of its pickle. Any exception if it is something else; nothing is run."""
+    found = _Reader(io.BytesIO(bytes.fromhex(text))).load()
+    if not isinstance(found, _Optimizer):
+        raise ValueError(f"{type(found).__name__} where an optimizer is wanted")
+    return found.rebuilt()
+
+
+class _Dtype:
+    """Stands in for `numpy.dtype`: the plain numbers of an optimizer, no objects and no records."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        if code not in DTYPES:
+            raise ValueError(f"arrays of {code!r}")
+        self.value = np.dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.value = self.value.newbyteorder(state[1])
+
+
+class _Array:
+    """Stands in for `numpy.ndarray`, whose state names shape, kind, order and content."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, is_fortran, content = state
+        self.value = _array(content, dtype, shape, "F" if is_fortran else "C")
+
+
+class _Optimizer:
+    """Stands in for a class of `cmaes`: its attributes, of which none is looked at before all are read."""
+
+    kind: type
+    attributes: Sequence[Set[str]]  # that one may have
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def rebuilt(self) -> Any:
+        """A real one. ValueError unless its attributes are those of a fresh one: numbers, arrays, an optimizer."""
+        if self.state.keys() not in self.attributes:
+            raise ValueError(f"a {self.kind.__name__} with other attributes")
+        state = {name: _real(value) for name, value in self.state.items()}
+        optimizer: Any = object.__new__(self.kind)
+        restore = getattr(optimizer, "__setstate__", optimizer.__dict__.update)
+        restore(state)
+        return optimizer
+
+
+def _real(value: Any) -> Any:
+    if isinstance(value, _Array):
+        return value.value
+    if isinstance(value, _Optimizer):
+        return value.rebuilt()
+    if value is None or isinstance(value, (*NUMBERS, np.ndarray)):
+        return value
+    raise ValueError(f"an attribute of kind {type(value).__name__}")
+
+
+def _array(content: bytes, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> Any:
+    """NumPy refuses a shape that the content does not fill."""
+    return np.ndarray(shape, dtype.value, bytes(memoryview(content)), order=order).copy(order="K")
+
+
+def _scalar(dtype: _Dtype, content: bytes) -> Any:
+    return _array(content, dtype, (), "C")[()]
+
+
+NUMPYS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "dtype"): _Dtype,
+    ("numpy", "ndarray"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("numpy._core.numeric", "_frombuffer"): _array,  # pickle protocol 5, Python's default from 3.14
+}
+
+
+class _Reader(pickle.Unpickler):
+    """Every name that a pickle can say is one of these stand-ins, or refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Called for each name before anything is done with it."""
+        known = NUMPYS.get((module, name)) or _optimizers().get((module, name))
+        if known is None:
+            raise pickle.UnpicklingError(f"it names {module[:40]}.{name[:40]}")
+        return known
+
+
+@cache
+def _optimizers() -> dict[tuple[str, str], type]:
+    import cmaes
+
+    options = {"mean": np.zeros(2), "sigma": 1.0, "bounds": np.array([[0.0, 1.0]] * 2)}
+    plain, separable = cmaes.CMA(**options), cmaes.SepCMA(**options)
+    margins = [cmaes.CMAwM(**options, steps=np.array([step, 0.0])) for step in (0.5, 0.0)]  # some discrete, none
+    return dict(map(_stand_in, ([plain], [separable], margins)))
+
+
+def _stand_in(fresh: Sequence[Any]) -> tuple[tuple[str, str], type]:
+    kind = type(fresh[0])
+    attributes = [one.__getstate__().keys() for one in fresh]
+    stand_in = type(kind.__name__, (_Optimizer,), {"kind": kind, "attributes": attributes})
+    return (kind.__module__, kind.__qualname__), stand_in

@@ -1,0 +1,44 @@
+"""What launcher and worker say to each other: JSON, so that nothing that is received can be executed.
+
+To a worker, `{"do": ...}`:
+
+    set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ...}`
+    make     the engine and its lanes                            answered by `{"made": ...}`
+    start    lane, attempt, config: put a config on a free lane
+    stop     lane
+    train    lanes: one epoch of these                                  answered by `{"events": [...]}`
+
+What the worker cannot do at all is answered by `{"failed": ...}`, the message of a `SweepError`.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sweep.engines.base import EpochMetrics
+from sweep.errors import Cause
+from sweep.executors.base import Circumstances, EpochDone, LaneLost
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """As sent."""
+    return json.dumps(message).encode()
+
+
+def decode(received: bytes) -> dict[str, Any]:
+    """The message again."""
+    return dict(json.loads(received))
+
+
+def event_values(event: EpochDone | LaneLost) -> dict[str, Any]:
+    """An event as plain values; a lane's attempt stands in its circumstances, or beside it."""
+    return asdict(event)
+
+
+def event_of(values: dict[str, Any]) -> EpochDone | LaneLost:
+    """The event again."""
+    circumstances = Circumstances(**values["circumstances"]) if values["circumstances"] else None
+    if "metrics" in values:
+        return EpochDone(values["lane"], EpochMetrics(**values["metrics"]), circumstances)
+    cause = Cause(values["cause"])
+    return LaneLost(values["lane"], cause, values["error"], values["traceback_tail"], circumstances or Circumstances())

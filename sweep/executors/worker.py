@@ -1,0 +1,100 @@
+"""The process of a worker: hosts one engine, does what the launcher says, and dies with it.
+
+    python -m sweep.executors.worker FILE_DESCRIPTOR     # of its end of the pipe; started by `WorkerProcess`
+
+It knows configs and metrics, and neither the study nor its database.
+"""
+
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from sweep.config import TrialConfig
+from sweep.devices import Device, set_up_device
+from sweep.engines.make import make_engine
+from sweep.errors import SweepError
+from sweep.executors.base import EpochDone, LaneLost
+from sweep.executors.in_process import InProcessExecutor
+from sweep.executors.messages import decode, encode, event_values
+
+
+class Worker:
+    """Does what messages say; each lane's events carry the attempt that it was started with."""
+
+    def __init__(self) -> None:
+        self._executor: InProcessExecutor | None = None
+        self._attempts: dict[int, int] = {}
+
+    def do(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """One message; the answer, where there is one."""
+        answer: dict[str, Any] | None = getattr(self, f"_{message.pop('do')}")(**message)
+        return answer
+
+    def _set_up(self, path: list[str], builder: str | None, **device: Any) -> dict[str, Any]:
+        sys.path[:] = path
+        found = {} if device["name"] is None else asdict(_set_up_device(**device))
+        if builder is not None:
+            from sweep.models import find_builder
+
+            find_builder(builder)
+        return {"device": found}
+
+    def _make(self, trial_timeout_s: float | None, **engine: Any) -> dict[str, Any]:
+        widest = [tuple(widths) for widths in engine.pop("widest")]
+        made = make_engine(**engine, pause=lambda: None, widest=widest)  # the launcher ends this process from outside
+        self._executor = InProcessExecutor(made, trial_timeout_s)
+        return {"made": True}
+
+    def _start(self, lane: int, attempt: int, config: dict[str, Any]) -> None:
+        assert self._executor is not None
+        self._attempts[lane] = attempt
+        self._executor.start(lane, TrialConfig.from_values(config, "a config from the launcher"))
+
+    def _stop(self, lane: int) -> None:
+        assert self._executor is not None
+        self._executor.stop(lane)
+
+    def _train(self, lanes: list[int]) -> dict[str, Any]:
+        assert self._executor is not None
+        events = [event for event in self._executor.wait(lanes) if isinstance(event, EpochDone | LaneLost)]
+        return {"events": [{"attempt": self._attempts[event.lane], "event": event_values(event)} for event in events]}
+
+
+def _set_up_device(name: str, threads: int, gpu_memory_gb: float | None, operation_threads: int) -> Device:
+    return set_up_device(name, threads, gpu_memory_gb, operation_threads=operation_threads)
+
+
+def main(descriptor: int) -> None:
+    """Until the launcher closes the pipe, or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to see
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.set_inheritable(descriptor, False)
+    connection = Connection(descriptor)
+    messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
+    worker = Worker()
+    while True:
+        try:
+            answer = worker.do(messages.get())
+        except SweepError as error:
+            answer = {"failed": str(error)}
+        if answer is not None:
+            connection.send_bytes(encode(answer))
+
+
+def _receive(connection: "Connection[Any, Any]", messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
+    """On a thread of its own, so that the end of the launcher ends this process in the middle of an epoch too."""
+    while True:
+        try:
+            messages.put(decode(connection.recv_bytes()))
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,127 @@
+"""Studies as they are read: one for a command, all for the list; whatever is damaged is refused in one line."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages._rdb import models  # Optuna's schema itself: copied tables would drift
+from optuna.trial import TrialState
+
+from sweep.errors import StudyError, SweepError
+from sweep.storage.backup import damaged
+from sweep.storage.database import check_file, check_study_name, connect_reader, database_path
+from sweep.storage.database_errors import first_line, is_damage, study_error
+from sweep.storage.integrity import row_problem, row_problem_after
+
+
+def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
+    """StudyError, with the newest good backup, where a study or trial is not as the sweep wrote it.
+
+    Of all studies, or of one; with `ends_only`, only the studies themselves and what their trials were told.
+    """
+    path = database_path(url)
+    problem = row_problem(path, study_name, ends_only=ends_only)
+    if problem is not None:
+        raise damaged(path, problem)
+
+
+def check_rows_after(url: str, study_id: int, row: int) -> None:
+    """The same for the study's trials with a row id above `row`."""
+    path = database_path(url)
+    problem = row_problem_after(path, study_id, row)
+    if problem is not None:
+        raise damaged(path, problem)
+
+
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """What Optuna raises over rows that it cannot read, as a StudyError: a damaged row may raise anything."""
+    try:
+        yield
+    except SweepError:
+        raise
+    except Exception as error:
+        path = database_path(url)
+        raise (damaged(path, first_line(error)) if is_damage(error) else study_error(path, error)) from None
+
+
+def read_study(url: str, name: str) -> optuna.Study:
+    """A study to read, checked. StudyError, with the names there are, if it does not exist."""
+    check_file(url)
+    storage = connect_reader(url)
+    check_rows(url, check_study_name(name))
+    with reading(url):
+        try:
+            storage.get_study_id_from_name(name)
+        except KeyError:
+            names = ", ".join(study.study_name for study in storage.get_all_studies()) or "none"
+            raise StudyError(f"no study named {name}; there are: {names}") from None
+        study = optuna.load_study(study_name=name, storage=storage)
+        _read_all(study)
+    if len(study.directions) > 1:
+        raise StudyError(f"study {name} has {len(study.directions)} objectives; sweep shows studies of one")
+    return study
+
+
+def _read_all(study: optuna.Study) -> None:
+    """Raise what reading it raises; Optuna keeps the directions and the finished trials."""
+    study.get_trials(deepcopy=False)
+    study.directions  # noqa: B018
+    study.user_attrs  # noqa: B018
+
+
+@dataclass
+class StudySummary:
+    """One line of `sweep list`."""
+
+    name: str
+    direction: str
+    num_trials: Counter[str] = field(default_factory=Counter)  # state -> trials
+    best_value: float | None = None
+    last_activity: datetime | None = None
+
+
+def list_studies(url: str) -> list[StudySummary]:
+    """Every study with counts, best value and time of the last change, checked."""
+    check_file(url)
+    engine = connect_reader(url).engine
+    check_rows(url, ends_only=True)
+    with reading(url), engine.connect() as connection:
+        return _read_summaries(connection)
+
+
+def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
+    """By three queries."""
+    studies, directions = models.StudyModel.__table__.c, models.StudyDirectionModel.__table__.c
+    query = sqlalchemy.select(studies.study_id, studies.study_name, directions.direction).join(
+        models.StudyDirectionModel.__table__, directions.study_id == studies.study_id
+    )
+    rows = connection.execute(query.where(directions.objective == 0).order_by(studies.study_id))
+    summaries = {row.study_id: StudySummary(row.study_name, row.direction.name.lower()) for row in rows}
+    for study_id, state, count, last in connection.execute(_counts_query()):
+        summary = summaries[study_id]
+        summary.num_trials[state.name] = count
+        summary.last_activity = max(filter(None, (summary.last_activity, last)), default=None)
+    for study_id, low, high in connection.execute(_values_query()):
+        summaries[study_id].best_value = high if summaries[study_id].direction == "maximize" else low
+    return list(summaries.values())
+
+
+def _counts_query() -> Any:
+    trials = models.TrialModel.__table__.c
+    last = sqlalchemy.func.max(sqlalchemy.func.coalesce(trials.datetime_complete, trials.datetime_start))
+    count = sqlalchemy.func.count()
+    typed = sqlalchemy.type_coerce(last, sqlalchemy.DateTime())
+    return sqlalchemy.select(trials.study_id, trials.state, count, typed).group_by(trials.study_id, trials.state)
+
+
+def _values_query() -> Any:
+    trials, values = models.TrialModel.__table__.c, models.TrialValueModel.__table__
+    low, high = sqlalchemy.func.min(values.c.value), sqlalchemy.func.max(values.c.value)
+    joined = sqlalchemy.select(trials.study_id, low, high).join(values, values.c.trial_id == trials.trial_id)
+    return joined.where(trials.state == TrialState.COMPLETE).group_by(trials.study_id)

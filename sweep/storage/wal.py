@@ -1,0 +1,60 @@
+"""Whether SQLite's write-ahead log would lose transactions that had ended.
+
+Whoever opens a database after its last user died takes the log's frames up to the first one whose checksum is wrong;
+what stands behind it is dropped without a word. After a crash that is right: the frame belongs to the transaction that
+did not end. Where whole transactions follow, the log was damaged. (The format: https://www.sqlite.org/fileformat2.html,
+section 4.)
+"""
+
+import struct
+from pathlib import Path
+
+MAGIC = 0x377F0682  # the checksums' words are little-endian, or with the lowest bit big-endian
+HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+
+
+def loses_transactions(path: Path) -> bool:
+    """Whether the log holds transactions behind a frame that is damaged. A log that is being written is not judged."""
+    content = _read(path)
+    if not _is_damaged(content):
+        return False
+    again = _read(path)  # a writer may have been in the middle of it
+    return again[: len(content)] == content and _is_damaged(again)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _is_damaged(content: bytes) -> bool:
+    """Whether, behind the first wrong frame, more than one transaction ends: the first may have been cut off."""
+    if len(content) <= HEADER_BYTES:
+        return False
+    magic, _, page_bytes, _ = struct.unpack_from(">4I", content)
+    order = ">" if magic & 1 else "<"
+    sums = _checksum(order, content[:24], (0, 0))
+    if magic & ~1 != MAGIC or sums != struct.unpack_from(">2I", content, 24):
+        return True
+    frame_bytes = FRAME_HEADER_BYTES + page_bytes
+    is_intact, num_lost = True, 0
+    for start in range(HEADER_BYTES, len(content) - frame_bytes + 1, frame_bytes):
+        frame = memoryview(content)[start : start + frame_bytes]
+        is_of_this_log = frame[8:16] == content[16:24]  # frames of an earlier round of the log stand behind its end
+        if is_intact:
+            sums = _checksum(order, frame[FRAME_HEADER_BYTES:], _checksum(order, frame[:8], sums))
+            is_intact = is_of_this_log and sums == struct.unpack_from(">2I", frame, 16)
+        if not is_intact:
+            ends_transaction = struct.unpack_from(">I", frame, 4)[0] != 0
+            num_lost += is_of_this_log and ends_transaction
+    return num_lost > 1
+
+
+def _checksum(order: str, content: bytes | memoryview, sums: tuple[int, int]) -> tuple[int, int]:
+    first, second = sums
+    for low, high in struct.iter_unpack(f"{order}2I", content):
+        first = (first + low + second) & 0xFFFFFFFF
+        second = (second + high + first) & 0xFFFFFFFF
+    return first, second

@@ -1,0 +1,92 @@
+"""Fake engines that fail as a config's number of dense units says; a worker makes them by their import string.
+
+13 cannot be built            14 ends its own run in epoch 2      15 takes the engine with it
+16 kills its process, always  17 kills it on its first attempt    18 finds no memory
+19 hangs, always              20 hangs on its first attempt       21 is slow: 0.1 s an epoch
+22 ends its process by a C library's `abort`, with words on stderr
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from sweep.config import TrialConfig
+from sweep.engines.base import Outcome
+from sweep.engines.fake import FakeEngine
+
+MARKS = "SWEEP_TEST_MARKS"  # a folder that remembers first attempts across processes
+
+
+class FailingEngine(FakeEngine):
+    """Fails in epoch 2, but for what cannot be built and what takes the engine with it."""
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        if config.model.dense_units == 13:
+            raise ValueError("thirteen")
+        super().admit(lane, config)
+
+    def train_epoch(self, lanes: Collection[int] | None = None) -> Any:
+        chosen = self._runs.keys() if lanes is None else lanes
+        due = {lane: run for lane, run in self._runs.items() if lane in chosen}
+        if any(config.model.dense_units == 15 for config, _ in due.values()):
+            raise ValueError("fifteen")
+        failed: dict[int, Outcome] = {}
+        for lane, (config, epoch) in due.items():
+            action = ACTIONS.get(config.model.dense_units)
+            if action is not None and epoch == 1:
+                try:
+                    action(config)
+                except Exception as error:
+                    failed[lane] = error
+        return {**super().train_epoch(lanes), **failed}
+
+
+def _first_time(config: TrialConfig) -> bool:
+    mark = Path(os.environ[MARKS]) / str(config.training.seed)
+    is_first = not mark.exists()
+    mark.touch()
+    return is_first
+
+
+def _fourteen(config: TrialConfig) -> None:
+    raise ValueError("fourteen")
+
+
+def _kill(config: TrialConfig) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _lack_memory(config: TrialConfig) -> None:
+    raise MemoryError("no room for eighteen")
+
+
+def _abort(config: TrialConfig) -> None:
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+    os.abort()
+
+
+def _stop(config: TrialConfig) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+ACTIONS: dict[int, Callable[[TrialConfig], None]] = {
+    14: _fourteen,
+    16: _kill,
+    17: lambda config: _kill(config) if _first_time(config) else None,
+    18: _lack_memory,
+    19: _stop,
+    20: lambda config: _stop(config) if _first_time(config) else None,
+    21: lambda config: time.sleep(0.1),
+    22: _abort,
+}
+
+
+class HungryEngine(FakeEngine):
+    """Takes 64 MB for each epoch, and gives them back."""
+
+    def train_epoch(self, lanes: Collection[int] | None = None) -> Any:
+        bytearray(2**26)
+        return super().train_epoch(lanes)

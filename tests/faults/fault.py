@@ -1,0 +1,30 @@
+"""What every injected fault has, and where they are found.
+
+A module of this folder with a list `FAULTS` takes part: in the quick slice of the suite (`test_faults.py`), and in the
+whole table (`run.py`).
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the table. `run(count, seed, folder)` injects it so often and gives what it violated, a line each."""
+
+    name: str
+    holds: str  # what must be true however often it is injected
+    count: int  # in the whole table
+    quick: int  # in the suite; 0 if it takes too long there
+    run: Callable[[int, int, Path], list[str]]
+
+
+def all_faults() -> list[Fault]:
+    """Of every module in this folder, by its name."""
+    names = sorted(path.stem for path in HERE.glob("*.py") if "\nFAULTS = [" in path.read_text())
+    modules = [importlib.import_module(f"faults.{name}") for name in names]
+    return [fault for module in modules for fault in module.FAULTS]

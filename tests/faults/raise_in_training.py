@@ -1,0 +1,70 @@
+"""Builders and data that raise: the sweep goes on, and stops on the third identical error running."""
+
+import random
+from pathlib import Path
+
+from faults.fault import Fault
+from sweeps import make_space, read_trials, run_sweep
+
+from sweep.config import TrialConfig
+from sweep.engines.fake import FakeEngine
+from sweep.errors import DataError, SweepStopped
+from sweep.executors.in_process import InProcessExecutor
+
+NUM_TRIALS = 40
+ERRORS = (ValueError, TypeError, DataError, SystemExit, ZeroDivisionError)
+
+
+class RaisingEngine(FakeEngine):
+    """Cannot build some of its configs; `pattern` says for each admission which error it is, -1 for none."""
+
+    def __init__(self, pattern: list[int]) -> None:
+        super().__init__(1)
+        self._pattern = iter(pattern)
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        kind = next(self._pattern)
+        if kind >= 0:
+            raise ERRORS[kind](f"error {kind}")
+        super().admit(lane, config)
+
+
+def raise_at_random(count: int, seed: int, folder: Path) -> list[str]:
+    """Each trial raises with probability 0.6; the sweep must end exactly where three equal errors follow each other."""
+    chooser = random.Random(seed)
+    violations, injected, sweep_number = [], 0, 0
+    while injected < count:
+        pattern = [chooser.randrange(len(ERRORS)) if chooser.random() < 0.6 else -1 for _ in range(NUM_TRIALS)]
+        expected = _expected_end(pattern)
+        place = folder / str(sweep_number)
+        sweep_number += 1
+        try:
+            run_sweep(place, make_space(epochs=2), NUM_TRIALS, executor=InProcessExecutor(RaisingEngine(pattern)))
+            stopped = False
+        except SweepStopped:
+            stopped = True
+        states = ["FAIL" if trial["state"] == "FAIL" else "TOLD" for trial in read_trials(place)]
+        wanted = ["TOLD" if kind < 0 else "FAIL" for kind in pattern[:expected]]
+        if states != wanted or stopped != (expected < NUM_TRIALS or _ends_in_three(pattern[:expected])):
+            violations.append(f"sweep {sweep_number}: {states} after {pattern[:expected]}, stopped: {stopped}")
+        injected += sum(kind >= 0 for kind in pattern[:expected])
+    return violations
+
+
+def _expected_end(pattern: list[int]) -> int:
+    return next((i for i in range(1, len(pattern) + 1) if _ends_in_three(pattern[:i])), len(pattern))
+
+
+def _ends_in_three(pattern: list[int]) -> bool:
+    return len(pattern) >= 3 and pattern[-1] >= 0 and len(set(pattern[-3:])) == 1
+
+
+FAULTS = [
+    Fault(
+        "builder or data raises",
+        "that trial FAILs with its cause, the sweep goes on, and stops on the third identical error running",
+        1000,
+        30,
+        raise_at_random,
+    )
+]
