@@ -13,6 +13,7 @@ from pathlib import Path
 
 import results
 from equality import draw_configs
+from processes import resident_mb
 from results import ROOT
 
 FIRST = 20  # trials: imports, compiled programs and the allocator's arenas are there by then
@@ -56,12 +57,7 @@ def memory_after_trials(engine: str, num_lanes: int, num_trials: int) -> Iterato
                     workers.stop(event.lane)
                     free.append(event.lane)
                     running -= 1
-                    yield _resident_mb(workers.pids[0])
-
-
-def _resident_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+                    yield resident_mb(workers.pids[0])
 
 
 def _parse_arguments() -> argparse.Namespace:

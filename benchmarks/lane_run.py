@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from processes import resident_mb
+
 STUDY_SEED = 0
 SAID_AT_MOST = 300  # characters of a failed process's last line
 
@@ -97,10 +99,10 @@ def train(job: Job) -> Measured:
     dataset = load(configs[0].data)
     engine = _make_engine(job)
     at_once = [configs] if job.engine == "packed" else [[config] for config in configs]
-    before_mb, first, scores = _resident_mb(), None, []
+    before_mb, first, scores = resident_mb(os.getpid()), None, []
     for group in at_once:
-        epoch_s, resident_mb, val_accuracy = _train_group(engine, group)
-        first = first or (epoch_s, resident_mb)
+        epoch_s, then_mb, val_accuracy = _train_group(engine, group)
+        first = first or (epoch_s, then_mb)
         scores += val_accuracy
     assert first is not None
     memory_mb = first[1] - before_mb if device.name == "cpu" else _gpu_peak_mb(device.name)
@@ -123,26 +125,17 @@ def _train_group(engine: Any, configs: list[Any]) -> tuple[list[float], float, l
     """Seconds of each epoch, resident memory after the second, last validation accuracies; frees the lanes."""
     for lane, config in enumerate(configs):
         engine.admit(lane, config)
-    epoch_s, resident_mb, metrics = [], 0.0, {}
+    epoch_s, then_mb, metrics = [], 0.0, {}
     for epoch in range(1, configs[0].training.epochs + 1):
         started = time.perf_counter()
         metrics = engine.train_epoch()
         epoch_s.append(time.perf_counter() - started)
         if epoch <= 2:
-            resident_mb = _resident_mb()
+            then_mb = resident_mb(os.getpid())
     assert sorted(metrics) == list(range(len(configs))), "a lane gave no record of its last epoch"
     for lane in range(len(configs)):
         engine.evict(lane)
-    return epoch_s, resident_mb, [metrics[lane].val_accuracy for lane in range(len(configs))]
-
-
-def _resident_mb() -> float:
-    """Resident memory of this process; NaN where the system does not say (only Linux does here)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return float("nan")
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return epoch_s, then_mb, [metrics[lane].val_accuracy for lane in range(len(configs))]
 
 
 def _gpu_peak_mb(name: str) -> float:

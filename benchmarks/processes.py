@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SAID_AT_MOST = 3000  # characters of a failed process's last words
@@ -36,6 +37,15 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str] | None =
             said = errors.read().decode(errors="replace")[-SAID_AT_MOST:]
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
     return Usage(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_BYTES / 1e6)
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process; NaN where the system does not say (only Linux does here)."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return float("nan")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def run_for_json(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Any:

@@ -1,7 +1,6 @@
 """Commands, flags, help lines. Light: imports no tensorflow, keras, optuna, pandas, plotly (a test holds it)."""
 
 import argparse
-import errno
 import io
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweep import __version__
-from sweep.errors import Interrupted, SweepError
+from sweep.errors import DISK_IS_FULL, Interrupted, SweepError, is_disk_full
 from sweep.masking import mask_passwords, one_line
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,19 +49,17 @@ def _run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if options.command in ("list", "show", "check", "init") else 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
-        print("sweep: the disk is full; free space, then the same command goes on", file=sys.stderr)
+        print(f"sweep: {DISK_IS_FULL}", file=sys.stderr)
         return 2
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    return _Parser(prog="sweep", description="Hyperparameter sweeps for Keras image classifiers on Optuna.")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = _make_parser()
+    parser: argparse.ArgumentParser = _Parser(
+        prog="sweep", description="Hyperparameter sweeps for Keras image classifiers on Optuna."
+    )
     parser.add_argument("--version", action="version", version=f"sweep {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_init(commands)

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         back_up(database_path(url))
         num_workers = num_workers_of(options, stored or {})
         with start_workers(options, num_workers, interruption.check) as workers:
-            settled = settle(options, space, stored or {}, seed, data, num_workers, workers)
+            settled = settle(options, space, stored or {}, seed, data, workers)
             study = open_study(url, name, space, settled.settings, stored)
             study.ended_in_order = lock.ended_in_order
             if not options.quiet:

@@ -14,7 +14,11 @@
 `Cause` names why a single trial failed; a failed trial is no error of the sweep.
 """
 
+import errno
 from enum import StrEnum
+
+FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")  # of a failed trial
+DISK_IS_FULL = "the disk is full; free space, then the same command goes on"
 
 
 class SweepError(Exception):
@@ -73,6 +77,11 @@ class Cause(StrEnum):
     BUILD_ERROR = "build_error"
     USER_ERROR = "user_error"
     DATA_ERROR = "data_error"
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether there is no space left, or none of the user's share."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

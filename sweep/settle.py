@@ -78,7 +78,6 @@ def settle(
     stored: dict[str, Any],
     seed: int,
     data: DataSummary,
-    num_workers: int = 0,
     workers: LocalWorkers | None = None,
 ) -> Settled:
     """What the flags say, else what the study has stored, else the automatic choice and the defaults.
@@ -86,6 +85,7 @@ def settle(
     The engine decides how the device is set up, and the device how many lanes there are. So the choice is made for a
     CPU, where the set-up matters, and once more if the device turns out to be a GPU.
     """
+    num_workers = workers.num_workers if workers else 0
     processes = max(1, num_workers)
     threads = _threads(options, stored, processes)
     choice = _choose_engine(options, stored, _situation(options, space, data, threads, "cpu", processes))

@@ -10,11 +10,10 @@ from optuna.trial import FrozenTrial
 from rich.table import Table
 from rich.text import Text
 
-from sweep.errors import StudyError
+from sweep.errors import FAILURE_ATTRS, StudyError
 from sweep.terminal import make_console, print_as_json
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")
 OWN_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # shown in places of their own
 
 

@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrialConfig
 from sweep.dashboard_notes import LearningCurves, note_failure
 from sweep.engines.base import EpochMetrics
-from sweep.errors import Cause, Interrupted, SpaceError, StudyError, SweepStopped
+from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
 from sweep.interruption import Interruption
 from sweep.progress import Progress
@@ -297,14 +296,8 @@ class Tuner:
         self, number: int, cause: Cause, error: str, traceback_tail: str = "", where: Circumstances | None = None
     ) -> None:
         storage, where = self._study.write_behind, where or circumstances()
-        told: dict[str, Any] = {
-            "cause": cause.value,
-            "error": error,
-            "traceback": traceback_tail,
-            "attempt": where.attempt,
-        }
-        told |= {"host": where.host, "peak_memory_mb": where.peak_memory_mb, "log": where.log_tail}
-        for key, value in told.items():
+        told = (cause.value, error, traceback_tail, where.attempt, where.host, where.peak_memory_mb, where.log_tail)
+        for key, value in zip(FAILURE_ATTRS, told, strict=True):
             if value:
                 storage.set_trial_user_attr(number, key, value)
         running = next((running for running in self._running.values() if running.number == number), None)

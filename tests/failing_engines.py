@@ -4,17 +4,20 @@
 16 kills its process, always  17 kills it on its first attempt    18 finds no memory
 19 hangs, always              20 hangs on its first attempt       21 is slow: 0.1 s an epoch
 22 ends its process by a C library's `abort`, with words on stderr
+23 kills its process on its first attempt, prints on its second, and its loss is not finite
 """
 
+import math
 import os
 import signal
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweep.config import TrialConfig
-from sweep.engines.base import Outcome
+from sweep.engines.base import EpochMetrics, Outcome
 from sweep.engines.fake import FakeEngine
 
 MARKS = "SWEEP_TEST_MARKS"  # a folder that remembers first attempts across processes
@@ -41,7 +44,12 @@ class FailingEngine(FakeEngine):
                     action(config)
                 except Exception as error:
                     failed[lane] = error
-        return {**super().train_epoch(lanes), **failed}
+        outcomes = super().train_epoch(lanes)
+        return {
+            **outcomes,
+            **{lane: _diverged(outcomes[lane]) for lane, (config, _) in due.items() if _is_to_diverge(config)},
+            **failed,
+        }
 
 
 def _first_time(config: TrialConfig) -> bool:
@@ -53,6 +61,20 @@ def _first_time(config: TrialConfig) -> bool:
 
 def _fourteen(config: TrialConfig) -> None:
     raise ValueError("fourteen")
+
+
+def _is_to_diverge(config: TrialConfig) -> bool:
+    return config.model.dense_units == 23
+
+
+def _diverged(outcome: Outcome) -> Outcome:
+    return replace(outcome, loss=math.nan) if isinstance(outcome, EpochMetrics) and outcome.epoch == 2 else outcome
+
+
+def _kill_or_print(config: TrialConfig) -> None:
+    if _first_time(config):
+        _kill(config)
+    print("about to diverge", flush=True)
 
 
 def _kill(config: TrialConfig) -> None:
@@ -81,6 +103,7 @@ ACTIONS: dict[int, Callable[[TrialConfig], None]] = {
     20: lambda config: _stop(config) if _first_time(config) else None,
     21: lambda config: time.sleep(0.1),
     22: _abort,
+    23: _kill_or_print,
 }
 
 

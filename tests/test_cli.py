@@ -54,6 +54,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def hangup_heard():
+    """Processes that a test starts hear SIGHUP, also where the tests themselves are run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def fail(capsys, *arguments, code=2):
     """Run a command that must fail; its one line on stderr."""
     assert main(arguments) == code
@@ -328,7 +336,7 @@ def test_check_shows_what_a_space_makes(folder, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, number):
+def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, hangup_heard, number):
     process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
     wait_for_trials(folder, 2, process)
     process.send_signal(number)
@@ -362,7 +370,7 @@ def test_run_under_nohup_goes_on_when_the_terminal_hangs_up(folder):
     assert len(read_trials(folder / "studies", "mine")) == 6
 
 
-def test_run_whose_terminal_is_closed_is_drained(folder):
+def test_run_whose_terminal_is_closed_is_drained(folder, hangup_heard):
     master, terminal = pty.openpty()
     take = (
         "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"

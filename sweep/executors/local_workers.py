@@ -34,8 +34,12 @@ class LocalWorkers:
         """A worker for each of the `environments`, which add to this process's own. `pause` may raise."""
         self.num_lanes = 0
         self._trial_timeout_s, self._pause = trial_timeout_s, pause
-        self._is_set_up = False
         self._slots = [WorkerSlot(environment, num_retries, trial_timeout_s) for environment in environments]
+
+    @property
+    def num_workers(self) -> int:
+        """Processes, dead ones replaced."""
+        return len(self._slots)
 
     @property
     def pids(self) -> list[int]:
@@ -61,7 +65,6 @@ class LocalWorkers:
                 gpu_memory_gb=gpu_memory_gb,
                 operation_threads=operation_threads or threads,
             )
-        self._is_set_up = True
         while self._slots[0].device is None:
             self._take()
         return Device(**self._slots[0].device) if name is not None else None
@@ -71,7 +74,7 @@ class LocalWorkers:
 
         The sequential engine's workers are replaced now and then: TensorFlow keeps some megabytes of every model built.
         """
-        if not self._is_set_up:
+        if self._slots[0].device is None:
             self.set_up(None, threads)
         self.num_lanes = num_lanes * len(self._slots)
         for slot in self._slots:

@@ -3,7 +3,7 @@
 To a worker, `{"do": ...}`:
 
     set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ...}`
-    make     the engine and its lanes                            answered by `{"made": ...}`
+    make     the engine and its lanes                               answered by `{"made": ...}`
     start    lane, attempt, config: put a config on a free lane
     stop     lane
     train    lanes: one epoch of these                                  answered by `{"events": [...]}`

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from sweep.config import TrialConfig
-from sweep.devices import Device, set_up_device
+from sweep.devices import set_up_device
 from sweep.engines.make import make_engine
 from sweep.errors import SweepError
 from sweep.executors.base import EpochDone, LaneLost
@@ -37,7 +37,7 @@ class Worker:
 
     def _set_up(self, path: list[str], builder: str | None, **device: Any) -> dict[str, Any]:
         sys.path[:] = path
-        found = {} if device["name"] is None else asdict(_set_up_device(**device))
+        found = {} if device["name"] is None else asdict(set_up_device(**device))
         if builder is not None:
             from sweep.models import find_builder
 
@@ -63,10 +63,6 @@ class Worker:
         assert self._executor is not None
         events = [event for event in self._executor.wait(lanes) if isinstance(event, EpochDone | LaneLost)]
         return {"events": [{"attempt": self._attempts[event.lane], "event": event_values(event)} for event in events]}
-
-
-def _set_up_device(name: str, threads: int, gpu_memory_gb: float | None, operation_threads: int) -> Device:
-    return set_up_device(name, threads, gpu_memory_gb, operation_threads=operation_threads)
 
 
 def main(descriptor: int) -> None:

@@ -84,9 +84,8 @@ class WorkerProcess:
     def end(self) -> None:
         """Let it end; kill it if it does not."""
         self.connection.close()
-        deadline = time.monotonic() + PATIENCE_S
-        while self._process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE_S)
         self._process.kill()
         self._process.wait()
         self._release()

@@ -10,7 +10,7 @@ is charged with the first death too.
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.config import TrialConfig
@@ -152,7 +152,8 @@ class WorkerSlot:
         if event.metrics.epoch <= run.num_told:
             return []
         run.num_told, run.is_due, run.is_suspect = event.metrics.epoch, False, False
-        return [event]
+        where = event.circumstances
+        return [event if where is None else replace(event, circumstances=self._as_known_here(where, run))]
 
     def _lose(self, event: LaneLost, run: Run) -> list[Event]:
         """What memory lacked it may have on a new worker; every other error would come again."""
@@ -162,8 +163,11 @@ class WorkerSlot:
             self._training = [event.lane]
             return self._replace(Obituary(event.cause, event.error, where.peak_memory_mb or 0.0, log_tail))
         del self._runs[event.lane]
-        circumstances = Circumstances(run.attempt, where.host, where.peak_memory_mb, self.process.log_tail())
-        return [LaneLost(event.lane, event.cause, event.error, event.traceback_tail, circumstances)]
+        return [replace(event, circumstances=self._as_known_here(where, run))]
+
+    def _as_known_here(self, where: Circumstances, run: Run) -> Circumstances:
+        """A worker knows neither the attempt nor what it printed."""
+        return replace(where, attempt=run.attempt, log_tail=self.process.log_tail())
 
     # ---- a death ----
 

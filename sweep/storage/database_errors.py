@@ -1,6 +1,5 @@
 """SQLite's errors in a user's words, and waiting while another program has the database locked."""
 
-import errno
 import math
 import shutil
 import sqlite3
@@ -15,12 +14,11 @@ from typing import TypeVar
 import optuna
 import sqlalchemy
 
-from sweep.errors import StudyError
+from sweep.errors import DISK_IS_FULL, StudyError, is_disk_full
 
 BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are repeated by `when_unlocked`
 RETRY_S = 0.2
 LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
-DISK_IS_FULL = "the disk is full; free space, then the same command goes on"
 DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 ADVICE = {
@@ -87,10 +85,8 @@ def in_words(path: Path) -> Iterator[None]:
 def study_error(path: Path, error: BaseException) -> StudyError:
     """The StudyError that an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, or of a file becomes."""
     if isinstance(error, OSError):
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return StudyError(
-            f"{path}: {DISK_IS_FULL if is_full else f'cannot be written ({error.strerror}); choose another --studies'}"
-        )
+        advice = f"cannot be written ({error.strerror}); choose another --studies"
+        return StudyError(f"{path}: {DISK_IS_FULL if is_disk_full(error) else advice}")
     code = _primary_code(error)
     if code == sqlite3.SQLITE_IOERR and _is_disk_full(path):
         code = sqlite3.SQLITE_FULL

@@ -23,14 +23,13 @@ from optuna.distributions import distribution_to_json
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from sweep.errors import FAILURE_ATTRS
+
 DIGEST = "sweep:digest"
 MADE_BY_SWEEP = "sweep"  # the user attribute of a study of ours: its settings
 OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric")
 TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial of ours
-OWN_TRIAL_ATTRS = (
-    *(TRAINED_BY_SWEEP, "history", "cause", "error", "traceback"),
-    *("attempt", "host", "peak_memory_mb", "log"),
-)
+OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", *FAILURE_ATTRS)
 OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # on trials of ours too
 RUNNING = "RUNNING"
 LENGTH = 16  # hexadecimal digits

@@ -92,6 +92,15 @@ def test_of_many_lanes_the_one_that_kills_its_worker_is_found_and_lost_alone(mak
     assert lost[1].circumstances.host
 
 
+def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
+    workers = make_workers(1)
+    workers.start(0, make_config(23))
+    events = [event for _ in range(2) for event in workers.wait()]
+    diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.diverged())
+    assert diverged.circumstances.attempt == 2
+    assert "about to diverge" in diverged.circumstances.log_tail
+
+
 def test_two_killers_beside_each_other_are_both_found(make_workers):
     configs = [make_config(16), make_config(), make_config(16), make_config()]
     told, lost, _ = run_to_the_end(make_workers(1, 4), configs)

@@ -76,16 +76,15 @@ def _mode(path: Path, mode: int) -> Iterator[None]:
         path.chmod(before)
 
 
-@contextmanager
-def read_only_database(folder: Path) -> Iterator[tuple[Path, bool]]:
-    with _mode(folder / "sweep.db", 0o444):
-        yield folder, False
+def file_of_mode(name: str, mode: int) -> Callable[[Path], Any]:
+    """The way in which a file of the folder has this mode."""
 
+    @contextmanager
+    def way(folder: Path) -> Iterator[tuple[Path, bool]]:
+        with _mode(folder / name, mode):
+            yield folder, False
 
-@contextmanager
-def unreadable_database(folder: Path) -> Iterator[tuple[Path, bool]]:
-    with _mode(folder / "sweep.db", 0):
-        yield folder, False
+    return way
 
 
 @contextmanager
@@ -94,12 +93,6 @@ def read_only_folder(folder: Path) -> Iterator[tuple[Path, bool]]:
     for suffix in ("-wal", "-shm"):
         (folder / f"sweep.db{suffix}").unlink(missing_ok=True)
     with _mode(folder, 0o555):
-        yield folder, False
-
-
-@contextmanager
-def read_only_lock(folder: Path) -> Iterator[tuple[Path, bool]]:
-    with _mode(folder / ".sweep.db.study.lock", 0o444):
         yield folder, False
 
 
@@ -146,10 +139,10 @@ def removed_folder(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 WAYS: dict[str, Callable[[Path], Any]] = {
-    "the database is read-only": read_only_database,
-    "the database cannot be read": unreadable_database,
+    "the database is read-only": file_of_mode("sweep.db", 0o444),
+    "the database cannot be read": file_of_mode("sweep.db", 0),
     "the folder is read-only": read_only_folder,
-    "the lock is read-only": read_only_lock,
+    "the lock is read-only": file_of_mode(".sweep.db.study.lock", 0o444),
     "the folder is missing and cannot be made": missing_folder,
     "a file stands for the folder": file_for_folder,
     "a folder stands for the database": folder_for_database,

@@ -119,6 +119,7 @@ def _plant_in_database(path: Path, place: str, form: bytes | str) -> None:
             )
         else:
             table, column = place.split(".")
+            database.execute("DROP TRIGGER IF EXISTS sweep_finished_trials_stay")  # who writes here can remove it too
             row = f"SELECT max(rowid) FROM {table}"  # keys are unique
             database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ({row})", [form])
 
