@@ -20,17 +20,20 @@ sys.path.insert(0, str(HERE.parent))
 
 from faults.fault import Fault, all_faults  # noqa: E402
 
-COLUMNS = "| fault | injected | holds | violations | seed | minutes |\n| --- | --- | --- | --- | --- | --- |\n"
+COLUMNS = "| fault | injected | holds | violations | seed | minutes |\n| --- | --- | --- | --- | --- | --- |"
 
 
 def main() -> int:
-    """One line for each fault as it ends; the table goes to a results file."""
+    """One line for each fault as it ends, and a row of the table in the results file."""
     options = _parse_options()
     chosen = [fault for fault in all_faults() if any(word in fault.name for word in options.only or [""])]
-    results = [_inject(fault, options.count or fault.count, options.seed) for fault in chosen]
-    if options.out:
-        _append(options.out, [row for row, _ in results])
-    return 1 if any(violations for _, violations in results) else 0
+    num_violations = 0
+    _append(options.out, _heading())
+    for fault in chosen:
+        row, violations = _inject(fault, options.count or fault.count, options.seed)
+        _append(options.out, row)
+        num_violations += len(violations)
+    return int(num_violations > 0)
 
 
 def _inject(fault: Fault, count: int, seed: int) -> tuple[str, list[str]]:
@@ -44,10 +47,15 @@ def _inject(fault: Fault, count: int, seed: int) -> tuple[str, list[str]]:
     return f"| {fault.name} | {count} | {fault.holds} | {len(violations)} | {seed} | {minutes:.1f} |", violations
 
 
-def _append(path: Path, rows: list[str]) -> None:
+def _heading() -> str:
     host = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    with path.open("a") as file:
-        file.write(f"\n## {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {host}\n\n{COLUMNS}" + "\n".join(rows) + "\n")
+    return f"\n## Faults, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {host}\n\n{COLUMNS}"
+
+
+def _append(path: Path | None, line: str) -> None:
+    if path is not None:
+        with path.open("a") as file:
+            file.write(line + "\n")
 
 
 def _parse_options() -> argparse.Namespace:
