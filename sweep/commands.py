@@ -202,6 +202,8 @@ def _retrain(
     folder = options.out or options.studies / study / "models" / options.config.stem
     dataset = load(config.data)
     print(f"{folder}: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images")
+    if config.data.validation == "test":
+        print("the validation images are the test set, as the config says: what is chosen by them promises too much")
     with interruption.polled():
         content = Retraining(config, options.num_seeds, folder, pause=interruption.check).run()
     accuracy = content["test_accuracy"]

@@ -22,8 +22,10 @@ IntList = Annotated[
     tuple[Positive, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 ]
 
+FamilyName = Literal["cnn", "mlp"]
 OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
 ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
+DEFAULT_VALIDATION_FRACTION = 0.2
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 # what a terminal obeys, and what turns its writing round
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -31,6 +33,10 @@ MOST_BYTES = 2**20  # of a file
 MOST_DEPTH = 16  # of tables and lists in each other
 MOST_SHOWN = 200  # characters of a wrong value in a message
 WITH_MOMENTUM = ("rmsprop", "sgd")
+FAMILY_KEYS: dict[str, tuple[str, ...]] = {  # which keys only one family reads
+    "cnn": ("filters", "kernel", "pool", "padding", "batch_norm", "dense_units"),
+    "mlp": ("hidden_units",),
+}
 SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_rate
     "constant": (),
     "inverse_time": ("decay_rate", "decay_steps", "staircase"),
@@ -51,32 +57,46 @@ class DataConfig(Section):
     name: Literal["digits", "mnist", "npz"] = "digits"
     path: str | None = None
     test_fraction: Fraction = 0.2  # only for data that brings no test set of its own
-    validation_fraction: Fraction = 0.2
+    validation_fraction: Fraction = DEFAULT_VALIDATION_FRACTION
     num_train: Positive | None = None
     num_validation: Positive | None = None
+    validation: Literal["split", "test"] = "split"  # "test": the test set, as in the articles; never in a sweep
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     scaling: Literal["unit", "standard"] = "unit"
     train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
 
     @model_validator(mode="after")
-    def _npz_has_a_path(self) -> Self:
+    def _keys_fit_together(self) -> Self:
         if self.name == "npz" and self.path is None:
             raise ValueError('name = "npz" needs path = "my_images.npz"')
+        if self.validation == "test":
+            for key in ("num_validation", "validation_fraction"):
+                if key in self.model_fields_set and getattr(self, key) not in (None, DEFAULT_VALIDATION_FRACTION):
+                    raise ValueError(f'{key} has no effect with validation = "test"; remove it')
+            if self.train_on != "train":
+                raise ValueError(
+                    'validation = "test" splits nothing off, so train_on = "train" is all that is not test'
+                )
         if self.name == "digits" and self.path is not None:
             raise ValueError("path has no effect: digits comes with scikit-learn; remove it or change name")
         return self
 
 
 class ModelConfig(Section):
-    """The network: the family `cnn`, or the user's own `builder` with its `options`."""
+    """The network: a family, or the user's own `builder` with its `options`.
 
-    family: Literal["cnn"] = "cnn"
+    cnn    convolutions of `filters`, a pool after each but the last, one dense layer of `dense_units`, dropout, output
+    mlp    dense layers of `hidden_units`, dropout after each, output
+    """
+
+    family: FamilyName = "cnn"
     filters: Annotated[IntList, Field(min_length=1)] = (32, 64)
     kernel: Positive = 3
     pool: Positive = 2
     padding: Literal["valid", "same"] = "valid"
     activation: Literal["relu", "sigmoid", "elu", "tanh"] = "relu"
     dense_units: Positive = 64
+    hidden_units: Annotated[IntList, Field(min_length=1)] = (64, 64)
     output: Literal["softmax", "sigmoid"] = "softmax"
     initializer: Literal[
         "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
@@ -94,6 +114,10 @@ class ModelConfig(Section):
         ignored = self.model_fields_set - {"builder", "options"}
         if self.builder is not None and ignored:
             raise ValueError(f"{sorted(ignored)[0]} has no effect with a builder; move it to [model.options]")
+        for family, keys in FAMILY_KEYS.items():
+            strange = sorted(self.model_fields_set.intersection(keys)) if family != self.family else []
+            if strange:
+                raise ValueError(f'{strange[0]} belongs to family = "{family}", not {self.family}; remove it')
         try:
             json.dumps(self.options, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -101,9 +125,19 @@ class ModelConfig(Section):
         return self
 
     @property
+    def convolutions(self) -> tuple[int, ...]:
+        """Filters of each convolution; an MLP has none."""
+        return self.filters if self.family == "cnn" else ()
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Units of each dense layer but the output."""
+        return (self.dense_units,) if self.family == "cnn" else self.hidden_units
+
+    @property
     def widths(self) -> tuple[int, ...]:
-        """Filters of each convolution, then dense units."""
-        return (*self.filters, self.dense_units)
+        """Filters of each convolution, then units of each hidden dense layer."""
+        return (*self.convolutions, *self.hidden)
 
     def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
         """(height, width) after each convolution and its pool (the last has none); SpaceError if nothing is left.
@@ -113,8 +147,8 @@ class ModelConfig(Section):
         """
         shrink = 0 if self.padding == "same" else self.kernel - 1
         sides = []
-        for index in range(len(self.filters)):
-            pool = self.pool if index < len(self.filters) - 1 else 1
+        for index in range(len(self.convolutions)):
+            pool = self.pool if index < len(self.convolutions) - 1 else 1
             height, width = (height - shrink) // pool, (width - shrink) // pool
             if min(height, width) < 1:
                 raise SpaceError(
@@ -127,11 +161,16 @@ class ModelConfig(Section):
 
 
 class RegularizerConfig(Section):
-    """Keras penalties `l1 * sum|w| + l2 * sum w^2` on dense kernels, or on all kernels."""
+    """Keras penalties `l1 * sum|w| + l2 * sum w^2` on the kernels of a `scope`.
+
+    dense     dense layers, the output too
+    hidden    dense layers but the output
+    all       convolutions too
+    """
 
     l1: Annotated[float, Field(ge=0)] = 0.0
     l2: Annotated[float, Field(ge=0)] = 0.0
-    scope: Literal["dense", "all"] = "dense"
+    scope: Literal["dense", "hidden", "all"] = "dense"
 
 
 class OptimizerConfig(Section):
@@ -226,6 +265,9 @@ class TrialConfig(Section):
             values["model"] = {"builder": self.model.builder, "options": self.model.options}
         else:
             del values["model"]["options"]
+            for family, keys in FAMILY_KEYS.items():
+                for key in keys if family != self.model.family else ():
+                    del values["model"][key]
         return values
 
 

@@ -11,24 +11,25 @@ KEYS = {
     section: set(TrialConfig.model_fields[section].annotation.model_fields)  # type: ignore[union-attr]
     for section in SECTIONS
 }
+LIST_KEYS = ("filters", "hidden_units")  # of [model]: an item for each layer
 
 
 def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None:
-    """Set `section.key` (also `model.filters.N`, `model.options.NAME`); `source` opens a SpaceError."""
+    """Set `section.key`, also `model.filters.N` and its like, `model.options.NAME`; `source` opens a SpaceError."""
     section, _, name = key.partition(".")
     head, _, rest = name.partition(".")
     target = values.setdefault(section, {})
     check_is_section(target, source, section)
-    if head == "filters" and rest:
-        filters = target.get("filters", [])
-        if not isinstance(filters, list):
-            raise SpaceError(f"{source}: model.filters: a list is wanted, as in [32, 64] (got {filters!r})")
+    if head in LIST_KEYS and rest:
+        items = target.get(head, [])
+        if not isinstance(items, list):
+            raise SpaceError(f"{source}: model.{head}: a list is wanted, as in [32, 64] (got {items!r})")
         position = int(rest) - 1
-        if position > len(filters):
+        if position > len(items):
             raise SpaceError(
-                f"{source}: {key} is set, but there is no model.filters.{position}; name them in order from 1"
+                f"{source}: {key} is set, but there is no model.{head}.{position}; name them in order from 1"
             )
-        target["filters"] = [*filters[:position], value, *filters[position + 1 :]]
+        target[head] = [*items[:position], value, *items[position + 1 :]]
     elif rest:
         target.setdefault("options", {})[rest] = value
     else:

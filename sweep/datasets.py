@@ -1,7 +1,8 @@
 """Name or file -> arrays of stated shape, dtype and split, with a content hash.
 
 Three parts: test, validation, train. What a sweep loads (`load`) never reads the test images; only a retrain asks for
-them (`load_test`). Axes: N images, H height, W width, C channels, Y classes.
+them (`load_test`, or a config that says `validation = "test"`, which a sweep refuses). Axes: N images, H height,
+W width, C channels, Y classes.
 """
 
 import gzip
@@ -76,22 +77,31 @@ def load(config: DataConfig) -> Dataset:
 def load_test(config: DataConfig) -> tuple[Images, Labels]:
     """The test part, scaled as `load` scales. For `retrain` alone."""
     train, _, num_classes, _ = _split(config)
-    images, labels = _source(config).read_test()
-    return _fit_scaling(train[0], config)(_with_channels(images)), _checked_labels(labels, num_classes)
+    images, labels = _test_part(config, num_classes)
+    return _fit_scaling(train[0], config)(images), labels
 
 
 def _split(config: DataConfig) -> tuple[Pair, Pair, int, str]:
     images, labels = _source(config).read_pool()
     images, num_classes = _with_channels(images), _count_classes(labels)
     labels = _checked_labels(labels, num_classes)
-    num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
-    train, validation = _stratified(images, labels, num_validation, config.split_seed, "num_validation")
+    content_hash = _content_hash(images, labels)
+    if config.validation == "test":
+        train, validation = (images, labels), _test_part(config, num_classes)
+    else:
+        num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
+        train, validation = _stratified(images, labels, num_validation, config.split_seed, "num_validation")
     if config.num_train is not None and config.num_train != len(train[1]):
         _, train = _stratified(*train, config.num_train, config.split_seed, "num_train")
     if config.train_on == "train+validation":
         train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
         validation = validation[0][:0], validation[1][:0]
-    return train, validation, num_classes, _content_hash(images, labels)
+    return train, validation, num_classes, content_hash
+
+
+def _test_part(config: DataConfig, num_classes: int) -> Pair:
+    images, labels = _source(config).read_test()
+    return _with_channels(images), _checked_labels(labels, num_classes)
 
 
 def _stratified(images: NDArray[Any], labels: NDArray[Any], num_second: int, seed: int, key: str) -> tuple[Pair, Pair]:

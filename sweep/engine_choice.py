@@ -123,7 +123,7 @@ def largest_cost(space: Space, image_shape: tuple[int, int, int], num_classes: i
 
 
 def trial_cost(config: TrialConfig, image_shape: tuple[int, int, int], num_classes: int) -> TrialCost:
-    """Of a config of the family cnn, with B images a minibatch:
+    """Of a config without a builder, with B images a minibatch:
 
     step_flops = 3 B * 2 * multiply-adds of a forward pass
     lane_bytes = 4 * (4 * weights + 3 B * values of the feature maps)
@@ -148,14 +148,14 @@ class _Layer:
 def _layers(model: ModelConfig, image_shape: tuple[int, int, int], num_classes: int) -> Iterator[_Layer]:
     height, width, channels = image_shape
     shrink = 0 if model.padding == "same" else model.kernel - 1
-    for filters, sides in zip(model.filters, model.feature_map_sides(height, width), strict=True):
+    for filters, sides in zip(model.convolutions, model.feature_map_sides(height, width), strict=True):
         height, width = height - shrink, width - shrink
         kernel, per_filter = model.kernel**2 * channels * filters, 5 if model.batch_norm else 1
         pooled = 0 if sides == (height, width) else sides[0] * sides[1]
         yield _Layer(kernel + per_filter * filters, height * width * kernel, (height * width + pooled) * filters)
         (height, width), channels = sides, filters
     inputs = height * width * channels
-    for units in (model.dense_units, num_classes):
+    for units in (*model.hidden, num_classes):
         yield _Layer((inputs + 1) * units, inputs * units, 0)
         inputs = units
 

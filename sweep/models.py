@@ -1,4 +1,4 @@
-"""Config -> an uncompiled `keras.Model`: the family `cnn`, or the user's own builder by import string."""
+"""Config -> an uncompiled `keras.Model`: the families `cnn` and `mlp`, or the user's own builder by import string."""
 
 import random
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) 
     """
     keras.backend.clear_session()
     if config.model.builder is None:
-        return keras.Sequential(seeded_cnn_layers(config, image_shape, num_classes))
+        return keras.Sequential(seeded_layers(config, image_shape, num_classes))
     keras.utils.set_random_seed(config.training.seed)
     with _precision(config):
         return _build_users_model(config.model, image_shape, num_classes)
 
 
-def seeded_cnn_layers(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
-    """The layers of the family `cnn`, not yet built. Their initializers and dropout draw from `training.seed`.
+def seeded_layers(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
+    """The layers of the config's family, not yet built. Their initializers and dropout draw from `training.seed`.
 
     They draw their seeds from Python's generator, so it alone is seeded: `keras.utils.set_random_seed` would make
     TensorFlow forget every kernel it has prepared, a tenth of a second for each compiled program at its next call.
     """
     random.seed(config.training.seed)
     with _precision(config):
-        return _cnn_layers(config.model, config.regularizer, image_shape, num_classes)
+        return _layers(config.model, config.regularizer, image_shape, num_classes)
 
 
 @contextmanager
@@ -50,21 +50,22 @@ def _precision(config: TrialConfig) -> Iterator[None]:
         keras.config.set_dtype_policy(keras.config.floatx())
 
 
-def _cnn_layers(
-    model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int
-) -> list[Any]:
-    """Convolutions, a pool after each but the last; then flatten, dense, dropout, output."""
+def _layers(model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
+    """Convolutions, a pool after each but the last; then flatten, dense and dropout, output."""
     model.feature_map_sides(*image_shape[:2])
     layers: list[Any] = [keras.Input(image_shape)]
-    for index, filters in enumerate(model.filters):
+    for index, filters in enumerate(model.convolutions):
         layers += _convolution(filters, model, regularizer)
-        if index < len(model.filters) - 1 and model.pool > 1:
+        if index < len(model.convolutions) - 1 and model.pool > 1:
             layers.append(keras.layers.MaxPooling2D(model.pool))
-    layers += [keras.layers.Flatten(), _dense(model.dense_units, model.activation, model, regularizer)]
-    if model.dropout:
-        layers.append(keras.layers.Dropout(model.dropout))
+    layers.append(keras.layers.Flatten())
+    for units in model.hidden:
+        layers.append(_dense(units, model.activation, model, _penalty(regularizer)))
+        if model.dropout:
+            layers.append(keras.layers.Dropout(model.dropout))
+    penalty = _penalty(regularizer) if regularizer.scope != "hidden" else None
     # float32 whatever the precision: probabilities in bfloat16 would have three digits
-    layers.append(_dense(num_classes, model.output, model, regularizer, dtype=keras.config.floatx()))
+    layers.append(_dense(num_classes, model.output, model, penalty, dtype=keras.config.floatx()))
     return layers
 
 
@@ -77,12 +78,12 @@ def _convolution(filters: int, model: ModelConfig, regularizer: RegularizerConfi
     return [convolution, keras.layers.BatchNormalization(), keras.layers.Activation(model.activation)]
 
 
-def _dense(units: int, activation: str, model: ModelConfig, regularizer: RegularizerConfig, dtype: Any = None) -> Any:
+def _dense(units: int, activation: str, model: ModelConfig, penalty: Any, dtype: Any = None) -> Any:
     return keras.layers.Dense(
         units,
         activation=activation,
         kernel_initializer=model.initializer,
-        kernel_regularizer=_penalty(regularizer),
+        kernel_regularizer=penalty,
         dtype=dtype,
     )
 

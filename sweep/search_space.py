@@ -29,7 +29,7 @@ from sweep.config import (
     resolved_path,
     shown,
 )
-from sweep.config_keys import KEYS, apply_override, check_is_section, set_value
+from sweep.config_keys import KEYS, LIST_KEYS, apply_override, check_is_section, set_value
 from sweep.errors import SpaceError
 from sweep.parameters import (
     KINDS,
@@ -125,7 +125,7 @@ class Space:
         return tuple(self.resolve(params, seed=0) for params in extreme_params(self.parameters))
 
     def widest(self) -> list[tuple[int, ...]]:
-        """For each number of convolutions, the most filters of each and the most dense units."""
+        """For each number of layers, the most filters or units of each."""
         widest: dict[int, tuple[int, ...]] = {}
         for config in self.extreme_configs():
             widths = config.model.widths
@@ -256,13 +256,14 @@ def _check_keys(space: Space) -> None:
             continue
         _check_key(space, parameter.key, where)
         owners.setdefault(parameter.key, []).append(name)
-    fixed = space.fixed.get("model", {}).get("filters", [])
-    if (
-        isinstance(fixed, list)
-        and fixed
-        and all(f"model.filters.{number}" in owners for number in range(1, len(fixed) + 1))
-    ):
-        raise SpaceError(f"{space.source}: model.filters: each of them varies in [space]; remove the fixed list")
+    for head in LIST_KEYS:
+        fixed = space.fixed.get("model", {}).get(head, [])
+        if (
+            isinstance(fixed, list)
+            and fixed
+            and all(f"model.{head}.{number}" in owners for number in range(1, len(fixed) + 1))
+        ):
+            raise SpaceError(f"{space.source}: model.{head}: each of them varies in [space]; remove the fixed list")
     for key, names in owners.items():
         if len(names) > 1 and any(space.parameters[name].when is None for name in names):
             raise SpaceError(
@@ -283,9 +284,9 @@ def _check_key(space: Space, key: str, where: str) -> None:
         raise SpaceError(f'{where}: "{key}" is no config key; {known}')
     if key == "model.builder":
         raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
-    if head == "filters" and rest:
+    if head in LIST_KEYS and rest:
         if not re.fullmatch("[1-9][0-9]{0,3}", rest):
-            raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.filters.1 is the first convolution')
+            raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.{head}.1 is the first layer')
         return
     if head != "options" and rest:
         raise SpaceError(f'{where}: "{key}" goes too deep; use "{section}.{head}"')
@@ -313,6 +314,8 @@ def _check_configs(space: Space) -> None:
             raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
         if config.data.train_on != "train":
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
+        if config.data.validation != "split":
+            raise SpaceError(f'{space.source}: data.validation: a sweep never reads the test set; use "split"')
 
 
 def _check_set_once(space: Space, params: Params) -> None:

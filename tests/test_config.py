@@ -19,6 +19,7 @@ CONFIGS = {
         "schedule": {"name": "exponential", "initial_rate": 0.01, "decay_rate": 0.9, "staircase": True},
         "training": {"epochs": 3, "patience": 2, "monitor": "val_accuracy", "precision": "mixed_bfloat16", "seed": 7},
     },
+    "mlp": {"model": {"family": "mlp", "hidden_units": [70, 30]}, "regularizer": {"l2": 0.01, "scope": "hidden"}},
     "builder": {"model": {"builder": "my_models:build", "options": {"width": 3, "names": ["a", "b"]}}},
 }
 
@@ -54,6 +55,9 @@ REFUSED = [
     ({"model": {"filters": [32, 0]}}, "model.filters.1: .*got 0"),
     ({"model": {"filters": 32}}, "model.filters: .*got 32"),
     ({"model": {"dropout": 1.0}}, "model.dropout: .*less than 1"),
+    ({"model": {"family": "mlp", "filters": [32]}}, 'model: filters belongs to family = "cnn", not mlp; remove it'),
+    ({"model": {"hidden_units": [32]}}, 'model: hidden_units belongs to family = "mlp", not cnn; remove it'),
+    ({"model": {"family": "mlp", "hidden_units": []}}, "model.hidden_units"),
     ({"model": {"builder": "my_models"}}, "model.builder: .*got 'my_models'"),
     ({"model": {"builder": "os; rm:x"}}, "model.builder"),
     ({"model": {"options": {"width": 3}}}, "model: options are passed to a builder; add builder"),
@@ -63,6 +67,8 @@ REFUSED = [
     ({"model": {"builder": "a:b", "options": {"x": float("nan")}}}, "model: options must be JSON values"),
     ({"data": {"name": "npz"}}, "data: .*needs path"),
     ({"data": {"path": "x.npz"}}, "data: path has no effect"),
+    ({"data": {"validation": "test", "num_validation": 10}}, "data: num_validation has no effect with validation"),
+    ({"data": {"validation": "test", "train_on": "train+validation"}}, 'data: validation = "test" splits nothing off'),
     ({"data": {"validation_fraction": 1.0}}, "data.validation_fraction: .*less than 1"),
     ({"optimizer": {"name": "lion"}}, "optimizer.name: .*'adamw'.*got 'lion'"),
     ({"optimizer": {"name": "rmsprop", "nesterov": True}}, 'optimizer: nesterov belongs to "sgd"'),

@@ -138,6 +138,16 @@ def test_standard_scaling_is_fitted_on_the_train_part_alone() -> None:
 # ---- content hash ----
 
 
+def test_validation_can_be_the_test_part_and_nothing_is_then_split_off() -> None:
+    config = DataConfig(validation="test", scaling="standard")
+    dataset, (x_test, y_test) = load(config), load_test(config)
+    np.testing.assert_array_equal(dataset.x_validation, x_test)
+    np.testing.assert_array_equal(dataset.y_validation, y_test)
+    split = load(DataConfig())
+    assert len(dataset.y_train) == len(split.y_train) + len(split.y_validation)
+    assert dataset.content_hash == split.content_hash
+
+
 def test_the_content_hash_follows_the_data(tmp_path: Path) -> None:
     images, labels = images_and_labels()
     hashes = []

@@ -30,6 +30,22 @@ def test_the_articles_network_has_exactly_its_weights() -> None:
     assert model.output_shape == (None, 10)
 
 
+def test_an_mlp_is_dense_layers_with_a_dropout_after_each() -> None:
+    model = build((28, 28, 1), model={"family": "mlp", "hidden_units": [70, 30], "dropout": 0.5})
+    assert layer_names(model) == ["Flatten", "Dense", "Dropout", "Dense", "Dropout", "Dense"]
+    assert model.count_params() == 785 * 70 + 71 * 30 + 31 * 10
+
+
+@pytest.mark.parametrize(
+    ("scope", "penalized"),
+    [("all", [True, True, True]), ("dense", [False, True, True]), ("hidden", [False, True, False])],
+)
+def test_penalty_is_on_the_kernels_of_its_scope(scope: str, penalized: list[bool]) -> None:
+    model = build(model={"filters": [4]}, regularizer={"l2": 0.01, "scope": scope})
+    kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    assert [layer.kernel_regularizer is not None for layer in kernels] == penalized
+
+
 def test_pools_stand_after_each_convolution_but_the_last() -> None:
     model = build(model={"filters": [4, 4, 4], "padding": "same"})
     expected = ["Conv2D", "MaxPooling2D", "Conv2D", "MaxPooling2D", "Conv2D", "Flatten", "Dense", "Dense"]

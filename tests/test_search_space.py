@@ -10,7 +10,7 @@ import pytest
 from sweep.errors import SpaceError
 from sweep.search_space import Space, check_feature_maps, load_space, parse_space
 
-SHIPPED = sorted((Path(__file__).parents[1] / "search_spaces").rglob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
 
 
 def parse(text: str) -> Space:
@@ -26,6 +26,11 @@ CHOICES = 'type = "categorical"\nchoices = '
 MISTAKES = {
     "unknown section": ("[trainig]\nepochs = 3", r"unknown section \[trainig\]; the sections are data, model"),
     "unknown key": ("[training]\nepoch = 3", "training.epoch: unknown key; remove it or correct its spelling"),
+    "test set as validation": ('[data]\nvalidation = "test"', "data.validation: a sweep never reads the test set"),
+    "each hidden layer varies": (
+        '[model]\nfamily = "mlp"\nhidden_units = [8]\n' + parameter("model.hidden_units.1", CHOICES + "[8]"),
+        "model.hidden_units: each of them varies",
+    ),
     "unknown study key": ('metrics = "loss"', "study.metrics: unknown key"),
     "unknown metric": ('metric = "f1"', 'study: metric "f1" is not given by the objective; it gives val_accuracy'),
     "unknown direction": ('direction = "up"', "study.direction: .*'maximize' or 'minimize'"),
@@ -232,6 +237,16 @@ def test_resolving_leaves_the_space_as_it_was() -> None:
     assert space.resolve({"x": 0.5}, 0).model.options == {"depth": 2, "width": 0.5}
     assert space.resolve({"x": 0.7}, 0).model.options == {"depth": 2, "width": 0.7}
     assert space.fingerprint == before
+
+
+def test_hidden_layers_of_an_mlp_vary_one_by_one() -> None:
+    space = parse(
+        '[model]\nfamily = "mlp"\nhidden_units = [70, 30]\n' + parameter("model.hidden_units.2", CHOICES + "[8]")
+    )
+    config = space.resolve({"x": 8}, 0)
+    assert config.model.hidden_units == (70, 8)
+    assert config.model.widths == (70, 8)
+    assert space.widest() == [(70, 8)]
 
 
 def test_a_fixed_training_seed_is_kept() -> None:

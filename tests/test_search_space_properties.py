@@ -83,19 +83,21 @@ ALWAYS = {  # keys that go with everything else
     "data.scaling": choices("unit", "standard"),
     "schedule.initial_rate": floats(1e-12, 10),
 }
-OF_THE_FAMILY = {  # not beside a builder
-    "model.kernel": choices(1, 2, 3, 5),
-    "model.pool": ints(1, 3),
-    "model.padding": choices("valid", "same"),
+OF_ALL_FAMILIES = {  # not beside a builder
     "model.activation": choices("relu", "sigmoid", "elu", "tanh"),
-    "model.dense_units": st.one_of(ints(1, 2048), choices(8, 64)),
     "model.output": choices("softmax", "sigmoid"),
     "model.initializer": choices("he_normal", "uniform", "zeros"),
     "model.dropout": floats(0, 0.99),
-    "model.batch_norm": choices(True, False),
     "regularizer.l1": floats(0, 1),
     "regularizer.l2": floats(0, 1),
-    "regularizer.scope": choices("dense", "all"),
+    "regularizer.scope": choices("dense", "hidden", "all"),
+}
+OF_A_CNN = {
+    "model.kernel": choices(1, 2, 3, 5),
+    "model.pool": ints(1, 3),
+    "model.padding": choices("valid", "same"),
+    "model.dense_units": st.one_of(ints(1, 2048), choices(8, 64)),
+    "model.batch_norm": choices(True, False),
 }
 
 
@@ -113,8 +115,8 @@ def spaces(draw: st.DrawFn) -> Content:
         parameters[name] = {**({"key": key} if key else {}), **parameter, **conditions}
         return name
 
-    with_builder = draw(st.booleans())
-    keys = ALWAYS if with_builder else {**ALWAYS, **OF_THE_FAMILY}
+    with_builder, family = draw(st.booleans()), draw(st.sampled_from(["cnn", "mlp"]))
+    keys = ALWAYS if with_builder else {**ALWAYS, **OF_ALL_FAMILIES, **(OF_A_CNN if family == "cnn" else {})}
     for key in draw(st.lists(st.sampled_from(sorted(keys)), max_size=6, unique=True)):
         if draw(st.booleans()):
             vary(key, draw(keys[key]))
@@ -125,8 +127,10 @@ def spaces(draw: st.DrawFn) -> Content:
         }
         for number in range(draw(st.integers(0, 3))):
             vary(f"model.options.varied_{number}", draw(OPTIONS))
-    elif draw(st.booleans()):
-        _vary_filters(draw, vary)
+    else:
+        content["model"] = {"family": family}
+        if draw(st.booleans()):
+            _vary_layers(draw, vary, "filters" if family == "cnn" else "hidden_units")
     if draw(st.booleans()):
         _vary_optimizer(draw, vary)
     if draw(st.booleans()):
@@ -134,13 +138,13 @@ def spaces(draw: st.DrawFn) -> Content:
     return content
 
 
-def _vary_filters(draw: st.DrawFn, vary: Any) -> None:
-    """A number of convolutions that is no key of its own, and the filters of each that there is."""
+def _vary_layers(draw: st.DrawFn, vary: Any, key: str) -> None:
+    """A number of layers that is no key of its own, and the width of each that there is."""
     most = draw(st.integers(1, 4))
     deciding = most > 1 and vary(None, {"type": "int", "low": 1, "high": most})
     for number in range(1, most + 1):
         when = {"when": {deciding: [*range(number, most + 1)]}} if number > 1 else {}
-        vary(f"model.filters.{number}", draw(st.one_of(ints(1, 256), choices(8, 16, 32))), **when)
+        vary(f"model.{key}.{number}", draw(st.one_of(ints(1, 256), choices(8, 16, 32))), **when)
 
 
 def _vary_optimizer(draw: st.DrawFn, vary: Any) -> None:

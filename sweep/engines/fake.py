@@ -67,11 +67,11 @@ def fake_metrics(config: TrialConfig, epoch: int, seconds: float = 0.0) -> Epoch
 
 
 def _top(config: TrialConfig) -> float:
-    """Best at initial_rate 1e-3, l2 1e-4, momentum 0.8 and many filters."""
+    """Best at initial_rate 1e-3, l2 1e-4, momentum 0.8 and many filters or hidden units."""
     distance = (math.log10(config.schedule.initial_rate) + 3) ** 2 / 4
     distance += (math.log10(max(config.regularizer.l2, 1e-8)) + 4) ** 2 / 16
     distance += ((config.optimizer.momentum or 0.0) - 0.8) ** 2
-    distance += 4 / sum(config.model.filters)
+    distance += 4 / sum(config.model.convolutions or config.model.hidden)
     return math.exp(-distance / 2) * 0.99
 
 

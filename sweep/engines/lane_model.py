@@ -13,7 +13,7 @@ from keras import ops
 from sweep.engines.lane_structure import LaneNumbers, Structure
 
 Tensor = Any
-Dropout = Callable[[Tensor], Tensor]
+Dropout = Callable[[Tensor, int], Tensor]  # what comes from dense layer 0, 1, ...
 BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON = 0.99, 1e-3  # Keras's defaults
 WEIGHTS_PER_CONVOLUTION = {False: 2, True: 4}  # kernel, bias; and gamma, beta
 
@@ -40,12 +40,13 @@ def forward(
         updated += moved
         if index < structure.num_convolutions - 1 and structure.pool > 1:
             x = ops.max_pool(x, structure.pool, structure.pool)
-    kernel, bias, output_kernel, output_bias = weights[-4:]
     x = ops.reshape(x, (ops.shape(x)[0], -1))
-    x = keras.activations.get(structure.activation)(_dense(x, kernel, bias))
-    if dropout is not None and structure.has_dropout:
-        x = dropout(x)
-    logits_BY = _dense(ops.cast(x, keras.config.floatx()), output_kernel, output_bias)
+    dense = weights[structure.first_dense :]
+    for index in range(structure.num_hidden):
+        x = keras.activations.get(structure.activation)(_dense(x, *dense[2 * index : 2 * index + 2]))
+        if dropout is not None and structure.has_dropout:
+            x = dropout(x, index)
+    logits_BY = _dense(ops.cast(x, keras.config.floatx()), *dense[-2:])
     return keras.activations.get(structure.output)(logits_BY), updated
 
 
@@ -55,10 +56,10 @@ def loss(
     """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels, as Keras adds them."""
     losses_B = ops.sparse_categorical_crossentropy(labels_B, probabilities_BY)
     total = ops.sum(losses_B) / ops.cast(ops.shape(losses_B)[0], losses_B.dtype)  # Keras's mean is of float32 on JAX
-    convolutions = (
-        weights[: -4 : WEIGHTS_PER_CONVOLUTION[structure.batch_norm]] if structure.penalizes_convolutions else []
-    )
-    for kernel in (*convolutions, weights[-4], weights[-2]):
+    first, step = structure.first_dense, WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
+    convolutions = weights[:first:step] if structure.penalizes_convolutions else []
+    dense = weights[first::2] if structure.penalizes_output else weights[first:-2:2]
+    for kernel in (*convolutions, *dense):
         total += _penalty(structure, kernel, numbers)
     return total
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sweep.config import TrialConfig
 from sweep.engines.lane_structure import Structure, lane_numbers
 from sweep.engines.lane_updates import NUM_SLOTS
-from sweep.models import seeded_cnn_layers
+from sweep.models import seeded_layers
 from sweep.schedules import build_schedule
 
 _SEEDING = threading.Lock()  # layers draw their seeds from Python's own generator, which all threads share
@@ -27,7 +27,7 @@ class LaneArrays(NamedTuple):
     weights: list[Any]  # the model's trainable variables, in its order
     slots: list[list[Any]]  # of each weight, the optimizer's
     statistics: list[Any]  # moving mean and variance of each batch normalization
-    dropout_seed: Any  # (2,): seed and number of draws, as Keras's SeedGenerator holds them
+    dropout_seeds: list[Any]  # of each dropout (2,): seed and number of draws, as Keras's SeedGenerator holds them
     numbers: Any  # (7,): LaneNumbers
     widths: Any  # (number of widths,) int32
     masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
@@ -45,23 +45,23 @@ class EpochInput(NamedTuple):
 def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
     """Initial weights and dropout seed from `training.seed`."""
     dtype, widths = keras.config.floatx(), config.model.widths
-    weights, dropout_seed = _initial_weights(config, structure)
+    weights, dropout_seeds = _initial_weights(config, structure)
     statistics = structure.statistics_shapes(widths)
     return LaneArrays(
         weights=weights,
         slots=[[np.zeros_like(weight) for _ in range(NUM_SLOTS[structure.optimizer])] for weight in weights],
         statistics=[np.full(shape, index % 2, dtype) for index, shape in enumerate(statistics)],
-        dropout_seed=dropout_seed,
+        dropout_seeds=dropout_seeds,
         numbers=np.asarray(lane_numbers(config), dtype),
         widths=np.asarray(widths, np.int32),
         masks=[],
     )
 
 
-def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """Draw kernels by the initializers of the same layers, made in the same order under the same seed."""
     with _SEEDING:
-        layers = seeded_cnn_layers(config, structure.image_shape, structure.num_classes)
+        layers = seeded_layers(config, structure.image_shape, structure.num_classes)
     kernels = iter([layer.kernel_initializer for layer in layers if hasattr(layer, "kernel_initializer")])
     dtype, weights = keras.config.floatx(), []
     for shape in structure.weight_shapes(config.model.widths):
@@ -72,7 +72,7 @@ def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[ND
             weights.append(np.full(shape, float(num_vectors == 1), dtype))
             num_vectors += 1
     seeds = [layer.seed_generator.state for layer in layers if isinstance(layer, keras.layers.Dropout)]
-    return weights, ops.convert_to_numpy(seeds[0]) if seeds else np.zeros(2, np.int32)
+    return weights, [ops.convert_to_numpy(seed) for seed in seeds]
 
 
 def learning_rates(config: TrialConfig, num_steps: int) -> NDArray[Any]:

@@ -27,6 +27,7 @@ class Structure:
     image_shape: tuple[int, int, int]
     num_classes: int
     num_convolutions: int
+    num_hidden: int  # dense layers but the output
     kernel: int
     pool: int
     padding: str
@@ -37,34 +38,46 @@ class Structure:
     has_l1: bool
     has_l2: bool
     penalizes_convolutions: bool
+    penalizes_output: bool
     optimizer: str
     batch_size: int
     precision: str
-    sides: tuple[tuple[int, int], ...]  # (height, width) of the feature maps, as `ModelConfig.feature_map_sides`
+    sides: tuple[
+        tuple[int, int], ...
+    ]  # (height, width) of the feature maps, as `ModelConfig.feature_map_sides`; none of an MLP
     widths: Widths | None = None  # padded to; None: free
     convolution: Literal["direct", "patches"] = "direct"  # as Keras computes it, or as a matrix product over patches
     takes_patches: bool = False  # images come as the first convolution's patches, cut once
+
+    @property
+    def last_sides(self) -> tuple[int, int]:
+        """(height, width) of what is flattened."""
+        return self.sides[-1] if self.sides else self.image_shape[:2]
+
+    @property
+    def first_dense(self) -> int:
+        """The index of the first dense kernel among the trainable variables."""
+        return self.num_convolutions * (4 if self.batch_norm else 2)
 
     def weight_shapes(self, widths: Widths) -> list[Shape]:
         """Shapes of the trainable variables, in the order of the Keras model's."""
         shapes: list[Shape] = []
         channels = self.image_shape[2]
-        for filters in widths[:-1]:
+        for filters in widths[: self.num_convolutions]:
             shapes += [(self.kernel, self.kernel, channels, filters), (filters,)]
             shapes += [(filters,), (filters,)] if self.batch_norm else []
             channels = filters
-        height, width = self.sides[-1]
-        return [
-            *shapes,
-            (height * width * channels, widths[-1]),
-            (widths[-1],),
-            (widths[-1], self.num_classes),
-            (self.num_classes,),
-        ]
+        height, width = self.last_sides
+        inputs = height * width * channels
+        for units in (*widths[self.num_convolutions :], self.num_classes):
+            shapes += [(inputs, units), (units,)]
+            inputs = units
+        return shapes
 
     def statistics_shapes(self, widths: Widths) -> list[Shape]:
         """Shapes of batch normalization's moving means and variances, a pair for each convolution."""
-        return [(filters,) for filters in widths[:-1] for _ in range(2)] if self.batch_norm else []
+        convolutions = widths[: self.num_convolutions]
+        return [(filters,) for filters in convolutions for _ in range(2)] if self.batch_norm else []
 
 
 class LaneNumbers(NamedTuple):
@@ -85,7 +98,8 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
     return Structure(
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
-        num_convolutions=len(model.filters),
+        num_convolutions=len(model.convolutions),
+        num_hidden=len(model.hidden),
         kernel=model.kernel,
         pool=model.pool,
         padding=model.padding,
@@ -96,6 +110,7 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         has_l1=regularizer.l1 > 0,
         has_l2=regularizer.l2 > 0,
         penalizes_convolutions=bool(regularizer.l1 or regularizer.l2) and regularizer.scope == "all",
+        penalizes_output=bool(regularizer.l1 or regularizer.l2) and regularizer.scope != "hidden",
         optimizer=config.optimizer.name,
         batch_size=training.batch_size,
         precision=training.precision,
@@ -138,10 +153,11 @@ def _blocks(structure: Structure, widths: Widths, index: int) -> tuple[Shape, Sh
     """Of weight `index`: its true shape, and true and padded shape with the flattened feature map taken apart."""
     assert structure.widths is not None
     true, wide = structure.weight_shapes(widths), structure.weight_shapes(structure.widths)
-    if index != len(true) - 4:
+    if index != structure.first_dense:
         return true[index], true[index], wide[index]
-    side = structure.sides[-1]
-    return true[index], (*side, widths[-2], widths[-1]), (*side, structure.widths[-2], structure.widths[-1])
+    area = structure.last_sides[0] * structure.last_sides[1]
+    blocks = [(*structure.last_sides, inputs // area, units) for inputs, units in (true[index], wide[index])]
+    return true[index], blocks[0], blocks[1]
 
 
 def _pad(weight: NDArray[Any], _: Shape, true: Shape, wide: Shape) -> NDArray[Any]:

@@ -141,8 +141,9 @@ class LaneProgram:
         numbers, statistics = LaneNumbers(*lane.numbers), lane.statistics
 
         def total_loss(weights: list[Tensor]) -> tuple[Tensor, Any]:
-            def dropout(x: Tensor) -> Tensor:
-                return _dropout(x, numbers, lane.widths[-1], lane.dropout_seed)
+            def dropout(x: Tensor, index: int) -> Tensor:
+                width = lane.widths[self._structure.num_convolutions + index]
+                return _dropout(x, numbers, width, lane.dropout_seeds[index])
 
             probabilities_BY, moved = forward(self._structure, weights, statistics, images_BHWC, dropout)
             return loss(self._structure, weights, numbers, labels_B, probabilities_BY), (probabilities_BY, moved)
@@ -154,12 +155,11 @@ class LaneProgram:
             update(self._structure.optimizer, *values, numbers, given.rates_S[step], given.products_S[step], number)
             for values in zip(lane.weights, gradients, lane.slots, strict=True)
         ]
-        seed = lane.dropout_seed + jnp.asarray([0, 1], lane.dropout_seed.dtype)
         lane = lane._replace(
             weights=[weight for weight, _ in updated],
             slots=[slots for _, slots in updated],
             statistics=moved,
-            dropout_seed=seed,
+            dropout_seeds=[seed + jnp.asarray([0, 1], seed.dtype) for seed in lane.dropout_seeds],
         )
         return lane, sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
 

@@ -142,7 +142,7 @@ class LaneProgram:
                 weights,
                 statistics,
                 images_BHWC,
-                lambda x: _dropout(x, numbers, lane.dropout_seed),
+                lambda x, index: _dropout(x, numbers, lane.dropout_seeds[index]),
             )
             total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
         gradient, slots = tape.gradient(total, flat), [slot.read_value() for slot in lane.slots[0]]
@@ -169,13 +169,15 @@ class LaneProgram:
 
     def _shapes(self, lane: LaneArrays) -> list[Tensor]:
         """Of each weight, known when it runs."""
-        widths = tf.unstack(lane.widths, self._structure.num_convolutions + 1)
+        widths = tf.unstack(lane.widths, self._structure.num_convolutions + self._structure.num_hidden)
         return [tf.stack(shape) for shape in self._structure.weight_shapes(tuple(widths))]
 
 
 def _with_patches(structure: Structure, arrays: tuple[Any, ...]) -> tuple[Structure, tuple[Any, ...]]:
     """Cut the images to the first convolution's patches once, if these are few bytes: a quarter less time on digits."""
     x_train, y_train, x_validation, y_validation = arrays
+    if not structure.num_convolutions:
+        return structure, arrays
     if structure.kernel**2 * sum(int(tf.size(x)) * x.dtype.size for x in (x_train, x_validation)) > MOST_PATCH_BYTES:
         return structure, arrays
     x_train, x_validation = (patches(x, structure.kernel, structure.padding) for x in (x_train, x_validation))

@@ -13,11 +13,12 @@ from tests.engines.training import config_of
 
 SCHEDULES = get_args(ScheduleName)
 NUM_IMAGES, NUM_STEPS = 24, 100
+NUM_CNNS = 24
 BATCH_SIZES = (13, 10, 7, 6)  # two to four steps an epoch; the last is smaller but for 6
 
 
 def draw_config(index: int, precision: str = "float32") -> TrialConfig:
-    """Config 0, 1, ...: 24 of them hold each optimizer with each schedule, six each optimizer."""
+    """Config 0, 1, ...: 24 of them hold each optimizer with each schedule, six each optimizer; then come MLPs."""
     generator = np.random.default_rng([2026, index])
     optimizer, schedule = OPTIMIZERS[index % 6], SCHEDULES[(index // 6 + index) % 4]
     batch_size = BATCH_SIZES[int(generator.integers(4))]
@@ -25,8 +26,8 @@ def draw_config(index: int, precision: str = "float32") -> TrialConfig:
     training = {"epochs": -(-NUM_STEPS // num_steps), "batch_size": batch_size, "precision": precision}
     values: dict[str, Any] = {
         "data": {"num_train": NUM_IMAGES, "num_validation": 10},
-        "model": _model(generator),
-        "regularizer": _regularizer(generator),
+        "model": _model(generator) if index < NUM_CNNS else _mlp(generator),
+        "regularizer": _regularizer(generator, "all" if index < NUM_CNNS else "hidden"),
         "optimizer": _optimizer(generator, optimizer),
         "schedule": _schedule(generator, schedule, largest_rate=0.03 if optimizer == "sgd" else 0.003),
         "training": {**training, "seed": int(generator.integers(2**31))},
@@ -38,8 +39,11 @@ def other_run(config: TrialConfig, index: int) -> TrialConfig:
     """A run of the same structure with another seed, other widths and another rate."""
     values = config.values()
     values["training"]["seed"] = index
-    values["model"]["filters"] = [1 + (filters + index) % 7 for filters in config.model.filters]
-    values["model"]["dense_units"] = 2 + (config.model.dense_units + index) % 9
+    if config.model.family == "mlp":
+        values["model"]["hidden_units"] = [2 + (units + index) % 9 for units in config.model.hidden_units]
+    else:
+        values["model"]["filters"] = [1 + (filters + index) % 7 for filters in config.model.filters]
+        values["model"]["dense_units"] = 2 + (config.model.dense_units + index) % 9
     values["schedule"]["initial_rate"] = config.schedule.initial_rate / (1 + index % 3)
     return TrialConfig.from_values(values, "test")
 
@@ -67,11 +71,22 @@ def _model(generator: np.random.Generator) -> dict[str, Any]:
         }
 
 
-def _regularizer(generator: np.random.Generator) -> dict[str, Any]:
+def _mlp(generator: np.random.Generator) -> dict[str, Any]:
+    return {
+        "family": "mlp",
+        "hidden_units": [int(units) for units in generator.integers(3, 11, generator.integers(1, 4))],
+        "activation": _choose(generator, "relu", "sigmoid", "elu", "tanh"),
+        "output": _choose(generator, "softmax", "sigmoid"),
+        "initializer": _choose(generator, "uniform", "glorot_normal", "he_uniform"),
+        "dropout": _choose(generator, 0.25, 0.4),
+    }
+
+
+def _regularizer(generator: np.random.Generator, scope: str) -> dict[str, Any]:
     return {
         "l1": _choose(generator, 0.0, _log_uniform(generator, 1e-5, 1e-3)),
         "l2": _choose(generator, 0.0, _log_uniform(generator, 1e-5, 1e-2)),
-        "scope": _choose(generator, "dense", "all"),
+        "scope": _choose(generator, "dense", scope),
     }
 
 

@@ -42,6 +42,7 @@ FREE = [
 COMPILED_IN = [
     {"model": {"filters": [32]}},
     {"model": {"kernel": 2}},
+    {"model": {"family": "mlp"}},
     {"model": {"pool": 1}},
     {"model": {"padding": "same"}},
     {"model": {"activation": "elu"}},

@@ -18,7 +18,7 @@ from sweep.engines.base import EpochMetrics
 from sweep.engines.lane_structure import lane_numbers
 from sweep.engines.packed import PackedEngine
 from sweep.engines.sequential import SequentialEngine
-from tests.engines.drawn import draw_config, other_run
+from tests.engines.drawn import NUM_CNNS, draw_config, other_run
 from tests.engines.packing import (
     ON_TENSORFLOW,
     largest_difference,
@@ -28,7 +28,8 @@ from tests.engines.packing import (
 )
 
 HOLD_ALL = [5, 12, 3, 16, 7, 8]  # every optimizer, schedule and padding; JAX takes seconds to compile each
-INDICES = [*HOLD_ALL, *(index for index in range(12) if index not in HOLD_ALL)] if ON_TENSORFLOW else HOLD_ALL
+MLPS = [NUM_CNNS, NUM_CNNS + 1, NUM_CNNS + 2]
+INDICES = [*HOLD_ALL, *(MLPS if ON_TENSORFLOW else MLPS[:1])]
 NUM_CONFIGS, NUM_IN_FLOAT32 = len(INDICES), 4 if ON_TENSORFLOW else 2
 Histories = list[list[EpochMetrics]]
 
@@ -69,7 +70,7 @@ def drawn() -> list[TrialConfig]:
 
 def widest() -> list[tuple[int, ...]]:
     """For lanes that are padded: room for every drawn config and its other runs."""
-    return [(7,) * layers + (11,) for layers in (1, 2, 3)]
+    return [(7,) * layers + (11,) for layers in (1, 2, 3)] + [(11,) * layers for layers in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def differences(ours: Histories, theirs: Histories) -> list[float]:
 # ---- what a trajectory starts from ----
 
 
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", [*range(6), *MLPS])
 def test_initial_weights_are_the_sequential_engines(index: int) -> None:
     config = draw_config(index)
     lanes, alone = PackedEngine(1), SequentialEngine()

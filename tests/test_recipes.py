@@ -1,0 +1,44 @@
+"""The shipped recipes: single configs of the source articles, which a user trains as they are."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep.cli import main
+from sweep.config_file import read_config
+from sweep.engines.lane_structure import structure_of
+from tests.engines.test_lane_structure import dataset
+
+FOLDER = Path(__file__).parents[1] / "search_spaces" / "recipes"
+RECIPES = sorted(FOLDER.glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_recipe_is_a_config_that_opens_with_its_command_and_the_sources_figure(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    assert lines[0].startswith(f"# sweep retrain search_spaces/recipes/{file.name} ")
+    assert any(line.startswith("# The source's figure: ") for line in lines)
+    config, provenance = read_config(file)
+    assert provenance is None
+    assert config.data.validation == "test"  # as the articles did
+
+
+def test_weights_are_those_of_the_articles_networks() -> None:
+    sizes = {}
+    for name in ("mlp_reference", "mlp_rmsprop"):
+        config, _ = read_config(FOLDER / f"{name}.toml")
+        shapes = structure_of(config, dataset()).weight_shapes(config.model.widths)
+        sizes[name] = [shape for shape in shapes if len(shape) == 2]
+    assert sizes == {"mlp_reference": [(64, 70), (70, 30), (30, 10)], "mlp_rmsprop": [(64, 64), (64, 64), (64, 10)]}
+
+
+def test_recipe_is_trained_and_says_that_it_validates_on_the_test_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = ["--set", "data.name=digits", "--set", "training.epochs=2"]
+    assert main(["train", str(FOLDER / "mlp_reference.toml"), "--device", "cpu", *changes]) == 0
+    said = capfd.readouterr().out
+    assert "the validation images are the test set" in said
+    assert "1437 train, 360 validation images" in said
+    assert "360 test images" in said
