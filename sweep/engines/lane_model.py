@@ -53,15 +53,18 @@ def forward(
 def loss(
     structure: Structure, weights: Sequence[Tensor], numbers: LaneNumbers, labels_B: Tensor, probabilities_BY: Tensor
 ) -> Tensor:
-    """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels, as Keras adds them."""
+    """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels.
+
+    Penalties are stacked: where TensorFlow thinks memory short (a CPU has 256 MB to it), it makes of a chain of
+    additions one that works in a temporary variable, which lanes that run at a time would share.
+    """
     losses_B = ops.sparse_categorical_crossentropy(labels_B, probabilities_BY)
     total = ops.sum(losses_B) / ops.cast(ops.shape(losses_B)[0], losses_B.dtype)  # Keras's mean is of float32 on JAX
     first, step = structure.first_dense, WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
     convolutions = weights[:first:step] if structure.penalizes_convolutions else []
     dense = weights[first::2] if structure.penalizes_output else weights[first:-2:2]
-    for kernel in (*convolutions, *dense):
-        total += _penalty(structure, kernel, numbers)
-    return total
+    penalties = _penalties(structure, [*convolutions, *dense], numbers)
+    return total + ops.sum(ops.stack(penalties)) if penalties else total
 
 
 def num_correct(labels_B: Tensor, probabilities_BY: Tensor) -> Tensor:
@@ -134,11 +137,8 @@ def _dense(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     return ops.add(ops.matmul(x, ops.cast(kernel, x.dtype)), ops.cast(bias, x.dtype))
 
 
-def _penalty(structure: Structure, kernel: Tensor, numbers: LaneNumbers) -> Tensor:
+def _penalties(structure: Structure, kernels: Sequence[Tensor], numbers: LaneNumbers) -> list[Tensor]:
     """What the structure has not is not computed: small nets are bound by the number of operations."""
-    penalty: Tensor = 0.0
-    if structure.has_l1:
-        penalty += numbers.l1 * ops.sum(ops.absolute(kernel))
-    if structure.has_l2:
-        penalty += numbers.l2 * ops.sum(ops.square(kernel))
-    return penalty
+    l1 = [numbers.l1 * ops.sum(ops.absolute(kernel)) for kernel in kernels if structure.has_l1]
+    l2 = [numbers.l2 * ops.sum(ops.square(kernel)) for kernel in kernels if structure.has_l2]
+    return l1 + l2
