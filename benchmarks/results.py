@@ -25,7 +25,7 @@ def describe_machine(device: str = "no GPU used", more_packages: Sequence[str] =
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {_cpu_model()}, {len(os.sched_getaffinity(0))} cores, "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {cpu_model()}, {len(os.sched_getaffinity(0))} cores, "
         f"{memory_gb:.0f} GB, {device}; load {load} (1, 5, 15 minutes) at the start; "
         f"{platform.system()}, Python {platform.python_version()}, {packages}; commit {_commit()}."
     )
@@ -51,7 +51,8 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

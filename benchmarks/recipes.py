@@ -1,0 +1,138 @@
+"""The source articles' configs, each from several seeds, against the figures in the articles.
+
+    SWEEP_DATA=DIR python benchmarks/recipes.py [NAME ...] [--seeds 5] [--epochs N]
+
+Trains `search_spaces/recipes/NAME.toml` (all of them) in full, or for N epochs, which the table says. Seeds are those
+of `sweep retrain --seeds`, trained as lanes of the packed engine. A recipe validates on the test set, as the articles
+did: its last epoch is one look at it, its best epoch is chosen by it. Appends a table, and writes each recipe's line
+`# Ours:`.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import results
+from results import ROOT
+
+FOLDER = ROOT / "search_spaces" / "recipes"
+HEADER = (
+    *("recipe", "seeds", "epochs", "train accuracy, last epoch", "test accuracy, last epoch", "best epoch", "largest"),
+    *("the source's figure", "minutes"),
+)
+SOURCE, OURS = "# The source's figure: ", "# Ours: "
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A recipe's runs: of each seed, the record of each epoch."""
+
+    histories: list[list[Any]]
+    epochs_of_recipe: int
+    minutes: float
+
+    @property
+    def epochs(self) -> str:
+        """`5`, or `5 of 80`."""
+        trained = len(self.histories[0])
+        return str(trained) if trained == self.epochs_of_recipe else f"{trained} of {self.epochs_of_recipe}"
+
+    @property
+    def train(self) -> str:
+        """Accuracy of the last epoch."""
+        return spread([history[-1].accuracy for history in self.histories])
+
+    @property
+    def last(self) -> str:
+        """Test accuracy of the last epoch."""
+        return spread([history[-1].val_accuracy for history in self.histories])
+
+    @property
+    def bests(self) -> list[float]:
+        """Test accuracy of each seed's best epoch."""
+        return [max(metrics.val_accuracy for metrics in history) for history in self.histories]
+
+
+def main() -> int:
+    """A row and a line for each recipe, as it ends."""
+    options = _parse_arguments()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from sweep.devices import set_up_device
+
+    set_up_device("cpu", os.cpu_count() or 1, operation_threads=1)
+    machine, rows = results.describe_machine(), []
+    for name in options.names or sorted(file.stem for file in FOLDER.glob("*.toml")):
+        file = FOLDER / f"{name}.toml"
+        trained = train(file, options.seeds, options.epochs)
+        rows.append(row(file, trained))
+        print(results.table(HEADER, rows[-1:]), file=sys.stderr, flush=True)
+        write_ours(file, trained)
+    results.append(options.out, "Recipes of the source articles", machine, results.table(HEADER, rows), __doc__ or "")
+    return 0
+
+
+def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
+    """Every seed of a recipe, as lanes."""
+    from sweep.config_file import read_config
+    from sweep.engines.base import metrics_of
+    from sweep.engines.packed import PackedEngine
+    from sweep.retrain import retrain_seeds, with_seed
+
+    whole, _ = read_config(file)
+    config, _ = read_config(file, [f"training.epochs={min(epochs or sys.maxsize, whole.training.epochs)}"])
+    started = time.monotonic()
+    engine = PackedEngine(num_seeds, os.cpu_count() or 1, widest=[config.model.widths])
+    for lane, seed in enumerate(retrain_seeds(config.training.seed, num_seeds)):
+        engine.admit(lane, with_seed(config, seed))
+    histories: list[list[Any]] = [[] for _ in range(num_seeds)]
+    while outcomes := engine.train_epoch():
+        for lane in outcomes:
+            histories[lane].append(metrics_of(lane, outcomes))
+    return Trained(histories, whole.training.epochs, (time.monotonic() - started) / 60)
+
+
+def row(file: Path, trained: Trained) -> list[object]:
+    """Of the table."""
+    source = next(line for line in file.read_text().splitlines() if line.startswith(SOURCE)).removeprefix(SOURCE)
+    return [
+        *(file.stem, len(trained.histories), trained.epochs, trained.train, trained.last, spread(trained.bests)),
+        *(f"{max(trained.bests):.4f}", source.removesuffix("."), f"{trained.minutes:.1f}"),
+    ]
+
+
+def write_ours(file: Path, trained: Trained) -> None:
+    """The recipe's own line."""
+    where = f"{results.cpu_model()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}"
+    ours = f"{OURS}test accuracy {trained.last}, best epoch {spread(trained.bests)};"
+    said = f"{len(trained.histories)} seeds, {trained.epochs} epochs, {where}."
+    lines = file.read_text().splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith(OURS))
+    stop = next(number for number, line in enumerate(lines) if number > start and not line.startswith("#   "))
+    lines[start:stop] = [f"{ours}\n", f"#   {said}\n"]
+    file.write_text("".join(lines))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean, and sample standard deviation where there are several."""
+    mean = f"{statistics.mean(values):.4f}"
+    return f"{mean} +- {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of recipes (all)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="(5)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="at most (as the recipe says)")
+    parser.add_argument("--out", type=Path, default=results.RESULTS, metavar="FILE", help="results file to append to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
