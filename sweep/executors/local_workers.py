@@ -15,7 +15,7 @@ from sweep.devices import Device
 from sweep.executors.base import Event
 from sweep.executors.worker_slot import WorkerSlot
 
-MOST_RUNS = 20  # of a sequential worker: 5 MB a digits trial were measured, 0 of the packed engine's
+MOST_RUNS = 10  # of a sequential worker: 5 MB a digits trial were measured, 0 of the packed engine's
 POLL_S = 0.2  # between looks at `pause` and the clock
 
 
