@@ -74,14 +74,28 @@ class Writer:
                 process = SweepProcess(sweep, self.folder)
                 while process.is_running and "study study in" not in process.output:
                     time.sleep(0.01)
-        if last is not None and getattr(self, f"_{last}")():
-            if not process.is_running:
-                return []  # it had ended before
-            self.done.append(last)
-        else:
+        if last is not None and not self._write_while_it_stands(process, sweep, last):
             last = None
         code = process.end()
         return self._problems(sweep, code, output + process.output, last)
+
+    def _write_while_it_stands(self, process: SweepProcess, sweep: Sweep, last: str) -> bool:
+        """The sweep is stopped outside of its transactions: it would end before a long write does."""
+        process.send(signal.SIGSTOP)
+        while not self._is_free():
+            process.send(signal.SIGCONT)
+            time.sleep(0.005)
+            process.send(signal.SIGSTOP)
+        is_done = self._num_finished() < sweep.num_trials and getattr(self, f"_{last}")()
+        process.send(signal.SIGCONT)
+        self.done += [last] * is_done
+        return bool(is_done)
+
+    def _is_free(self) -> bool:
+        with closing(sqlite3.connect(self.folder / "sweep.db", 0)) as database, suppress(sqlite3.OperationalError):
+            database.execute("BEGIN IMMEDIATE")
+            return True
+        return False
 
     def _open(self) -> None:
         url = f"sqlite:///{self.folder / 'sweep.db'}"
