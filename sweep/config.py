@@ -34,7 +34,7 @@ MOST_DEPTH = 16  # of tables and lists in each other
 MOST_SHOWN = 200  # characters of a wrong value in a message
 WITH_MOMENTUM = ("rmsprop", "sgd")
 FAMILY_KEYS: dict[str, tuple[str, ...]] = {  # which keys only one family reads
-    "cnn": ("filters", "kernel", "pool", "padding", "batch_norm", "dense_units"),
+    "cnn": ("filters", "kernel", "pool", "convolutions_per_pool", "padding", "batch_norm", "dense_units"),
     "mlp": ("hidden_units",),
 }
 SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_rate
@@ -85,7 +85,8 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The network: a family, or the user's own `builder` with its `options`.
 
-    cnn    convolutions of `filters`, a pool after each but the last, one dense layer of `dense_units`, dropout, output
+    cnn    convolutions of `filters`, a pool after every so many (`convolutions_per_pool`) but not after the last, one
+           dense layer of `dense_units`, dropout, output
     mlp    dense layers of `hidden_units`, dropout after each, output
     """
 
@@ -93,6 +94,7 @@ class ModelConfig(Section):
     filters: Annotated[IntList, Field(min_length=1)] = (32, 64)
     kernel: Positive = 3
     pool: Positive = 2
+    convolutions_per_pool: Positive = 1
     padding: Literal["valid", "same"] = "valid"
     activation: Literal["relu", "sigmoid", "elu", "tanh"] = "relu"
     dense_units: Positive = 64
@@ -139,16 +141,25 @@ class ModelConfig(Section):
         """Filters of each convolution, then units of each hidden dense layer."""
         return (*self.convolutions, *self.hidden)
 
+    @property
+    def pools(self) -> tuple[int, ...]:
+        """The size of the pool after each convolution; 1 where there is none.
+
+        >>> ModelConfig(filters=(32, 32, 64, 64, 64), convolutions_per_pool=2).pools
+        (1, 2, 1, 2, 1)
+        """
+        last, every = len(self.convolutions), self.convolutions_per_pool
+        return tuple(self.pool if number % every == 0 and number < last else 1 for number in range(1, last + 1))
+
     def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
-        """(height, width) after each convolution and its pool (the last has none); SpaceError if nothing is left.
+        """(height, width) after each convolution and its pool; SpaceError if nothing is left.
 
         >>> ModelConfig(filters=(32, 64, 64)).feature_map_sides(28, 28)
         [(13, 13), (5, 5), (3, 3)]
         """
         shrink = 0 if self.padding == "same" else self.kernel - 1
         sides = []
-        for index in range(len(self.convolutions)):
-            pool = self.pool if index < len(self.convolutions) - 1 else 1
+        for index, pool in enumerate(self.pools):
             height, width = (height - shrink) // pool, (width - shrink) // pool
             if min(height, width) < 1:
                 raise SpaceError(

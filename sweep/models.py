@@ -51,13 +51,13 @@ def _precision(config: TrialConfig) -> Iterator[None]:
 
 
 def _layers(model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
-    """Convolutions, a pool after each but the last; then flatten, dense and dropout, output."""
+    """Convolutions and their pools; then flatten, dense and dropout, output."""
     model.feature_map_sides(*image_shape[:2])
     layers: list[Any] = [keras.Input(image_shape)]
     for index, filters in enumerate(model.convolutions):
         layers += _convolution(filters, model, regularizer)
-        if index < len(model.convolutions) - 1 and model.pool > 1:
-            layers.append(keras.layers.MaxPooling2D(model.pool))
+        if model.pools[index] > 1:
+            layers.append(keras.layers.MaxPooling2D(model.pools[index]))
     layers.append(keras.layers.Flatten())
     for units in model.hidden:
         layers.append(_dense(units, model.activation, model, _penalty(regularizer)))

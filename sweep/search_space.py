@@ -48,7 +48,12 @@ METRICS: dict[str, Direction] = {
     "accuracy": "maximize",
     "loss": "minimize",
 }
-SHAPE_KEYS = ("model.kernel", "model.pool", "model.padding")  # with the conditions of filters_n, what shapes the maps
+SHAPE_KEYS = (
+    "model.kernel",
+    "model.pool",
+    "model.convolutions_per_pool",
+    "model.padding",
+)  # with the conditions of filters_n, what shapes the maps
 MOST_PARAMETERS = 500
 MOST_CHARACTERS = 200  # of a parameter's name
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together

@@ -110,6 +110,7 @@ def test_a_config_cannot_be_changed_after_it_was_checked() -> None:
         ({"filters": (8,)}, 8, [6]),
         ({"filters": (8, 8, 8, 8), "padding": "same"}, 8, [4, 2, 1, 1]),
         ({"filters": (8, 8), "pool": 1, "kernel": 1}, 1, [1, 1]),
+        ({"filters": (8, 8, 8, 8), "convolutions_per_pool": 2}, 28, [26, 12, 10, 8]),
         ({"filters": (8, 8, 8)}, 8, None),
         ({"filters": (8,), "kernel": 9}, 8, None),
         ({"filters": (8, 8), "pool": 9, "padding": "same"}, 8, None),

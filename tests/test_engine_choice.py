@@ -45,6 +45,7 @@ def keras_cost(config: TrialConfig, image_shape: tuple[int, int, int], num_class
         ({"filters": [4, 8, 6], "dense_units": 7, "kernel": 3}, (28, 28, 1)),
         ({"filters": [5, 3], "kernel": 2, "pool": 3, "batch_norm": True, "dropout": 0.5}, (13, 17, 3)),
         ({"filters": [4, 4], "pool": 1}, (8, 8, 1)),
+        ({"filters": [4, 6, 8, 10], "convolutions_per_pool": 2}, (28, 28, 1)),
     ],
 )
 def test_cost_is_that_of_the_keras_model(model: dict[str, Any], image_shape: tuple[int, int, int]) -> None:

@@ -53,6 +53,13 @@ def test_pools_stand_after_each_convolution_but_the_last() -> None:
     assert model.layers[4].output.shape[1:3] == (2, 2)
 
 
+def test_pools_stand_after_every_second_convolution_when_asked() -> None:
+    model = build(model={"filters": [4] * 5, "padding": "same", "convolutions_per_pool": 2})
+    pooled = ["Conv2D", "Conv2D", "MaxPooling2D"]
+    assert layer_names(model) == [*pooled, *pooled, "Conv2D", "Flatten", "Dense", "Dense"]
+    assert model.layers[6].output.shape[1:3] == (2, 2)
+
+
 def test_dropout_and_batch_norm_are_off_by_default_and_on_when_asked() -> None:
     plain = layer_names(build())
     assert not {"Dropout", "BatchNormalization"} & set(plain)

@@ -95,6 +95,7 @@ OF_ALL_FAMILIES = {  # not beside a builder
 OF_A_CNN = {
     "model.kernel": choices(1, 2, 3, 5),
     "model.pool": ints(1, 3),
+    "model.convolutions_per_pool": ints(1, 3),
     "model.padding": choices("valid", "same"),
     "model.dense_units": st.one_of(ints(1, 2048), choices(8, 64)),
     "model.batch_norm": choices(True, False),

@@ -38,8 +38,8 @@ def forward(
         x = _convolve(structure, x, ops.cast(layer[0], dtype), is_cut=structure.takes_patches and index == 0)
         x, moved = _activate(structure, layer[1:], x, is_training=dropout is not None)
         updated += moved
-        if index < structure.num_convolutions - 1 and structure.pool > 1:
-            x = ops.max_pool(x, structure.pool, structure.pool)
+        if structure.pools[index] > 1:
+            x = ops.max_pool(x, structure.pools[index], structure.pools[index])
     x = ops.reshape(x, (ops.shape(x)[0], -1))
     dense = weights[structure.first_dense :]
     for index in range(structure.num_hidden):

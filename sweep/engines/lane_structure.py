@@ -29,7 +29,7 @@ class Structure:
     num_convolutions: int
     num_hidden: int  # dense layers but the output
     kernel: int
-    pool: int
+    pools: tuple[int, ...]  # as `ModelConfig.pools`
     padding: str
     activation: str
     output: str
@@ -101,7 +101,7 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         num_convolutions=len(model.convolutions),
         num_hidden=len(model.hidden),
         kernel=model.kernel,
-        pool=model.pool,
+        pools=model.pools,
         padding=model.padding,
         activation=model.activation,
         output=model.output,

@@ -56,6 +56,7 @@ def _model(generator: np.random.Generator) -> dict[str, Any]:
             "pool": int(generator.integers(1, 3)),
             "padding": _choose(generator, "valid", "same"),
         }
+        choices["convolutions_per_pool"] = 2 if len(choices["filters"]) == 3 else 1
         try:
             ModelConfig(**choices).feature_map_sides(8, 8)
         except SpaceError:

@@ -44,6 +44,7 @@ COMPILED_IN = [
     {"model": {"kernel": 2}},
     {"model": {"family": "mlp"}},
     {"model": {"pool": 1}},
+    {"model": {"convolutions_per_pool": 2}},
     {"model": {"padding": "same"}},
     {"model": {"activation": "elu"}},
     {"model": {"output": "sigmoid"}},
