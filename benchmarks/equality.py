@@ -78,7 +78,7 @@ def draw_configs(path: Path, number: int, epochs: int | None, seed: int) -> list
     """Random configs of a space file, trial by trial as `sweep run` would draw them with a random sampler."""
     import optuna
 
-    from sweep.samplers import derived_seed
+    from sweep.runs import derived_seed
     from sweep.search_space import load_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -22,7 +22,7 @@ from optuna.samplers import RandomSampler, TPESampler
 
 from sweep.config import DataConfig
 from sweep.datasets import Dataset, load
-from sweep.samplers import derived_seed
+from sweep.runs import derived_seed
 
 STUDY_SEED = 0
 BATCH_SIZE = 64

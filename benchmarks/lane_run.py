@@ -72,7 +72,7 @@ def lane_configs(job: Job) -> list[Any]:
     """The config of each lane."""
     import optuna
 
-    from sweep.samplers import derived_seed
+    from sweep.runs import derived_seed
     from sweep.search_space import load_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -83,13 +83,13 @@ def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
     from sweep.config_file import read_config
     from sweep.engines.base import metrics_of
     from sweep.engines.packed import PackedEngine
-    from sweep.retrain import retrain_seeds, with_seed
+    from sweep.runs import seeds_from, with_seed
 
     whole, _ = read_config(file)
     config, _ = read_config(file, [f"training.epochs={min(epochs or sys.maxsize, whole.training.epochs)}"])
     started = time.monotonic()
     engine = PackedEngine(num_seeds, os.cpu_count() or 1, widest=[config.model.widths])
-    for lane, seed in enumerate(retrain_seeds(config.training.seed, num_seeds)):
+    for lane, seed in enumerate(seeds_from(config.training.seed, num_seeds)):
         engine.admit(lane, with_seed(config, seed))
     histories: list[list[Any]] = [[] for _ in range(num_seeds)]
     while outcomes := engine.train_epoch():

@@ -10,7 +10,8 @@ from sweep.config_keys import KEYS
 from sweep.datasets import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
 from sweep.errors import SpaceError
-from sweep.samplers import derived_seed, num_points, sampler_factory
+from sweep.runs import derived_seed
+from sweep.samplers import num_points, sampler_factory
 from sweep.search_space import Space, check_feature_maps
 from sweep.terminal import make_console
 

@@ -61,6 +61,8 @@ class DataConfig(Section):
     num_train: Positive | None = None
     num_validation: Positive | None = None
     validation: Literal["split", "test"] = "split"  # "test": the test set, as in the articles; never in a sweep
+    num_folds: Annotated[int, Field(ge=2, lt=2**31)] | None = None
+    fold: Positive | None = None  # of `num_folds`, 1 for the first: the validation part, all else is trained on
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     scaling: Literal["unit", "standard"] = "unit"
     train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
@@ -69,16 +71,24 @@ class DataConfig(Section):
     def _keys_fit_together(self) -> Self:
         if self.name == "npz" and self.path is None:
             raise ValueError('name = "npz" needs path = "my_images.npz"')
-        if self.validation == "test":
-            for key in ("num_validation", "validation_fraction"):
-                if key in self.model_fields_set and getattr(self, key) not in (None, DEFAULT_VALIDATION_FRACTION):
-                    raise ValueError(f'{key} has no effect with validation = "test"; remove it')
-            if self.train_on != "train":
-                raise ValueError(
-                    'validation = "test" splits nothing off, so train_on = "train" is all that is not test'
-                )
+        if self.validation == "test" and self.train_on != "train":
+            raise ValueError('validation = "test" splits nothing off, so train_on = "train" is all that is not test')
+        if (self.fold is None) != (self.num_folds is None) or (self.fold or 0) > (self.num_folds or 0):
+            raise ValueError("fold = 1 to num_folds; give both, or none of them")
         if self.name == "digits" and self.path is not None:
             raise ValueError("path has no effect: digits comes with scikit-learn; remove it or change name")
+        return self
+
+    @model_validator(mode="after")
+    def _validation_part_is_said_once(self) -> Self:
+        if self.validation == "test" and self.num_folds is not None:
+            raise ValueError('folds have no effect with validation = "test"; remove one of them')
+        for key in ("num_validation", "validation_fraction"):
+            is_given = key in self.model_fields_set and getattr(self, key) not in (None, DEFAULT_VALIDATION_FRACTION)
+            if is_given and self.num_folds is not None:
+                raise ValueError(f"{key} has no effect: a fold is the validation part; remove it")
+            if is_given and self.validation == "test":
+                raise ValueError(f'{key} has no effect with validation = "test"; remove it')
         return self
 
 
@@ -236,7 +246,13 @@ class TrainingConfig(Section):
     patience: Positive | None = None
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of weights, dropout and minibatches
+    weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None  # of weights and dropout, instead of `seed`
+
+    @property
+    def layers_seed(self) -> int:
+        """What initial weights and dropout are drawn from."""
+        return self.seed if self.weights_seed is None else self.weights_seed
 
 
 class TrialConfig(Section):

@@ -23,8 +23,11 @@ class Provenance(Section):
     state: str
     metric: str
     score: float
-    num_epochs: int  # trained in the sweep
-    best_epoch: int  # whose score it is
+    repeats: int | None = None  # `[study]` of its space
+    cross_validation: int | None = None
+    num_runs: int = 1  # that were scored; a pruned trial may have fewer than its space says
+    num_epochs: int  # trained in the sweep, of all runs
+    best_epoch: int  # whose score it is, where there is one run
     seed: int  # of the study
     engine: str
     num_lanes: int
@@ -43,7 +46,10 @@ def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> Non
     head = f"# Trial {provenance.trial} of study {provenance.study}: {provenance.metric} {provenance.score:.6g}\n"
     head += "# sweep retrain trains it anew; sweep retrain --verify repeats the sweep's own run\n\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(head + tomli_w.dumps({**config.values(), "provenance": provenance.model_dump()}), encoding="utf-8")
+    path.write_text(
+        head + tomli_w.dumps({**config.values(), "provenance": provenance.model_dump(exclude_none=True)}),
+        encoding="utf-8",
+    )
 
 
 def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig, Provenance | None]:

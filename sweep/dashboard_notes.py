@@ -85,7 +85,7 @@ def learning_curves(trials: Sequence[FrozenTrial]) -> dict[str, Any]:
 
 
 def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any]:
-    history = trial.user_attrs["history"]
+    history = [*enumerate(trial.user_attrs["history"], start=1)]  # of several runs one after another
     shown = history[:: math.ceil(len(history) / MOST_EPOCHS)]
     if shown[-1] is not history[-1]:
         shown = [*shown, history[-1]]
@@ -93,8 +93,8 @@ def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(shown) == 1 else "lines",
-        "x": [epoch["epoch"] for epoch in shown],
-        "y": [_rounded(epoch.get(key)) for epoch in shown],
+        "x": [number for number, _ in shown],
+        "y": [_rounded(epoch.get(key)) for _, epoch in shown],
         "yaxis": axis,
         "name": f"trial {trial.number}",
         "legendgroup": str(trial.number),

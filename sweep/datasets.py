@@ -86,17 +86,38 @@ def _split(config: DataConfig) -> tuple[Pair, Pair, int, str]:
     images, num_classes = _with_channels(images), _count_classes(labels)
     labels = _checked_labels(labels, num_classes)
     content_hash = _content_hash(images, labels)
-    if config.validation == "test":
-        train, validation = (images, labels), _test_part(config, num_classes)
-    else:
-        num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
-        train, validation = _stratified(images, labels, num_validation, config.split_seed, "num_validation")
+    train, validation = _train_and_validation(images, labels, num_classes, config)
     if config.num_train is not None and config.num_train != len(train[1]):
         _, train = _stratified(*train, config.num_train, config.split_seed, "num_train")
     if config.train_on == "train+validation":
         train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
         validation = validation[0][:0], validation[1][:0]
     return train, validation, num_classes, content_hash
+
+
+def _train_and_validation(
+    images: NDArray[Any], labels: NDArray[Any], num_classes: int, config: DataConfig
+) -> tuple[Pair, Pair]:
+    if config.validation == "test":
+        return (images, labels), _test_part(config, num_classes)
+    if config.fold is not None:
+        return _fold(images, labels, config)
+    num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
+    return _stratified(images, labels, num_validation, config.split_seed, "num_validation")
+
+
+def _fold(images: NDArray[Any], labels: NDArray[Any], config: DataConfig) -> tuple[Pair, Pair]:
+    """scikit-learn's StratifiedKFold, shuffled by the split seed: every image is in one fold's validation part."""
+    from sklearn.model_selection import StratifiedKFold
+
+    assert config.num_folds is not None
+    assert config.fold is not None
+    least = int(np.bincount(labels).min())
+    if config.num_folds > least:
+        raise DataError(f"data.num_folds = {config.num_folds} does not fit: a class has {least} images; use fewer")
+    folds = StratifiedKFold(config.num_folds, shuffle=True, random_state=config.split_seed)
+    first, second = [*folds.split(labels, labels)][config.fold - 1]
+    return (images[first], labels[first]), (images[second], labels[second])
 
 
 def _test_part(config: DataConfig, num_classes: int) -> Pair:

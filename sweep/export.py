@@ -1,6 +1,7 @@
 """Trials of a study -> config files, each with every value and where it came from."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,6 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
     space = stored_space(study.study_name, settings)
     config = space.resolve(trial.params, trial.user_attrs["seed"])
     metric = settings["space"]["metric"]
-    best_epoch = max(epoch["epoch"] for epoch in history if epoch[metric] == trial.value)
     copied = ("seed", "engine", "num_lanes", "threads", "device", "keras_backend", "data_hash", "versions", "command")
     provenance = Provenance(
         study=study.study_name,
@@ -54,13 +54,19 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         state=trial.state.name,
         metric=metric,
         score=trial.value,
+        **asdict(space.plan),
+        num_runs=len(trial.intermediate_values) if space.plan.num_runs > 1 else 1,
         num_epochs=len(history),
-        best_epoch=best_epoch,
+        best_epoch=_best_epoch(history, metric, trial.value) if space.plan.num_runs == 1 else history[-1]["epoch"],
         params=trial.params,
         widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
         **{key: settings[key] for key in copied},
     )
     return config, provenance
+
+
+def _best_epoch(history: Sequence[dict[str, Any]], metric: str, score: float) -> int:
+    return max(int(epoch["epoch"]) for epoch in history if epoch[metric] == score)
 
 
 def _named(study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:

@@ -34,7 +34,9 @@ def run_to_limits(
     """
     limits = Limits(options.trials or space.study.num_trials, options.timeout)
     trials = study.frozen_trials()
-    scoreboard = Scoreboard(space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials)
+    scoreboard = Scoreboard(
+        space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials, space.plan.num_runs
+    )
     if scoreboard.num_finished >= limits.num_trials:
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
         _print_end(study, space)

@@ -15,7 +15,7 @@ ImageShape = tuple[int, int, int]  # height, width, channels
 
 
 def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> Any:
-    """The config's model with initial weights from `training.seed`: (N, *image_shape) -> (N, num_classes).
+    """The config's model with initial weights from `training.layers_seed`: (N, *image_shape) -> (N, num_classes).
 
     Sets the global random seeds and Keras's precision policy, and clears its session first, so that the weights depend
     on nothing that ran before.
@@ -23,18 +23,18 @@ def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) 
     keras.backend.clear_session()
     if config.model.builder is None:
         return keras.Sequential(seeded_layers(config, image_shape, num_classes))
-    keras.utils.set_random_seed(config.training.seed)
+    keras.utils.set_random_seed(config.training.layers_seed)
     with _precision(config):
         return _build_users_model(config.model, image_shape, num_classes)
 
 
 def seeded_layers(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
-    """The layers of the config's family, not yet built. Their initializers and dropout draw from `training.seed`.
+    """The layers of the config's family, not yet built. Their initializers and dropout draw from `training.layers_seed`.
 
     They draw their seeds from Python's generator, so it alone is seeded: `keras.utils.set_random_seed` would make
     TensorFlow forget every kernel it has prepared, a tenth of a second for each compiled program at its next call.
     """
-    random.seed(config.training.seed)
+    random.seed(config.training.layers_seed)
     with _precision(config):
         return _layers(config.model, config.regularizer, image_shape, num_classes)
 

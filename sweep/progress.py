@@ -27,8 +27,8 @@ class Progress(Protocol):
     def trial_started(self, number: int) -> None:
         """A trial was put on a lane."""
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
-        """A trial reported."""
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
+        """A trial ended an epoch of its run 1, 2, ..."""
 
     def trial_finished(self, trial: FrozenTrial) -> None:
         """A trial was told."""
@@ -38,9 +38,15 @@ class Scoreboard:
     """Counts, best score and the time that is left, from what the tuner said."""
 
     def __init__(
-        self, metric: str, direction: str, num_trials: int, epochs: int, trials: Sequence[FrozenTrial]
+        self,
+        metric: str,
+        direction: str,
+        num_trials: int,
+        epochs: int,
+        trials: Sequence[FrozenTrial],
+        num_runs: int = 1,
     ) -> None:
-        self.metric, self.num_trials, self.epochs = metric, num_trials, epochs
+        self.metric, self.num_trials, self.epochs, self.num_runs = metric, num_trials, epochs, num_runs
         self._sign = 1 if direction == "maximize" else -1
         self.best: FrozenTrial | None = None
         self.num_finished = 0
@@ -60,9 +66,9 @@ class Scoreboard:
             if best is None or self._sign * trial.value > self._sign * best:
                 self.best = trial
 
-    def epoch_done(self, number: int, epoch: int) -> None:
-        """A running trial ended so many epochs: the time that is left counts them."""
-        self._epochs_done[number] = epoch
+    def epoch_done(self, number: int, epoch: int, run: int = 1) -> None:
+        """A running trial ended so many epochs of its run: the time that is left counts them."""
+        self._epochs_done[number] = (run - 1) * self.epochs + epoch
 
     def summary(self) -> str:
         """`3/30, best 0.9861 (trial 2), about 0:01:10 left`."""
@@ -76,10 +82,11 @@ class Scoreboard:
             return f"{line} ({trial.user_attrs.get('cause', 'unknown')}: {trial.user_attrs.get('error', '')})"
         if trial.value is not None:
             line += f" {self.metric} {trial.value:.4f}"
-        return f"{line} after {len(trial.intermediate_values)} epochs"
+        step = "epoch" if self.num_runs == 1 else "run"
+        return f"{line} after {len(trial.intermediate_values)} {step}s"
 
     def _time_left(self) -> str:
-        running = sum(self._epochs_done.values()) / self.epochs
+        running = sum(self._epochs_done.values()) / (self.epochs * self.num_runs)
         done, left = self.num_finished - self._num_before + running, self.num_trials - self.num_finished - running
         if not done or left <= 0:
             return ""
@@ -97,7 +104,7 @@ class QuietProgress:
     def trial_started(self, number: int) -> None:
         """Nothing."""
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
         """Nothing."""
 
     def trial_finished(self, trial: FrozenTrial) -> None:
@@ -120,9 +127,9 @@ class PlainProgress(QuietProgress):
         """Print it."""
         print(text, flush=True)
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
         """Nothing is printed."""
-        self._scoreboard.epoch_done(number, metrics.epoch)
+        self._scoreboard.epoch_done(number, metrics.epoch, run)
 
     def trial_finished(self, trial: FrozenTrial) -> None:
         """Print the trial and the summary."""
@@ -158,12 +165,13 @@ class LiveProgress(PlainProgress):
         """A new line."""
         self._lines[number] = f"trial {number}: starting"
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float) -> None:
-        """Epoch, score, rate and seconds of the trial."""
-        super().epoch_done(number, metrics, score)
+    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
+        """Run where there are several, epoch, score, rate and seconds of the trial."""
+        super().epoch_done(number, metrics, score, run)
         scoreboard = self._scoreboard
+        shown = f"run {run}/{scoreboard.num_runs}, " if scoreboard.num_runs > 1 else ""
         self._lines[number] = (
-            f"trial {number}: epoch {metrics.epoch}/{scoreboard.epochs}  {scoreboard.metric} {score:.4f}  "
+            f"trial {number}: {shown}epoch {metrics.epoch}/{scoreboard.epochs}  {scoreboard.metric} {score:.4f}  "
             f"learning rate {metrics.learning_rate:.3g}  {metrics.seconds:.2f} s"
         )
 

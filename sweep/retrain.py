@@ -21,7 +21,7 @@ from sweep.engines.base import EpochMetrics
 from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
-from sweep.samplers import derived_seed
+from sweep.runs import seeds_from, with_seed
 
 EVALUATION_BATCH_SIZE = 256
 
@@ -50,7 +50,7 @@ class Retraining:
     ) -> None:
         """`pause` is called every second or so and may raise. InputError if the folder holds another config."""
         self._config, self._folder, self._say, self._pause = config, folder, say, pause
-        self._seeds = retrain_seeds(config.training.seed, num_seeds)
+        self._seeds = seeds_from(config.training.seed, num_seeds)
         folder.mkdir(parents=True, exist_ok=True)
         self._results = self._read_results()
         self._write_results()  # the folder is this config's from now on
@@ -149,16 +149,6 @@ def _checked_history(history: Any) -> list[dict[str, Any]]:
         if not all(epoch[key] is None or isinstance(epoch[key], int | float) for epoch in history):
             raise ValueError(f"{key} is no number")
     return history
-
-
-def retrain_seeds(first: int, num_seeds: int) -> list[int]:
-    """The config's own seed, then seeds derived from it; the first n are the same for every larger number."""
-    return [first, *(derived_seed(first, number) for number in range(1, num_seeds))]
-
-
-def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
-    """The same config under another training seed."""
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
 def evaluate(model: Any, x_test: Any, y_test: Any) -> tuple[float, float]:

@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import numpy as np
 import optuna
 
 from sweep.cmaes_fence import FencedCmaEsSampler
 from sweep.errors import SpaceError
 from sweep.parameters import Parameter, Params
+from sweep.runs import derived_seed
 from sweep.search_space import Choice, Space
 
 SAMPLERS: dict[str, Any] = {
@@ -40,11 +40,6 @@ OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # n
 PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict}
 
 SamplerFactory = Callable[[int], optuna.samplers.BaseSampler]
-
-
-def derived_seed(seed: int, trial_number: int) -> int:
-    """A 31-bit seed from (study seed, trial number), by NumPy's SeedSequence."""
-    return int(np.random.SeedSequence([seed, trial_number]).generate_state(1)[0] >> 1)
 
 
 def sampler_factory(space: Space, seed: int) -> SamplerFactory:

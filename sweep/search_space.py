@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -40,6 +40,7 @@ from sweep.parameters import (
     extreme_params,
     suggest_active,
 )
+from sweep.runs import RunPlan
 
 Direction = Literal["maximize", "minimize"]
 METRICS: dict[str, Direction] = {
@@ -54,6 +55,7 @@ SHAPE_KEYS = (
     "model.convolutions_per_pool",
     "model.padding",
 )  # with the conditions of filters_n, what shapes the maps
+MOST_RUNS = 1000  # seeds or folds of a trial
 MOST_PARAMETERS = 500
 MOST_CHARACTERS = 200  # of a parameter's name
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
@@ -66,6 +68,8 @@ class StudySection(Section):
     metric: str = "val_accuracy"
     direction: Direction | None = None
     num_trials: Positive = 30
+    repeats: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
+    cross_validation: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="after")
@@ -103,9 +107,15 @@ class Space:
         """Twelve hex digits over everything that decides what a trial is."""
         return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def plan(self) -> RunPlan:
+        """The runs of each trial."""
+        return RunPlan(self.study.repeats, self.study.cross_validation)
+
     def record(self) -> dict[str, Any]:
         """Plain values that are stored with the study and compared on resume."""
         return {
+            **{key: value for key, value in asdict(self.plan).items() if value is not None},
             "metric": self.study.metric,
             "direction": self.direction,
             "fixed": self.fixed,
@@ -114,12 +124,16 @@ class Space:
         }
 
     def max_epochs(self) -> int:
-        """The most epochs that a trial can have."""
+        """The most epochs that a run of a trial can have."""
         return max(config.training.epochs for config in self.extreme_configs())
 
+    def max_steps(self) -> int:
+        """The most values that a trial can report: one for each epoch, or for each of several runs."""
+        return self.plan.num_runs if self.plan.num_runs > 1 else self.max_epochs()
+
     def data_configs(self) -> list[DataConfig]:
-        """The distinct data sections of the space's extremes; one unless a data key varies."""
-        return list(dict.fromkeys(config.data for config in self.extreme_configs()))
+        """The distinct data sections of the space's extremes, in the first fold; one unless a data key varies."""
+        return list(dict.fromkeys(self.plan.runs(config)[0].data for config in self.extreme_configs()))
 
     def extreme_configs(self) -> Iterator[TrialConfig]:
         """Configs of extreme params, see `extreme_params`; the largest models are among them."""
@@ -164,7 +178,8 @@ def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
     """The space of a study, from the settings stored with it; its file is not needed."""
     space = settings["space"]
     content = {**space["fixed"], "space": space["space"]}
-    content["study"] = {"name": study_name, "metric": space["metric"], "direction": space["direction"]}
+    kept = {key: space[key] for key in ("metric", "direction", "repeats", "cross_validation") if key in space}
+    content["study"] = {"name": study_name, **kept}
     return parse_space(content, f"study {study_name}")
 
 
@@ -314,6 +329,7 @@ def _check_configs(space: Space) -> None:
         _check_set_once(space, params)
         try:
             config = space.resolve(params, seed=0)
+            _check_runs(space, config)
         except SpaceError as error:
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
@@ -321,6 +337,15 @@ def _check_configs(space: Space) -> None:
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
         if config.data.validation != "split":
             raise SpaceError(f'{space.source}: data.validation: a sweep never reads the test set; use "split"')
+
+
+def _check_runs(space: Space, config: TrialConfig) -> None:
+    if space.study.cross_validation and config.data.num_folds is not None:
+        raise SpaceError(f"{space.source}: data.num_folds: study.cross_validation sets it and fold; remove one of them")
+    try:
+        space.plan.runs(config)
+    except ValidationError as error:
+        raise SpaceError(f"{space.source}: study.cross_validation: {first_problem(error, 'data')}") from None
 
 
 def _check_set_once(space: Space, params: Params) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from sweep.errors import FAILURE_ATTRS, StudyError
 from sweep.terminal import make_console, print_as_json
 
-COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+COLUMNS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 OWN_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # shown in places of their own
 
 
@@ -60,7 +60,8 @@ def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     record, console = trial_record(study, trial), make_console()
     value = "" if trial.value is None else f", {record['metric']} {trial.value:.6g}"
     print(
-        f"{study.study_name} trial {trial.number}: {trial.state.name}{value}, {len(trial.intermediate_values)} epochs"
+        f"{study.study_name} trial {trial.number}: {trial.state.name}{value}, "
+        f"{len(trial.intermediate_values)} {'runs' if _has_runs(record) else 'epochs'}"
     )
     print(_times(record) if record["seed"] is None else f"seed {record['seed']}; {_times(record)}")
     for name, shown in (("enqueued", record["enqueued_params"]), ("attributes", record["user_attrs"])):
@@ -94,9 +95,11 @@ def print_trial_json(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def print_epochs_csv(study: optuna.Study, trial: FrozenTrial) -> None:
     """One row an epoch."""
-    writer = csv.DictWriter(sys.stdout, ["intermediate_value", *COLUMNS], extrasaction="ignore", lineterminator="\n")
+    record = trial_record(study, trial)
+    columns = [column for column in COLUMNS if column != "run" or _has_runs(record)]
+    writer = csv.DictWriter(sys.stdout, ["intermediate_value", *columns], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_epochs(trial_record(study, trial)))
+    writer.writerows(_epochs(record))
 
 
 def _times(record: dict[str, Any]) -> str:
@@ -123,13 +126,24 @@ def _epochs_table(record: dict[str, Any]) -> Table:
 
 
 def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each reported epoch with its metrics; a running trial has only what was reported."""
+    """Each reported epoch with its metrics; a running trial has only what was reported.
+
+    Of a trial of several runs, which reports each run's score, that stands at the run's last epoch.
+    """
+    if _has_runs(record):
+        lasts = {epoch["run"]: position for position, epoch in enumerate(record["epochs"])}
+        scores = {lasts.get(run): score for run, score in record["intermediate_values"].items()}
+        return [{**epoch, "intermediate_value": scores.get(i)} for i, epoch in enumerate(record["epochs"])]
     metrics = {epoch.get("epoch"): epoch for epoch in record["epochs"]}
     reported = record["intermediate_values"]
     return [
         {**metrics.get(epoch, {"epoch": epoch}), "intermediate_value": reported.get(epoch)}
         for epoch in sorted({*metrics, *reported})
     ]
+
+
+def _has_runs(record: dict[str, Any]) -> bool:
+    return any("run" in epoch for epoch in record["epochs"])
 
 
 def _short(value: Any) -> str:

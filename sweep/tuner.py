@@ -5,14 +5,15 @@ numbers, so the study in the database always stands between two rounds, and a re
 trials that were RUNNING keep their numbers and are trained again, unreported, up to their last stored epoch. Lanes
 that stood at different epochs start their repetition in different rounds and arrive together.
 
-A trial is one run on one lane here; folds and repeats will be several runs whose metrics are put together before
-`_report`.
+A trial is one run on a lane, which reports each epoch; or several (folds, repeats), one after another on its lane,
+which report each run's score.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,8 +23,10 @@ from sweep.engines.base import EpochMetrics
 from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
 from sweep.interruption import Interruption
+from sweep.parameters import Params
 from sweep.progress import Progress
-from sweep.samplers import derived_seed, num_points
+from sweep.runs import derived_seed, trial_score
+from sweep.samplers import num_points
 from sweep.search_space import Space
 from sweep.storage import Wait
 from sweep.study import SweepStudy
@@ -31,6 +34,7 @@ from sweep.study import SweepStudy
 SAME_ERRORS = 3  # running, and the sweep stops
 MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
 STARTS = "sweep:starts"
+EPOCHS = "sweep:epochs"  # stored of a trial of several runs; others report each epoch
 ATTEMPTS = "sweep:attempts"
 
 
@@ -40,8 +44,22 @@ class RunningTrial:
 
     number: int
     lane: int
+    runs: tuple[TrialConfig, ...]
     num_stored: int = 0
-    history: list[EpochMetrics] = field(default_factory=list)
+    histories: list[list[EpochMetrics]] = field(default_factory=list)  # of each run so far
+    scores: list[float] = field(default_factory=list)  # of the runs that are over
+
+    @property
+    def num_epochs(self) -> int:
+        """Trained so far, of all runs."""
+        return sum(map(len, self.histories))
+
+    def records(self) -> list[dict[str, Any]]:
+        """The trial's epochs as they are stored; of several runs, with the number of the run."""
+        if len(self.runs) == 1:
+            return [metrics.record() for history in self.histories for metrics in history]
+        numbered = enumerate(self.histories, start=1)
+        return [{"run": run, **metrics.record()} for run, history in numbered for metrics in history]
 
 
 @dataclass(frozen=True)
@@ -52,13 +70,18 @@ class Limits:
     timeout_s: float | None = None
 
 
+def num_stored_epochs(trial: FrozenTrial) -> int:
+    """How many epochs of the trial have been told, of all its runs."""
+    return int(trial.system_attrs.get(EPOCHS, len(trial.intermediate_values)))
+
+
 def num_starts(trial: FrozenTrial) -> int:
     """How many processes began the epoch after the trial's last stored one and did not end in order.
 
     Repeating stored epochs does not count: the trial got through them before. The first process leaves no note.
     """
     starts = trial.system_attrs.get(STARTS)
-    return int(starts["count"]) if starts and starts["epoch"] == len(trial.intermediate_values) else 1
+    return int(starts["count"]) if starts and starts["epoch"] == num_stored_epochs(trial) else 1
 
 
 class Tuner:
@@ -78,7 +101,7 @@ class Tuner:
         self._limits, self._progress, self._seed = limits, progress, seed
         self._interruption = interruption or Interruption()
         self._running: dict[int, RunningTrial] = {}  # by lane
-        self._to_repeat: dict[int, tuple[FrozenTrial, TrialConfig]] = {}  # by number
+        self._to_repeat: dict[int, tuple[FrozenTrial, tuple[TrialConfig, ...]]] = {}  # by number
         self._rounds_to_repeat = 0
         self._num_points = num_points(space)
         self._same_errors: list[str] = []
@@ -130,8 +153,7 @@ class Tuner:
                     error = "the process died twice in the same epoch of this trial; --workers 1 would go on without it"
                     self._fail(trial.number, Cause.KILLED, error)
                 else:
-                    config = self._space.resolve(trial.params, trial.user_attrs["seed"])
-                    self._to_repeat[trial.number] = (trial, config)
+                    self._to_repeat[trial.number] = (trial, self._runs(trial.params, trial.user_attrs["seed"]))
                     if is_too_often:  # the database was not there to take the mark of that end
                         self._count_start(trial.number, -1)
         if self._to_repeat:
@@ -150,7 +172,7 @@ class Tuner:
         if not self._executor.shares_process:
             return  # what a trial does to its worker is the executor's to judge
         trial = self._study.write_behind.get_trial(number)
-        value = {"epoch": len(trial.intermediate_values), "count": num_starts(trial) + change}
+        value = {"epoch": num_stored_epochs(trial), "count": num_starts(trial) + change}
         self._study.write_behind.set_trial_system_attr(number, STARTS, value)
 
     # ---- lanes ----
@@ -161,22 +183,22 @@ class Tuner:
         if self._is_to_ask():
             with self._transaction():
                 asked = self._ask_for_free_lanes()
-            for running, config in asked:
-                self._start(running, config)
+            for running in asked:
+                self._start(running)
             self._stop_at_same_errors()
 
     def _start_repeats(self) -> None:
         """Start those whose stored epochs are as many as the rounds that are left for repeating."""
         if not self._running:  # at first, and when those that stood before them were lost or told by another program
-            nums_stored = [len(trial.intermediate_values) for trial, _ in self._to_repeat.values()]
+            nums_stored = [num_stored_epochs(trial) for trial, _ in self._to_repeat.values()]
             self._rounds_to_repeat = max(nums_stored, default=0)
-        for number, (trial, config) in list(self._to_repeat.items()):
-            num_stored = len(trial.intermediate_values)
+        for number, (trial, runs) in list(self._to_repeat.items()):
+            num_stored = num_stored_epochs(trial)
             if num_stored == self._rounds_to_repeat:
                 if num_stored == 0:
                     self._count_first_start(number)
                 if self._to_repeat.pop(number, None) is not None:
-                    self._start(self._take_lane(number, num_stored), config)
+                    self._start(self._take_lane(number, runs, num_stored))
 
     def _count_first_start(self, number: int) -> None:
         with self._transaction():
@@ -198,7 +220,7 @@ class Tuner:
         is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
         return self._num_points is None or asked < self._num_points or is_waiting
 
-    def _ask_for_free_lanes(self) -> list[tuple[RunningTrial, TrialConfig]]:
+    def _ask_for_free_lanes(self) -> list[RunningTrial]:
         """They count as running at once, so that whatever ends the process from here on finds them all."""
         asked = []
         while self._is_to_ask() and len(self._same_errors) < SAME_ERRORS:
@@ -206,11 +228,11 @@ class Tuner:
             seed = derived_seed(self._seed, trial.number)
             trial.set_user_attr("seed", seed)
             try:
-                config = self._space.resolve(self._space.suggest(trial), seed)
+                runs = self._runs(self._space.suggest(trial), seed)
             except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
                 self._fail_asked(trial.number, str(error))
             else:
-                asked.append((self._take_lane(trial.number), config))
+                asked.append(self._take_lane(trial.number, runs))
         return asked
 
     def _fail_asked(self, number: int, error: str) -> None:
@@ -219,15 +241,29 @@ class Tuner:
             self._count_error(error)
         self._fail(number, Cause.BUILD_ERROR, error)
 
-    def _take_lane(self, number: int, num_stored: int = 0) -> RunningTrial:
+    def _runs(self, params: Params, seed: int) -> tuple[TrialConfig, ...]:
+        return self._space.plan.runs(self._space.resolve(params, seed))
+
+    def _take_lane(self, number: int, runs: tuple[TrialConfig, ...], num_stored: int = 0) -> RunningTrial:
         lane = self._free_lane()
         assert lane is not None
-        self._running[lane] = RunningTrial(number, lane, num_stored)
+        self._running[lane] = RunningTrial(number, lane, runs, num_stored)
         return self._running[lane]
 
-    def _start(self, running: RunningTrial, config: TrialConfig) -> None:
+    def _start(self, running: RunningTrial) -> None:
         self._progress.trial_started(running.number)
-        self._executor.start(running.lane, config)
+        self._start_run(running)
+
+    def _start_run(self, running: RunningTrial) -> None:
+        running.histories.append([])
+        self._executor.start(running.lane, running.runs[len(running.scores)])
+
+    def _start_next_runs(self) -> None:
+        """Of the trials whose last run has ended and been told."""
+        for running in list(self._running.values()):
+            if 0 < len(running.scores) == len(running.histories):
+                self._executor.stop(running.lane)
+                self._start_run(running)
 
     # ---- events ----
 
@@ -247,6 +283,7 @@ class Tuner:
                     self._report(running, event)
             self._curves.refresh()
         self._stop_at_same_errors()
+        self._start_next_runs()
 
     def _stop_at_same_errors(self) -> None:
         if len(self._same_errors) >= SAME_ERRORS:  # several lanes may be lost in one round
@@ -265,22 +302,34 @@ class Tuner:
 
     def _report(self, running: RunningTrial, event: EpochDone) -> None:
         metrics = event.metrics
-        running.history.append(metrics)
-        if metrics.epoch <= running.num_stored:
-            if metrics.epoch == running.num_stored:
+        running.histories[-1].append(metrics)
+        if metrics.is_last and not metrics.diverged():
+            running.scores.append(self._score(running.histories[-1][metrics.best_epoch - 1]))
+        if running.num_epochs <= running.num_stored:
+            if running.num_epochs == running.num_stored:
                 self._count_start(running.number, +1)
             return
-        score = self._score(metrics)
-        self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)
-        self._progress.epoch_done(running.number, metrics, score)
+        self._progress.epoch_done(running.number, metrics, self._score(metrics), len(running.histories))
+        has_reported = self._store_epoch(running, metrics)
         if metrics.diverged():
             error = f"the loss is not finite after epoch {metrics.epoch}"
             self._fail(running.number, Cause.NAN, error, where=event.circumstances)
-        elif metrics.is_last:
-            value = self._score(running.history[metrics.best_epoch - 1])
-            self._end(running, TrialState.COMPLETE, value)
-        elif self._study.should_prune(running.number):
+        elif len(running.scores) == len(running.runs):
+            self._end(running, TrialState.COMPLETE, trial_score(running.scores, is_complete=True))
+        elif has_reported and self._study.should_prune(running.number):
             self._end(running, TrialState.PRUNED)
+
+    def _store_epoch(self, running: RunningTrial, metrics: EpochMetrics) -> bool:
+        """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""
+        storage = self._study.write_behind
+        if len(running.runs) == 1:
+            storage.set_trial_intermediate_value(running.number, metrics.epoch, self._score(metrics))
+            return True
+        storage.set_trial_system_attr(running.number, EPOCHS, running.num_epochs)
+        is_over = len(running.scores) == len(running.histories)
+        if is_over:
+            storage.set_trial_intermediate_value(running.number, len(running.scores), running.scores[-1])
+        return is_over
 
     def _score(self, metrics: EpochMetrics) -> float:
         return float(getattr(metrics, self._space.study.metric))
@@ -311,7 +360,7 @@ class Tuner:
         storage = self._study.write_behind
         if state != TrialState.FAIL:
             self._same_errors = []
-        storage.set_trial_user_attr(running.number, "history", [metrics.record() for metrics in running.history])
+        storage.set_trial_user_attr(running.number, "history", running.records())
         self._study.tell_number(running.number, state, value)
         self._free(running)
         self._progress.trial_finished(storage.get_trial(running.number))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance
 from sweep.datasets import load
-from sweep.engines.base import Engine, metrics_of
+from sweep.engines.base import Engine, EpochMetrics, metrics_of
 from sweep.errors import InputError, SweepError
+from sweep.runs import RunPlan, trial_score
 
 TOLERANCE = 1e-6  # the same machine gives the same bits; another processor or version may need --tolerance
 
@@ -39,18 +40,44 @@ def check_recorded(config: TrialConfig, provenance: Provenance, keras_backend: s
 def verify(
     config: TrialConfig, provenance: Provenance, engine: Engine, tolerance: float, say: Callable[[str], None] = print
 ) -> Verification:
-    """Train as recorded, as many epochs as the trial had; ScoreMissed if the score differs by more than `tolerance`."""
-    engine.admit(0, config)
-    scores: list[float] = []
-    while len(scores) < provenance.num_epochs and (outcomes := engine.train_epoch()):
-        scores.append(float(getattr(metrics_of(0, outcomes), provenance.metric)))
-    engine.evict(0)
-    repeated = scores[provenance.best_epoch - 1] if len(scores) == provenance.num_epochs else float("nan")
-    scored = f"stored {provenance.score:.8f}, repeated {repeated:.8f}"
-    say(f"{provenance.metric} after epoch {provenance.best_epoch}: {scored}")
+    """Train as recorded, as many epochs and runs as the trial had.
+
+    ScoreMissed if the score differs by more than `tolerance`.
+    """
+    plan = RunPlan(provenance.repeats, provenance.cross_validation)
+    if plan.num_runs == 1:
+        what, repeated = f"after epoch {provenance.best_epoch}", _repeat_epochs(config, provenance, engine)
+    else:
+        runs = plan.runs(config)[: provenance.num_runs]
+        scores = [_repeat_run(run, provenance.metric, engine) for run in runs]
+        what, repeated = f"of {len(runs)} runs", trial_score(scores, is_complete=provenance.state == "COMPLETE")
+    say(f"{provenance.metric} {what}: stored {provenance.score:.8f}, repeated {repeated:.8f}")
     if not abs(repeated - provenance.score) <= tolerance:
         raise ScoreMissed(
             f"trial {provenance.trial} of {provenance.study}: the stored score is missed by more than {tolerance:g}; "
             "config, data, threads or versions differ from the sweep's"
         )
     return Verification(provenance.metric, provenance.score, repeated)
+
+
+def _repeat_epochs(config: TrialConfig, provenance: Provenance, engine: Engine) -> float:
+    """The score after the epochs of a trial that may have been pruned."""
+    history = _train(config, engine, provenance.num_epochs)
+    if len(history) < provenance.num_epochs:
+        return float("nan")
+    return float(getattr(history[provenance.best_epoch - 1], provenance.metric))
+
+
+def _repeat_run(config: TrialConfig, metric: str, engine: Engine) -> float:
+    """The score of a whole run."""
+    history = _train(config, engine, config.training.epochs)
+    return float(getattr(history[history[-1].best_epoch - 1], metric))
+
+
+def _train(config: TrialConfig, engine: Engine, num_epochs: int) -> list[EpochMetrics]:
+    engine.admit(0, config)
+    history: list[EpochMetrics] = []
+    while len(history) < num_epochs and (outcomes := engine.train_epoch()):
+        history.append(metrics_of(0, outcomes))
+    engine.evict(0)
+    return history

@@ -10,7 +10,7 @@ from sweep.datasets import load
 from sweep.engines.fake import FakeEngine
 from sweep.errors import InputError, SpaceError
 from sweep.export import export_trials, trial_config
-from sweep.samplers import derived_seed
+from sweep.runs import derived_seed
 from sweep.verify import ScoreMissed, check_recorded, verify
 
 

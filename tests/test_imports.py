@@ -37,7 +37,7 @@ LEVELS = [  # from top to bottom
     {"search_space", "devices", "config_file"},
     {"config_keys"},
     {"parameters", "models"},
-    {"optimizers", "datasets"},
+    {"optimizers", "datasets", "runs"},
     {"schedules"},
     {"config"},
     {"errors", "masking"},

@@ -46,6 +46,16 @@ def test_penalty_is_on_the_kernels_of_its_scope(scope: str, penalized: list[bool
     assert [layer.kernel_regularizer is not None for layer in kernels] == penalized
 
 
+def test_weights_can_have_a_seed_of_their_own() -> None:
+    first, again, other = (
+        build(training={"weights_seed": weights, "seed": seed}).layers[0].kernel.numpy()
+        for weights, seed in ((1, 1), (1, 2), (2, 1))
+    )
+    assert (first == again).all()
+    assert (first != other).any()
+    assert (first == build(training={"seed": 1}).layers[0].kernel.numpy()).all()
+
+
 def test_pools_stand_after_each_convolution_but_the_last() -> None:
     model = build(model={"filters": [4, 4, 4], "padding": "same"})
     expected = ["Conv2D", "MaxPooling2D", "Conv2D", "MaxPooling2D", "Conv2D", "Flatten", "Dense", "Dense"]

@@ -99,8 +99,8 @@ def test_successive_halving_has_its_first_rung_at_once() -> None:
         ("percentile", "", "pruner: .*percentile"),
         ("threshold", "", "pruner: .*lower"),
         ("patient", "", "pruner: .*patience"),
-        ("hyperband", "max_resource = 0", "pruner: 0 epochs .*less than min_resource 1"),
-        ("hyperband", "min_resource = 10", "pruner: 9 epochs .*are less than min_resource 10; lower min_resource"),
+        ("hyperband", "max_resource = 0", "pruner: 0 steps .*less than min_resource 1"),
+        ("hyperband", "min_resource = 10", "pruner: 9 steps .*are less than min_resource 10; lower min_resource"),
         ("successive_halving", "reduction_factor = 1", "pruner: .*reduction_factor"),
     ],
 )

@@ -14,7 +14,8 @@ from sweep.datasets import load, load_test
 from sweep.engines.checkpoint import save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
-from sweep.retrain import Retraining, mean_and_deviation, retrain_seeds
+from sweep.retrain import Retraining, mean_and_deviation
+from sweep.runs import seeds_from
 
 SMALL = {"model": {"filters": [4], "dense_units": 8, "dropout": 0.3, "batch_norm": True}, "optimizer": {"name": "adam"}}
 
@@ -42,12 +43,12 @@ def test_seeds_are_trained_scored_on_the_test_set_and_summarised(tmp_path):
     accuracies = [seed["test_accuracy"] for seed in content["seeds"]]
     assert content["test_accuracy"] == mean_and_deviation(accuracies)
     assert accuracies[0] != accuracies[1]
-    assert [seed["seed"] for seed in content["seeds"]] == retrain_seeds(5, 2)
+    assert [seed["seed"] for seed in content["seeds"]] == seeds_from(5, 2)
     assert json.loads((tmp_path / "metrics.json").read_text()) == content
     x_test, y_test = load_test(make_config().data)
     model = keras.models.load_model(tmp_path / "model.keras")
     assert np.mean(model.predict(x_test, verbose=0).argmax(1) == y_test) == pytest.approx(accuracies[0])
-    second = keras.models.load_model(tmp_path / f"seed-{retrain_seeds(5, 2)[1]}" / "model.keras")
+    second = keras.models.load_model(tmp_path / f"seed-{seeds_from(5, 2)[1]}" / "model.keras")
     assert np.mean(second.predict(x_test, verbose=0).argmax(1) == y_test) == pytest.approx(accuracies[1])
     assert sum("val_accuracy" in line and "learning rate" in line for line in lines) == 8
 

@@ -8,7 +8,8 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
-from sweep.samplers import SAMPLERS, derived_seed, num_points, sampler_factory
+from sweep.runs import derived_seed
+from sweep.samplers import SAMPLERS, num_points, sampler_factory
 from sweep.search_space import Space, parse_space
 
 MOMENTUM = '[space.momentum]\nkey = "optimizer.momentum"\ntype = "float"\nlow = 0.1\nhigh = 0.9\n'

@@ -43,7 +43,7 @@ class EpochInput(NamedTuple):
 
 
 def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
-    """Initial weights and dropout seed from `training.seed`."""
+    """Initial weights and dropout seed from `training.layers_seed`."""
     dtype, widths = keras.config.floatx(), config.model.widths
     weights, dropout_seeds = _initial_weights(config, structure)
     statistics = structure.statistics_shapes(widths)

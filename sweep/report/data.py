@@ -68,16 +68,28 @@ class StudyData:
         score = self.score(trial)
         return (math.inf if math.isnan(score) else -score if self.maximize else score), trial.number
 
+    @cached_property
+    def num_runs(self) -> int:
+        """Of each trial; those of several report each run's score instead of each epoch's."""
+        space = section(self.settings, "space")
+        counts = [space.get(key) for key in ("repeats", "cross_validation")]
+        return math.prod(count for count in counts if isinstance(count, int) and count > 0)
+
+    @property
+    def step(self) -> str:
+        """What a reported value belongs to."""
+        return "run" if self.num_runs > 1 else "epoch"
+
     def planned_epochs(self, trial: FrozenTrial) -> int:
         """The epochs that the trial would have had if it was neither pruned nor failed."""
         space = section(self.settings, "space")
         for name, parameter in section(space, "space").items():
             if isinstance(parameter, dict) and parameter.get("key") == "training.epochs" and name in trial.params:
-                return int(trial.params[name])
+                return self.num_runs * int(trial.params[name])
         fixed = section(section(space, "fixed"), "training").get("epochs")
         if isinstance(fixed, int):
-            return fixed
-        return TrainingConfig().epochs if space else self._most_epochs
+            return self.num_runs * fixed
+        return self.num_runs * TrainingConfig().epochs if space else self._most_epochs
 
     @cached_property
     def _most_epochs(self) -> int:

@@ -57,7 +57,7 @@ def best_trial(data: StudyData) -> Section:
     if not data.complete:
         return Section("The best trial's epochs", [paragraph("No trial is COMPLETE yet.", "empty")])
     best = data.complete[0]
-    stored = epochs(best)
+    stored = _with_gaps(epochs(best))
     if not stored:
         text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."
         return Section("The best trial's epochs", [paragraph(text, "empty")])
@@ -68,6 +68,15 @@ def best_trial(data: StudyData) -> Section:
     ]
     text = f"Trial {best.number}, {short(data.metric, 60)} {short(best.value)}."
     return Section("The best trial's epochs", [paragraph(text), grid(boxes)])
+
+
+def _with_gaps(stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Between the runs of a trial that has several."""
+    gapped: list[dict[str, Any]] = []
+    for epoch in stored:
+        gapped += [{}] if gapped and epoch.get("run") != gapped[-1].get("run") else []
+        gapped.append(epoch)
+    return gapped
 
 
 def _epochs_figure(stored: list[dict[str, Any]], title: str, curves: tuple[tuple[str, str], ...]) -> str:
@@ -121,26 +130,26 @@ def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[
 
 
 def learning_curves(data: StudyData) -> Section:
-    """The score after each epoch: the best trials and a spread of the others, one trace a state."""
+    """The score after each epoch (of each of several runs): the best trials and a spread of the others."""
     reported = [trial for trial in data.trials if trial.intermediate_values]
     if not reported:
-        return Section("Learning curves", [paragraph("No trial has reported an epoch yet.", "empty")])
+        return Section("Learning curves", [paragraph("No trial has reported a score yet.", "empty")])
     shown = sample(data, reported, MOST_CURVES)
     best = data.complete[0] if data.complete else None
-    figure = go.Figure(layout={"xaxis": {"title": {"text": "epoch"}}})
+    figure = go.Figure(layout={"xaxis": {"title": {"text": data.step}}})
     for state, color in STATE_COLORS.items():
         chosen = [trial for trial in shown if trial.state.name == state and trial is not best]
         if chosen:
-            figure.add_trace(_curves(chosen, state, {"color": color, "width": 1.2}, 0.6))
+            figure.add_trace(_curves(data, chosen, state, {"color": color, "width": 1.2}, 0.6))
     if best is not None and best.intermediate_values:
-        figure.add_trace(_curves([best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
+        figure.add_trace(_curves(data, [best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
     values = [value for trial in shown for value in trial.intermediate_values.values()]
     figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
-    note = what_is_shown(len(shown), len(reported), "trials") or f"All that reported an epoch: {len(shown)}."
+    note = what_is_shown(len(shown), len(reported), "trials") or f"All that reported a score: {len(shown)}."
     return Section("Learning curves", [figure_box(figure, LARGE), paragraph(note, "note")])
 
 
-def _curves(trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity: float) -> go.Scatter:
+def _curves(data: StudyData, trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity: float) -> go.Scatter:
     """Many curves in one trace, a gap after each."""
     steps: list[int | None] = []
     values: list[float] = []
@@ -158,5 +167,5 @@ def _curves(trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity:
         mode="lines+markers" if max(map(len, (trial.intermediate_values for trial in trials))) == 1 else "lines",
         line=line,
         opacity=opacity,
-        hovertemplate="trial %{customdata}, epoch %{x}: %{y}<extra></extra>",
+        hovertemplate=f"trial %{{customdata}}, {data.step} %{{x}}: %{{y}}<extra></extra>",
     )

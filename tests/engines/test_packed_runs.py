@@ -86,6 +86,14 @@ def test_early_stopping_is_the_sequential_engines(monitor: str, engine: PackedEn
     assert_model_gives(engine.model(1), config, ours[ours[-1].best_epoch - 1])
 
 
+def test_weights_of_a_seed_of_their_own_are_the_sequential_engines(engine: PackedEngine) -> None:
+    config = small(epochs=2, weights_seed=5, seed=6)
+    ours, theirs, _ = both(engine, config)
+    assert [one.loss for one in ours] == pytest.approx([one.loss for one in theirs], rel=1e-4)
+    other, _, _ = both(engine, small(epochs=2, seed=6))
+    assert other[0].loss != pytest.approx(ours[0].loss, rel=1e-4)
+
+
 def test_a_lane_that_stopped_early_trains_no_more_beside_one_that_goes_on(engine: PackedEngine) -> None:
     engine.admit(0, small(patience=1, epochs=30))
     engine.admit(1, small(epochs=30))
