@@ -29,7 +29,7 @@ def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) 
 
 
 def seeded_layers(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
-    """The layers of the config's family, not yet built. Their initializers and dropout draw from `training.layers_seed`.
+    """The family's layers, not yet built. Their initializers and dropout draw from `training`'s `layers_seed`.
 
     They draw their seeds from Python's generator, so it alone is seeded: `keras.utils.set_random_seed` would make
     TensorFlow forget every kernel it has prepared, a tenth of a second for each compiled program at its next call.

@@ -90,6 +90,7 @@ def test_weights_of_a_seed_of_their_own_are_the_sequential_engines(engine: Packe
     config = small(epochs=2, weights_seed=5, seed=6)
     ours, theirs, _ = both(engine, config)
     assert [one.loss for one in ours] == pytest.approx([one.loss for one in theirs], rel=1e-4)
+    engine.evict(1)
     other, _, _ = both(engine, small(epochs=2, seed=6))
     assert other[0].loss != pytest.approx(ours[0].loss, rel=1e-4)
 
