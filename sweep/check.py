@@ -19,7 +19,8 @@ from sweep.terminal import make_console
 def print_space(space: Space) -> None:
     """Sought, fixed, varied, and the keys that are left at their defaults."""
     console = make_console()
-    sought = f"{space.direction} {space.study.metric}, {space.study.num_trials} trials"
+    runs = f" of {space.plan.num_runs} runs" if space.plan.num_runs > 1 else ""
+    sought = f"{space.direction} {space.study.metric}, {space.study.num_trials} trials{runs}"
     console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
     points = num_points(space)
     ends = f", {points} points" if points is not None else ""

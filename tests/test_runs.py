@@ -7,6 +7,7 @@ import pytest
 from sweeps import make_space, read_trials, run_sweep
 from test_resume import run_with_kills
 
+from sweep.cli import main
 from sweep.config import DataConfig
 from sweep.config_file import read_config
 from sweep.datasets import load
@@ -14,6 +15,7 @@ from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import DataError, SpaceError
 from sweep.export import export_trials
 from sweep.objective import Objective
+from sweep.report import make_page
 from sweep.runs import RunPlan
 from sweep.verify import verify
 
@@ -99,6 +101,24 @@ def test_an_exported_trial_is_verified_over_all_its_runs(tmp_path, study):
         assert (config.data.fold, provenance.num_runs <= 3) == (None, True)
         found = verify(config, provenance, FakeEngine(), 0.0, say=lambda _: None)
         assert found.repeated == swept.trials[provenance.trial].value
+
+
+def test_report_and_show_tell_runs_from_epochs(tmp_path, capsys):
+    swept = run_sweep(tmp_path, make_space("random", "median", epochs=EPOCHS, study=FOLDED), 20)
+    page = make_page([swept])
+    assert "3 folds" in page
+    pruned = [trial for trial in swept.trials if trial.state.name == "PRUNED"]
+    saved = sum((3 - len(trial.intermediate_values)) * EPOCHS for trial in pruned)
+    assert f"which saved {saved} epochs" in page
+    best = swept.best_trial
+    assert main(["show", "study", str(best.number), "--csv", "--studies", str(tmp_path)]) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0][:3] == ["intermediate_value", "run", "epoch"]
+    assert [row[1:3] for row in rows[1:]] == [[str(run), str(epoch)] for run in (1, 2, 3) for epoch in range(1, 5)]
+    reported = [float(row[0]) for row in rows[1:] if row[0]]
+    assert reported == [*best.intermediate_values.values()]
+    assert main(["show", "study", str(best.number), "--studies", str(tmp_path)]) == 0
+    assert "3 runs" in capsys.readouterr().out
 
 
 def test_plain_optuna_gets_the_same_mean(tmp_path):

@@ -97,6 +97,7 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
     ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
     return [
         ("metric", f"{data.metric}, {'maximize' if data.maximize else 'minimize'}"),
+        ("runs of a trial", _runs(stored)),
         ("sampler", _choice(stored, "sampler")),
         ("pruner", _choice(stored, "pruner")),
         ("seed", stored.get("seed")),
@@ -104,6 +105,11 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
         ("last trial's end", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
         ("versions", versions),
     ]
+
+
+def _runs(stored: dict[str, Any]) -> str:
+    space, words = section(stored, "space"), (("repeats", "seeds"), ("cross_validation", "folds"))
+    return ", ".join(f"{space[key]} {word}" for key, word in words if isinstance(space.get(key), int))
 
 
 def _choice(stored: dict[str, Any], key: str) -> str:
