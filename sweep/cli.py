@@ -69,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_show(commands)
     _add_dashboard(commands)
     _add_report(commands)
+    _add_confirm(commands)
     _add_export(commands)
     _add_retrain(commands, "retrain", "train a config from several seeds and evaluate it on the test set")
     _add_retrain(commands, "train", "train a config once; a hand-written one is as good as an exported one")
@@ -132,6 +133,24 @@ def _add_dashboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     command.add_argument(
         "--public", action="store_true", help="serve on every network of this machine, to all who can reach it"
     )
+
+
+def _add_confirm(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("confirm", help="train the best configs from fresh seeds: which is really best?")
+    command.add_argument("study", metavar="STUDY")
+    _add_storage(command)
+    command.add_argument("--top", type=_at_least_one, default=5, metavar="K", help="the best K COMPLETE trials (5)")
+    command.add_argument(
+        "--seeds", type=_at_least_one, default=10, dest="num_seeds", metavar="N", help="for each of them (10)"
+    )
+    command.add_argument(
+        "--engine", choices=("auto", "packed", "sequential", "fake"), help="what trains (the study's, else auto)"
+    )
+    command.add_argument("--lanes", type=_lanes, metavar="K", help="runs at a time, or auto (the study's, else auto)")
+    _add_device(command)
+    command.add_argument("--again", action="store_true", help="drop the scores that are stored")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    command.set_defaults(trial_timeout=None)
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

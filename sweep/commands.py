@@ -130,6 +130,39 @@ def dashboard(options: argparse.Namespace) -> None:
     serve(database_url(options.studies, options.storage), options.port, write=options.write, public=options.public)
 
 
+def confirm(options: argparse.Namespace) -> None:
+    """Train the best configs from fresh seeds, go on where that stands; say which is best."""
+    from sweep.confirm import Confirming
+    from sweep.confirm_plan import plan_confirmation
+    from sweep.confirmation import read_confirmation
+    from sweep.devices import check_device_name
+    from sweep.interruption import Interruption
+    from sweep.launch import make_executor
+    from sweep.settle import settle_again
+    from sweep.show_confirmation import print_confirmation
+    from sweep.storage import StudyLock, WriteBehindStorage, check_study_name, database_url, read_study
+    from sweep.study import SETTINGS
+
+    check_device_name(options.device)
+    url, name = database_url(options.studies, options.storage), check_study_name(options.study)
+    read_study(url, name)
+    with Interruption() as interruption, StudyLock(url, name):
+        study = read_study(url, name)
+        plan = plan_confirmation(study, options.top, options.num_seeds, again=options.again)
+        if "builder" in plan.space.fixed.get("model", {}):
+            _find_modules_in(Path.cwd())
+        settled = settle_again(options, plan.space, study.user_attrs[SETTINGS], plan.num_runs)
+        with closing(WriteBehindStorage(url, name)) as storage:
+            say = (lambda _: None) if options.quiet else print
+            confirming = Confirming(storage, plan, settled.settings, interruption, say, again=options.again)
+            say(settled.choice.line())
+            say(confirming.start_line())
+            confirming.run(make_executor(options, plan.space, settled.settings, interruption))
+    confirmation = read_confirmation(read_study(url, name).user_attrs)
+    assert confirmation is not None
+    print_confirmation(confirmation)
+
+
 def export(options: argparse.Namespace) -> None:
     """Config files of trials, the best ones or those named."""
     from sweep.export import export_trials

@@ -39,11 +39,17 @@ class Provenance(Section):
     params: dict[str, Any]
     versions: dict[str, str]
     command: str
+    confirmed_rank: int | None = None  # by `sweep confirm`, 1 for the best
+    confirmed_mean: float | None = None  # of the metric, over so many fresh seeds
+    confirmed_num_seeds: int | None = None
 
 
 def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> None:
     """Every value of the config, defaults included, and its provenance."""
     head = f"# Trial {provenance.trial} of study {provenance.study}: {provenance.metric} {provenance.score:.6g}\n"
+    if provenance.confirmed_mean is not None:
+        seeds = f"{provenance.confirmed_num_seeds} fresh seeds"
+        head += f"# confirmed from {seeds}: {provenance.confirmed_mean:.6g}, rank {provenance.confirmed_rank}\n"
     head += "# sweep retrain trains it anew; sweep retrain --verify repeats the sweep's own run\n\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(

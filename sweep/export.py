@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance, write_config
+from sweep.confirmation import read_confirmation
 from sweep.errors import InputError
 from sweep.search_space import stored_space
 from sweep.study import SETTINGS
@@ -28,12 +29,23 @@ def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder:
 
 
 def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
-    """The best COMPLETE trials, ties by number. InputError if there is none."""
+    """The best COMPLETE trials: those that were confirmed by their rank there, then by score, ties by number.
+
+    InputError if there is none.
+    """
+    confirmation = read_confirmation(study.user_attrs)
+    places = {one.trial: place for place, one in enumerate(confirmation.ranking if confirmation else ())}
+    ordered = ranked_trials(study, trials)
+    return sorted(ordered, key=lambda trial: places.get(trial.number, len(places)))[:top]
+
+
+def ranked_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """COMPLETE trials by score, ties by number. InputError if there is none."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
     if not complete:
         raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")
     sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))[:top]
+    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
 
 def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
@@ -61,8 +73,18 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         params=trial.params,
         widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
         **{key: settings[key] for key in copied},
+        **_confirmed(study, trial.number),
     )
     return config, provenance
+
+
+def _confirmed(study: optuna.Study, number: int) -> dict[str, Any]:
+    confirmation = read_confirmation(study.user_attrs)
+    for rank, one in enumerate(confirmation.ranking if confirmation else (), start=1):
+        if one.trial == number:
+            mean, num_seeds = one.interval.mean, len(one.scores)
+            return {"confirmed_rank": rank, "confirmed_mean": mean, "confirmed_num_seeds": num_seeds}
+    return {}
 
 
 def _best_epoch(history: Sequence[dict[str, Any]], metric: str, score: float) -> int:

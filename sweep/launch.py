@@ -41,19 +41,20 @@ def run_to_limits(
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
         _print_end(study, space)
         return
-    executor = _make_executor(options, space, settings, interruption, workers)
+    executor = make_executor(options, space, settings, interruption, workers)
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
     _print_end(study, space, is_timed_out=is_timed_out)
 
 
-def _make_executor(
+def make_executor(
     options: argparse.Namespace,
     space: Space,
     settings: Settings,
     interruption: Interruption,
-    workers: LocalWorkers | None,
+    workers: LocalWorkers | None = None,
 ) -> Executor:
+    """Of the workers, or with an engine in this process."""
     name, num_lanes, threads, widest = settings.engine, settings.num_lanes, settings.threads, space.widest()
     if workers is not None:
         workers.make(name, num_lanes, threads, widest)
@@ -91,3 +92,4 @@ def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -
     if counts[TrialState.COMPLETE]:
         best = study.best_trial
         print(f"best: trial {best.number}, {space.study.metric} {best.value:.4f}, {best.params}")
+        print(f"a score that was chosen promises too much; `sweep confirm {study.study_name}` says what to expect")

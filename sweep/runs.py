@@ -54,6 +54,12 @@ def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
     return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
+def with_fresh_seed(config: TrialConfig, seed: int) -> TrialConfig:
+    """The same config with nothing drawn as before, initial weights with a seed of their own included."""
+    training = config.training.model_copy(update={"seed": seed, "weights_seed": None})
+    return config.model_copy(update={"training": training})
+
+
 def _run(config: TrialConfig, seed: int, fold: int | None, num_folds: int | None) -> TrialConfig:
     if fold is None:
         return with_seed(config, seed)

@@ -23,6 +23,7 @@ from sweep.engine_choice import (
     largest_cost,
     operation_threads,
 )
+from sweep.errors import StudyError
 from sweep.executors.local_workers import LocalWorkers
 from sweep.masking import mask_passwords
 from sweep.pruners import build_pruner
@@ -95,6 +96,14 @@ def settle(
         if device.kind == "gpu":
             choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu", processes))
     return Settled(_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
+
+
+def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, Any], num_runs: int) -> Settled:
+    """For more runs of a study that there is. StudyError if the data is not what the study saw."""
+    data = check_data(space)
+    if data.content_hash != stored["data_hash"]:
+        raise StudyError("the data is not what the sweep saw (its hash differs); correct data.path or SWEEP_DATA")
+    return settle(argparse.Namespace(**{**vars(options), "trials": num_runs}), space, stored, stored["seed"], data)
 
 
 def _threads(options: argparse.Namespace, stored: dict[str, Any], processes: int) -> int:

@@ -26,13 +26,13 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "dashboard", "report", "launch"},
-    {"settle"},
+    {"check", "show", "show_trial", "show_confirmation", "dashboard", "report", "launch", "confirm"},
+    {"settle", "confirm_plan"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"worker_choice"},
     {"executors", "pruners", "interruption", "dashboard_notes"},
-    {"samplers"},
+    {"samplers", "confirmation"},
     {"engines", "storage", "engine_choice", "cmaes_fence"},
     {"search_space", "devices", "config_file"},
     {"config_keys"},
@@ -49,6 +49,8 @@ FORBIDDEN = {
     "study": {"keras", "tensorflow"},
     "tuner": {"keras", "tensorflow", "sqlalchemy"},
     "show": {"keras", "tensorflow"},
+    "confirmation": {"keras", "tensorflow", "pandas", "plotly"},
+    "confirm": {"keras", "tensorflow"},
     "dashboard": {"keras", "tensorflow"},
     "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
@@ -84,8 +86,10 @@ def level(room):
         ["--help"],
         *(
             [name, "--help"]
-            for name in ("init", "check", "run", "list", "show", "dashboard", "report", "export", "retrain", "train")
+            for name in ("init", "check", "run", "list", "show", "dashboard", "report", "confirm", "export")
         ),
+        ["retrain", "--help"],
+        ["train", "--help"],
     ],
 )
 def test_no_help_loads_a_heavy_module(arguments):

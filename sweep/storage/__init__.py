@@ -18,12 +18,14 @@ from sweep.storage.database import (
     database_url,
 )
 from sweep.storage.database_errors import Wait
+from sweep.storage.digest import CONFIRMATION
 from sweep.storage.live import LiveStorage
 from sweep.storage.lock import StudyLock
 from sweep.storage.studies import check_rows, list_studies, read_study, reading
 from sweep.storage.write_behind import ForeignChange, WriteBehindStorage, create_study
 
 __all__ = [
+    "CONFIRMATION",
     "ForeignChange",
     "LiveStorage",
     "StudyLock",

@@ -27,7 +27,8 @@ from sweep.errors import FAILURE_ATTRS
 
 DIGEST = "sweep:digest"
 MADE_BY_SWEEP = "sweep"  # the user attribute of a study of ours: its settings
-OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric")
+CONFIRMATION = "confirmation"  # that of `sweep confirm`
+OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric", CONFIRMATION)
 TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial of ours
 OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", *FAILURE_ATTRS)
 OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # on trials of ours too

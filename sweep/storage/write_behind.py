@@ -58,6 +58,7 @@ class WriteBehindStorage(InMemoryStorage):
         self.is_out_of_step = False
         self._digests = TrialDigests()
         self._is_sealed = True  # every trial of ours has its digest
+        self._is_study_sealed = True  # as the study is now
         with reading(url):
             self._load()
 
@@ -111,7 +112,7 @@ class WriteBehindStorage(InMemoryStorage):
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         text = json.dumps(value)
         super().set_study_user_attr(study_id, key, json.loads(text))
-        self._is_sealed &= key not in OWN_STUDY_ATTRS
+        self._is_study_sealed &= key not in OWN_STUDY_ATTRS
         self._to_write().add_attr(rows.STUDY_USER_ATTRS, None, key, text)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
@@ -181,10 +182,11 @@ class WriteBehindStorage(InMemoryStorage):
         for trial in map(self.get_trial, numbers):
             if TRAINED_BY_SWEEP in trial.user_attrs:
                 pending.add_attr(rows.TRIAL_SYSTEM_ATTRS, trial.number, DIGEST, json.dumps(self._digests.of(trial)))
-        if not self._is_sealed:
+        self._is_study_sealed &= self._is_sealed
+        if not self._is_study_sealed:
             seal = study_digest(self._study_name, self.get_study_directions(0)[0], user_attrs)
             pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, DIGEST, json.dumps(seal))
-            self._is_sealed = True
+            self._is_sealed = self._is_study_sealed = True
 
     def _add_loaded(self, trial: FrozenTrial) -> None:
         if trial.number != self.num_trials:

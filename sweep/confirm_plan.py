@@ -1,0 +1,64 @@
+"""Which trials' configs `sweep confirm` trains, and from which seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+
+from sweep.config import TrialConfig
+from sweep.confirmation import read_confirmation
+from sweep.errors import StudyError
+from sweep.export import ranked_trials, trial_config
+from sweep.runs import RunPlan, derived_seed, with_fresh_seed
+from sweep.search_space import Space, stored_space
+from sweep.study import SETTINGS
+
+FIRST_SEED = 2**31  # trials are numbered below: a stream of seeds of its own
+
+
+@dataclass(frozen=True)
+class ConfirmPlan:
+    """The candidates in the order of the sweep, and the seeds of each."""
+
+    space: Space
+    configs: Mapping[int, TrialConfig]  # by trial, the best first
+    scores: Mapping[int, float]  # in the sweep, by trial
+    seeds: Sequence[int]
+
+    @property
+    def num_folds(self) -> int:
+        """Runs from a seed: one, or one for each fold."""
+        return self.space.study.cross_validation or 1
+
+    @property
+    def num_runs(self) -> int:
+        """Of all candidates and seeds."""
+        return len(self.configs) * len(self.seeds) * self.num_folds
+
+    def runs(self, trial: int, seed: int) -> tuple[TrialConfig, ...]:
+        """The configs to train; the metric's mean over them is the seed's score."""
+        plan = RunPlan(cross_validation=self.space.study.cross_validation)
+        return plan.runs(with_fresh_seed(self.configs[trial], seed))
+
+
+def plan_confirmation(study: optuna.Study, top: int, num_seeds: int, *, again: bool = False) -> ConfirmPlan:
+    """The `top` best COMPLETE trials by score, and seeds that are the same for all; never fewer seeds than are stored.
+
+    StudyError or InputError if the study has no such trials.
+    """
+    settings = study.user_attrs.get(SETTINGS)
+    if settings is None:
+        raise StudyError(f"study {study.study_name} was not made by `sweep run`; there is no config to train")
+    trials = ranked_trials(study, study.get_trials(deepcopy=False))[:top]
+    stored = None if again else read_confirmation(study.user_attrs)
+    return ConfirmPlan(
+        space=stored_space(study.study_name, settings),
+        configs={trial.number: trial_config(study, trial)[0] for trial in trials},
+        scores={trial.number: trial.value or 0.0 for trial in trials},
+        seeds=fresh_seeds(settings["seed"], max(num_seeds, len(stored.seeds) if stored else 0)),
+    )
+
+
+def fresh_seeds(study_seed: int, num_seeds: int) -> list[int]:
+    """No trial's seeds but by chance; the first n are the same for every larger number."""
+    return [derived_seed(study_seed, FIRST_SEED + number) for number in range(num_seeds)]
