@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from sweep.confirmation import read_confirmation
+from sweep.show_confirmation import print_confirmation, records
 from sweep.storage.studies import StudySummary
 from sweep.terminal import make_console, print_as_json
 
@@ -52,6 +54,9 @@ def print_table(study: optuna.Study) -> None:
     console.print(table)
     if len(trials) > MOST_ROWS:
         print(f"the best {MOST_ROWS} of {len(trials)}; --csv and --json give all")
+    confirmation = read_confirmation(study.user_attrs)
+    if confirmation is not None:
+        print_confirmation(confirmation)
     for trial in trials:
         if trial.state == TrialState.FAIL:
             attrs = trial.user_attrs
@@ -75,7 +80,9 @@ def print_json(study: optuna.Study) -> None:
     """The study with every trial, its attributes and its epochs."""
     trials = [_trial_record(trial) for trial in study.get_trials(deepcopy=False)]
     record = {"study": study.study_name, "direction": study.direction.name.lower(), "user_attrs": study.user_attrs}
-    print_as_json({**record, "trials": trials})
+    confirmation = read_confirmation(study.user_attrs)
+    confirmed = {"confirmation": records(confirmation)} if confirmation is not None else {}
+    print_as_json({**record, **confirmed, "trials": trials})
 
 
 def print_csv(study: optuna.Study) -> None:

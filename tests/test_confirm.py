@@ -259,7 +259,7 @@ def test_show_and_report_have_both_ranks(folder, capsys):
         (3, 1, order[0]),
     ]
     page = make_page([read_study(database_url(folder), "study")])
-    assert f"trial {order[-1]} is really better than trial {order[-2]}" in page
+    assert f"Trial {order[-1]} is really better than trial {order[-2]}" in page
     assert f"confirmed val_accuracy, trial {order[-1]}" in page
     assert "best val_accuracy, trial" not in page
 
@@ -272,11 +272,19 @@ def test_a_report_without_a_confirmation_says_that_the_best_score_was_chosen(fol
 # ---- the command ----
 
 
-def test_the_command_says_what_it_does_and_goes_on(folder, capsys):
-    arguments = ["confirm", "study", "--studies", str(folder), "--top", "2", "--seeds", "3"]
+@pytest.fixture
+def commanded(tmp_path):
+    """A study of `sweep run`."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    run = ["run", str(tmp_path / "space.toml"), "--engine", "fake", "--trials", "4", "--studies", str(tmp_path)]
+    assert main(run) == 0
+    return tmp_path
+
+
+def test_the_command_says_what_it_does_and_goes_on(commanded, capsys):
+    arguments = ["confirm", "study", "--studies", str(commanded), "--top", "2", "--seeds", "3"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    assert "2 trials" not in said
     assert "6 runs, 0 stored already" in said
     assert "promised" in said
     assert main(arguments) == 0
@@ -291,10 +299,10 @@ def test_the_command_says_what_it_does_and_goes_on(folder, capsys):
         (["confirm", "study", "--engine", "packed"], "made with engine fake, now it is packed"),
     ],
 )
-def test_wrong_input_is_one_line(folder, capsys, arguments, message):
-    confirm(folder, num_seeds=1)
+def test_wrong_input_is_one_line(commanded, capsys, arguments, message):
+    main(["confirm", "study", "--seeds", "1", "--studies", str(commanded)])
     try:
-        code = main([*arguments, "--studies", str(folder)])
+        code = main([*arguments, "--studies", str(commanded)])
     except SystemExit as end:
         code = end.code
     assert code == 2
@@ -325,7 +333,7 @@ def test_a_changed_score_is_noticed(folder, capsys):
         )
     database.close()
     assert main(["show", "study", "--studies", str(folder)]) == 2
-    assert "damaged" in capsys.readouterr().err
+    assert "sweep wrote it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_packed_lanes_confirm_and_give_the_sequential_engines_score(tmp_path):

@@ -26,7 +26,8 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "show_confirmation", "dashboard", "report", "launch", "confirm"},
+    {"check", "show", "show_trial", "dashboard", "report", "launch", "confirm"},
+    {"show_confirmation"},
     {"settle", "confirm_plan"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},

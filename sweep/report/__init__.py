@@ -1,8 +1,8 @@
 """A study as one offline HTML page: `make_page`, `write_page`.
 
-`data` reads the study once; `texts` escapes and words; `samples` bounds what is drawn; `summary`, `history`,
-`parameters`, `spent` and `compare` make the sections out of `figures` (plotly) and `tables` (pandas); `page` puts them
-into one file with plotly.js inlined. Keras is never imported: what is shown was stored by the sweep.
+`data` reads the study once; `texts` escapes and words; `samples` bounds what is drawn; `summary`, `confirmed`,
+`history`, `parameters`, `spent` and `compare` make the sections out of `figures` (plotly) and `tables` (pandas);
+`page` puts them into one file with plotly.js inlined. Keras is never imported: what is shown was stored by the sweep.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 
 from sweep.errors import InputError
-from sweep.report import compare, history, parameters, spent, summary
+from sweep.report import compare, confirmed, history, parameters, spent, summary
 from sweep.report.data import StudyData, read_data
 from sweep.report.page import Section, render_page
 
@@ -46,6 +46,7 @@ def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
         return [summary.space(data), *comparison, summary.settings(data)]
     return [
         summary.space(data),
+        confirmed.confirmation(data),
         history.best_trials(data),
         history.best_trial(data),
         *comparison,

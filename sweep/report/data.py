@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrainingConfig
+from sweep.confirmation import Confirmation, read_confirmation
 from sweep.errors import StudyError
 
 
@@ -29,6 +30,11 @@ class StudyData:
     def settings(self) -> dict[str, Any]:
         """What `sweep run` stored; empty for a study of another program."""
         return section(self.user_attrs, "sweep")
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What `sweep confirm` stored."""
+        return read_confirmation(self.user_attrs)
 
     @cached_property
     def complete(self) -> list[FrozenTrial]:

@@ -1,5 +1,6 @@
 """The head of the page, and what the study was told to do: settings, space, fixed values."""
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -33,19 +34,29 @@ def _states(data: StudyData) -> str:
 
 
 def _tiles(data: StudyData) -> list[tuple[str, str]]:
-    best = data.complete[0] if data.complete else None
     trained = sum(num_epochs(trial) for trial in data.trials)
     saved = saved_epochs(data)
     percent = f" ({share(saved, saved + trained)})" if saved else ""
     return [
-        (short(best.value), f"best {short(data.metric, 40)}, trial {best.number}")
-        if best
-        else ("-", "no COMPLETE trial"),
+        _best_tile(data),
         (f"{len(data.finished):,}", "finished trials"),
         (f"{trained:,}", "epochs trained"),
         (f"{saved:,}", f"epochs saved by pruning{percent}"),
         (duration(_elapsed_s(data)), "of sweeping"),
     ]
+
+
+def _best_tile(data: StudyData) -> tuple[str, str]:
+    """What to expect, where it was confirmed; else the score that was chosen, which promises too much."""
+    metric, ranking = short(data.metric, 40), data.confirmation.ranking if data.confirmation else []
+    if ranking:
+        interval = ranking[0].interval
+        half = "" if math.isnan(interval.low) else f" ± {short(interval.high - interval.mean)}"
+        return f"{short(interval.mean)}{half}", f"confirmed {metric}, trial {ranking[0].trial}"
+    if not data.complete:
+        return "-", "no COMPLETE trial"
+    best = data.complete[0]
+    return short(best.value), f"best {metric}, trial {best.number}, not confirmed"
 
 
 def _elapsed_s(data: StudyData) -> float:

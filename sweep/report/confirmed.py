@@ -1,0 +1,56 @@
+"""What `sweep confirm` found: both ranks, the scores from fresh seeds, and what may be said of them."""
+
+import plotly.graph_objects as go
+
+from sweep.report.data import StudyData
+from sweep.report.figures import COLORS, MIDDLE, figure_box, rounded, value_axis
+from sweep.report.page import Section
+from sweep.report.tables import table
+from sweep.report.texts import paragraph, plot_text
+from sweep.show_confirmation import COLUMNS, rows
+
+
+def confirmation(data: StudyData) -> Section:
+    """A table, the words, and each candidate's scores beside the one that it was chosen by."""
+    confirmed = data.confirmation
+    if confirmed is None:
+        text = (
+            "Not confirmed yet. The best of many scores was chosen for its luck too, so it promises too much: "
+            f"sweep confirm {data.name} trains the best configs from fresh seeds and says what to expect."
+        )
+        return Section("Confirmation", [paragraph(text, "empty")])
+    words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.words()]
+    return Section("Confirmation", [*words, table(COLUMNS, rows(confirmed)), _figure(data)])
+
+
+def _figure(data: StudyData) -> str:
+    assert data.confirmation is not None
+    shown = [one for one in (*data.confirmation.ranking, *data.confirmation.unranked) if one.scores]
+    names = [f"trial {one.trial}" for one in shown]
+    figure = go.Figure(layout={"xaxis": {"type": "category", "categoryarray": names}})
+    seeds = [(name, score) for name, one in zip(names, shown, strict=True) for score in one.scores.values()]
+    figure.add_scatter(
+        x=[name for name, _ in seeds],
+        y=rounded(score for _, score in seeds),
+        name="fresh seeds",
+        mode="markers",
+        marker={"color": COLORS[0], "size": 7, "opacity": 0.7},
+    )
+    figure.add_scatter(
+        x=names,
+        y=rounded(one.interval.mean for one in shown),
+        error_y={"type": "data", "array": rounded(one.interval.high - one.interval.mean for one in shown)},
+        name="mean, 95 % interval".replace("%", "&#37;"),
+        mode="markers",
+        marker={"color": COLORS[2], "size": 10, "symbol": "diamond"},
+    )
+    figure.add_scatter(
+        x=names,
+        y=rounded(one.score_in_sweep for one in shown),
+        name="in the sweep",
+        mode="markers",
+        marker={"color": COLORS[1], "size": 10, "symbol": "x"},
+    )
+    values = [score for _, score in seeds] + [one.score_in_sweep for one in shown]
+    figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
+    return figure_box(figure, MIDDLE)
