@@ -15,38 +15,46 @@ import optuna
 
 from sweep.callbacks import PruningCallback
 from sweep.datasets import load
-from sweep.engines.base import EpochMetrics
-from sweep.errors import SweepError
+from sweep.engines.base import EpochMetrics, run_values
+from sweep.errors import SpaceError, SweepError
 from sweep.samplers import derived_seed
 from sweep.search_space import check_feature_maps, load_space
 
 
 class Objective:
-    """trial -> the space's metric, at the epoch whose weights are kept. SpaceError at once if the file is wrong."""
+    """trial -> the space's metric (a tuple of several), at the epoch whose weights are kept.
+
+    Optuna does not prune for several objectives. SpaceError at once if the file is wrong.
+    """
 
     def __init__(
         self, space: str | Path, overrides: Iterable[str] = (), seed: int | None = None, callbacks: Sequence[Any] = ()
     ) -> None:
         self.space = load_space(Path(space), overrides)
+        if self.space.function is not None:
+            raise SpaceError(f"{space}: study.function: is an objective by itself; call {self.space.function} in yours")
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = callbacks
         for data in self.space.data_configs():
             check_feature_maps(self.space, load(data).image_shape)
 
-    def __call__(self, trial: optuna.Trial) -> float:
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
         """Suggest, build, train; raises `optuna.TrialPruned`, or SweepError if a loss is NaN or infinite."""
         from sweep.engines.sequential import SequentialEngine
 
         config = self.space.resolve(self.space.suggest(trial), derived_seed(self._seed, trial.number))
-        pruning = PruningCallback(trial, self.space.study.metric)
-        engine = SequentialEngine([*self._callbacks, pruning])
+        metrics = self.space.metrics
+        pruning = [PruningCallback(trial, metrics[0])] if len(metrics) == 1 and not self.space.is_timed else []
+        engine = SequentialEngine([*self._callbacks, *pruning])
         engine.admit(0, config)
         try:
             history = self._train(engine)
         finally:
             engine.evict(0)
-        pruning.raise_if_pruned()
-        return float(getattr(history[history[-1].best_epoch - 1], self.space.study.metric))
+        for callback in pruning:
+            callback.raise_if_pruned()
+        values = run_values(history, metrics)
+        return values[0] if len(values) == 1 else tuple(values)
 
     def _train(self, engine: Any) -> list[EpochMetrics]:
         history: list[EpochMetrics] = []

@@ -94,7 +94,7 @@ def settle(
         device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
         if device.kind == "gpu":
             choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu", processes))
-    return Settled(_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
+    return Settled(make_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
 
 
 def _threads(options: argparse.Namespace, stored: dict[str, Any], processes: int) -> int:
@@ -147,7 +147,7 @@ def _situation(
     )
 
 
-def _settings(
+def make_settings(
     space: Space,
     seed: int,
     data: DataSummary,
@@ -156,6 +156,7 @@ def _settings(
     device: Device | None,
     num_workers: int,
 ) -> Settings:
+    """What is stored with the study and compared on resume."""
     return Settings(
         space=space.record(),
         sampler=space.sampler.model_dump(),

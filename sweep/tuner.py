@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.config import TrialConfig
 from sweep.dashboard_notes import LearningCurves, note_failure
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import RunMetrics, run_values
 from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
+from sweep.function_config import RunConfig
 from sweep.interruption import Interruption
 from sweep.progress import Progress
 from sweep.samplers import derived_seed, num_points
@@ -41,7 +41,7 @@ class RunningTrial:
     number: int
     lane: int
     num_stored: int = 0
-    history: list[EpochMetrics] = field(default_factory=list)
+    history: list[RunMetrics] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Tuner:
         self._limits, self._progress, self._seed = limits, progress, seed
         self._interruption = interruption or Interruption()
         self._running: dict[int, RunningTrial] = {}  # by lane
-        self._to_repeat: dict[int, tuple[FrozenTrial, TrialConfig]] = {}  # by number
+        self._to_repeat: dict[int, tuple[FrozenTrial, RunConfig]] = {}  # by number
         self._rounds_to_repeat = 0
         self._num_points = num_points(space)
         self._same_errors: list[str] = []
@@ -130,7 +130,7 @@ class Tuner:
                     error = "the process died twice in the same epoch of this trial; --workers 1 would go on without it"
                     self._fail(trial.number, Cause.KILLED, error)
                 else:
-                    config = self._space.resolve(trial.params, trial.user_attrs["seed"])
+                    config = self._space.run_config(trial.params, trial.user_attrs["seed"])
                     self._to_repeat[trial.number] = (trial, config)
                     if is_too_often:  # the database was not there to take the mark of that end
                         self._count_start(trial.number, -1)
@@ -198,7 +198,7 @@ class Tuner:
         is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
         return self._num_points is None or asked < self._num_points or is_waiting
 
-    def _ask_for_free_lanes(self) -> list[tuple[RunningTrial, TrialConfig]]:
+    def _ask_for_free_lanes(self) -> list[tuple[RunningTrial, RunConfig]]:
         """They count as running at once, so that whatever ends the process from here on finds them all."""
         asked = []
         while self._is_to_ask() and len(self._same_errors) < SAME_ERRORS:
@@ -206,7 +206,7 @@ class Tuner:
             seed = derived_seed(self._seed, trial.number)
             trial.set_user_attr("seed", seed)
             try:
-                config = self._space.resolve(self._space.suggest(trial), seed)
+                config = self._space.run_config(self._space.suggest(trial), seed)
             except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
                 self._fail_asked(trial.number, str(error))
             else:
@@ -225,7 +225,7 @@ class Tuner:
         self._running[lane] = RunningTrial(number, lane, num_stored)
         return self._running[lane]
 
-    def _start(self, running: RunningTrial, config: TrialConfig) -> None:
+    def _start(self, running: RunningTrial, config: RunConfig) -> None:
         self._progress.trial_started(running.number)
         self._executor.start(running.lane, config)
 
@@ -270,20 +270,16 @@ class Tuner:
             if metrics.epoch == running.num_stored:
                 self._count_start(running.number, +1)
             return
-        score = self._score(metrics)
+        score = metrics.score(self._space.metrics[0])  # of several objectives the first one's: Optuna stores one
         self._study.write_behind.set_trial_intermediate_value(running.number, metrics.epoch, score)
         self._progress.epoch_done(running.number, metrics, score)
         if metrics.diverged():
-            error = f"the loss is not finite after epoch {metrics.epoch}"
+            error = f"the {metrics.watched} is not finite after epoch {metrics.epoch}"
             self._fail(running.number, Cause.NAN, error, where=event.circumstances)
         elif metrics.is_last:
-            value = self._score(running.history[metrics.best_epoch - 1])
-            self._end(running, TrialState.COMPLETE, value)
+            self._end(running, TrialState.COMPLETE, run_values(running.history, self._space.metrics))
         elif self._study.should_prune(running.number):
             self._end(running, TrialState.PRUNED)
-
-    def _score(self, metrics: EpochMetrics) -> float:
-        return float(getattr(metrics, self._space.study.metric))
 
     def _lose(self, running: RunningTrial, event: LaneLost) -> None:
         self._count_error(f"{event.error}\n{event.traceback_tail}")
@@ -307,12 +303,12 @@ class Tuner:
         else:
             self._end(running, TrialState.FAIL)
 
-    def _end(self, running: RunningTrial, state: TrialState, value: float | None = None) -> None:
+    def _end(self, running: RunningTrial, state: TrialState, values: list[float] | None = None) -> None:
         storage = self._study.write_behind
         if state != TrialState.FAIL:
             self._same_errors = []
         storage.set_trial_user_attr(running.number, "history", [metrics.record() for metrics in running.history])
-        self._study.tell_number(running.number, state, value)
+        self._study.tell_number(running.number, state, values)
         self._free(running)
         self._progress.trial_finished(storage.get_trial(running.number))
 

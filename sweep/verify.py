@@ -43,7 +43,7 @@ def verify(
     engine.admit(0, config)
     scores: list[float] = []
     while len(scores) < provenance.num_epochs and (outcomes := engine.train_epoch()):
-        scores.append(float(getattr(metrics_of(0, outcomes), provenance.metric)))
+        scores.append(metrics_of(0, outcomes).score(provenance.metric))
     engine.evict(0)
     repeated = scores[provenance.best_epoch - 1] if len(scores) == provenance.num_epochs else float("nan")
     scored = f"stored {provenance.score:.8f}, repeated {repeated:.8f}"

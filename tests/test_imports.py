@@ -26,7 +26,7 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "dashboard", "report", "launch"},
+    {"check", "show", "show_trial", "dashboard", "report", "launch", "settle_function"},
     {"settle"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
@@ -35,8 +35,8 @@ LEVELS = [  # from top to bottom
     {"samplers"},
     {"engines", "storage", "engine_choice", "cmaes_fence"},
     {"search_space", "devices", "config_file"},
-    {"config_keys"},
-    {"parameters", "models"},
+    {"config_keys", "objective_section", "several_objectives"},
+    {"parameters", "models", "objective_functions", "function_config"},
     {"optimizers", "datasets"},
     {"schedules"},
     {"config"},
@@ -53,6 +53,7 @@ FORBIDDEN = {
     "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
     "report": {"keras", "tensorflow"},
+    "objective_functions": {"keras", "tensorflow", "optuna", "numpy"},
     "engine_choice": {"keras", "tensorflow", "optuna"},
     "config": {"keras", "optuna", "numpy"},
 }
