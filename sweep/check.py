@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +11,8 @@ from sweep.config_keys import KEYS
 from sweep.datasets import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
 from sweep.errors import SpaceError
+from sweep.objective_functions import check_calls, is_own
+from sweep.pruners import build_pruner
 from sweep.runs import derived_seed
 from sweep.samplers import num_points, sampler_factory
 from sweep.search_space import Space, check_feature_maps
@@ -20,16 +23,23 @@ def print_space(space: Space) -> None:
     """Sought, fixed, varied, and the keys that are left at their defaults."""
     console = make_console()
     runs = f" of {space.plan.num_runs} runs" if space.plan.num_runs > 1 else ""
-    sought = f"{space.direction} {space.study.metric}, {space.study.num_trials} trials{runs}"
+    sought = f"{space.goal}, {space.study.num_trials} trials{runs}"
     console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
     points = num_points(space)
     ends = f", {points} points" if points is not None else ""
     console.print(Text(f"sampler {space.sampler.name}{ends}; pruner {space.pruner.name}"))
+    if space.function is not None:
+        console.print(Text(f"calls {space.function}"))
     for section in SECTIONS:
         fixed = space.fixed.get(section)
         if fixed:
             console.print(Text(f"fixed   [{section}] " + ", ".join(f"{key} = {value}" for key, value in fixed.items())))
     console.print(_varied_table(space))
+    if space.function is None:
+        _print_defaults(space, console)
+
+
+def _print_defaults(space: Space, console: Console) -> None:
     varied = {str(parameter.key) for parameter in space.parameters.values()}
     for section in SECTIONS:
         left = [key for key in sorted(KEYS[section]) if key not in space.fixed.get(section, {})]
@@ -43,17 +53,31 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler_factory(space, seed)
+    build_pruner(space)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    if space.function is not None:
+        _check_function(space)
+        for number in range(num_samples):
+            print(f"sample {number}: {_short(space.suggest(study.ask()))}")
+        return
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
     print(f"data: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images of {dataset.image_shape}")
     with quiet_stderr():
         import_keras()
 
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for number in range(num_samples):
         params = space.suggest(study.ask())
         config = space.resolve(params, derived_seed(seed, number))
         print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {_short(params)}")
+
+
+def _check_function(space: Space) -> None:
+    """A user's own is found, which runs its module."""
+    assert space.function is not None
+    if is_own(space.function):
+        print(f"this runs your code: {space.function}", flush=True)
+    check_calls(space.function, space.function_calls())
 
 
 def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:

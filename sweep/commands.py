@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> None:
     from sweep.interruption import Interruption
     from sweep.launch import print_start, run_to_limits
     from sweep.settle import check_data, check_names, settle
+    from sweep.settle_function import check_flags, settle_function
     from sweep.storage import StudyLock, back_up, check_study_name, database_path, database_url
     from sweep.study import open_study, stored_settings
     from sweep.worker_choice import num_workers_of, start_workers
@@ -58,14 +59,19 @@ def run(options: argparse.Namespace) -> None:
     name = check_study_name(space.study.name if options.study is None else options.study)
     seed = space.study.seed if options.seed is None else options.seed
     check_names(space, seed)
-    data = check_data(space)
+    if space.function is not None:
+        check_flags(options)
+    data = check_data(space) if space.function is None else None
     url = database_url(options.studies, options.storage)
     with Interruption() as interruption, StudyLock(url, name) as lock:
         stored = stored_settings(url, name)
         back_up(database_path(url))
         num_workers = num_workers_of(options, stored or {})
         with start_workers(options, num_workers, interruption.check) as workers:
-            settled = settle(options, space, stored or {}, seed, data, workers)
+            if data is not None:
+                settled = settle(options, space, stored or {}, seed, data, workers)
+            else:
+                settled = settle_function(options, space, stored or {}, seed, workers)
             study = open_study(url, name, space, settled.settings, stored)
             study.ended_in_order = lock.ended_in_order
             if not options.quiet:
@@ -75,10 +81,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _load_space(options: argparse.Namespace) -> "Space":
+    from sweep.objective_functions import is_own
     from sweep.search_space import Choice, load_space
 
     space = load_space(options.space, options.overrides)
-    if "builder" in space.fixed.get("model", {}):
+    if "builder" in space.fixed.get("model", {}) or is_own(space.function or ""):
         _find_modules_in(options.space.resolve().parent)
     sampler, pruner = getattr(options, "sampler", None), getattr(options, "pruner", None)
     if sampler is not None and sampler != space.sampler.name:

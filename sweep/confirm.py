@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep.config import TrialConfig
 from sweep.confirm_plan import ConfirmPlan
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import RunMetrics, run_values
 from sweep.errors import InputError
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost
 from sweep.interruption import Interruption
@@ -31,7 +31,7 @@ class _Run:
     seed: int
     part: int  # the fold's index
     config: TrialConfig
-    history: list[EpochMetrics] = field(default_factory=list)
+    history: list[RunMetrics] = field(default_factory=list)
 
 
 class Confirming:
@@ -113,7 +113,7 @@ class Confirming:
             result = {"error": event.error}
         elif isinstance(event, EpochDone):
             run.history.append(event.metrics)
-            result = _result(run.history, self._plan.space.study.metric)
+            result = _result(run.history, self._plan.metric)
         if result is not None:
             self._results(run.trial, run.seed)[run.part] = result
         return result is not None
@@ -123,14 +123,14 @@ class Confirming:
             self._storage.set_study_user_attr(STUDY_ID, CONFIRMATION, self._record)
 
 
-def _result(history: Sequence[EpochMetrics], metric: str) -> dict[str, Any] | None:
+def _result(history: Sequence[RunMetrics], metric: str) -> dict[str, Any] | None:
     """None while the run goes on."""
     last = history[-1]
     if last.diverged():
         return {"error": f"the loss is not finite after epoch {last.epoch}"}
     if not last.is_last:
         return None
-    score = float(getattr(history[last.best_epoch - 1], metric))
+    (score,) = run_values(history, [metric])
     return {"score": score, "best_epoch": last.best_epoch, "num_epochs": last.epoch}
 
 
@@ -161,8 +161,8 @@ def _merged(stored: Mapping[str, Any], plan: ConfirmPlan, made_with: Mapping[str
         for rank, trial in enumerate(plan.configs, start=1)
     }
     return {
-        "metric": plan.space.study.metric,
-        "maximize": plan.space.direction == "maximize",
+        "metric": plan.metric,
+        "maximize": plan.space.directions[0] == "maximize",
         "seeds": [*plan.seeds],
         "made_with": dict(made_with),
         "candidates": {**before, **candidates},

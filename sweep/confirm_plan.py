@@ -26,6 +26,11 @@ class ConfirmPlan:
     seeds: Sequence[int]
 
     @property
+    def metric(self) -> str:
+        """What is compared."""
+        return self.space.metrics[0]
+
+    @property
     def num_folds(self) -> int:
         """Runs from a seed: one, or one for each fold."""
         return self.space.study.cross_validation or 1
@@ -49,10 +54,13 @@ def plan_confirmation(study: optuna.Study, top: int, num_seeds: int, *, again: b
     settings = study.user_attrs.get(SETTINGS)
     if settings is None:
         raise StudyError(f"study {study.study_name} was not made by `sweep run`; there is no config to train")
+    space = stored_space(study.study_name, settings)
+    if space.function is not None:
+        raise StudyError(f"study {study.study_name} is of the function {space.function}, which no seed changes")
     trials = ranked_trials(study, study.get_trials(deepcopy=False))[:top]
     stored = None if again else read_confirmation(study.user_attrs)
     return ConfirmPlan(
-        space=stored_space(study.study_name, settings),
+        space=space,
         configs={trial.number: trial_config(study, trial)[0] for trial in trials},
         scores={trial.number: trial.value or 0.0 for trial in trials},
         seeds=fresh_seeds(settings["seed"], max(num_seeds, len(stored.seeds) if stored else 0)),

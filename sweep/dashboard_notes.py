@@ -15,6 +15,7 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.objective_section import stored_objectives
 from sweep.storage import WriteBehindStorage
 
 PIECE = 2045  # characters: optuna-dashboard's
@@ -30,7 +31,8 @@ PANELS = (("accuracy", "y", [0.56, 1.0]), ("loss", "y2", [0.0, 0.44]))
 
 def study_attrs(settings: Mapping[str, Any]) -> dict[str, Any]:
     """System attributes of a new study: the objective's name, and a note with the command and the space."""
-    return {"dashboard:objective_names": [settings["space"]["metric"]], **_note(_study_text(settings))}
+    metrics = settings["space"].get("metrics", [settings["space"]["metric"]])
+    return {"dashboard:objective_names": metrics, **_note(_study_text(settings))}
 
 
 def rewrite_study_attrs(storage: WriteBehindStorage, settings: Mapping[str, Any]) -> None:
@@ -104,15 +106,16 @@ def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any
 
 
 def _best_trials(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
-    """The best of ours, that have a history."""
+    """The best of ours, that have a history; a function has no curve."""
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
     ours = [trial for trial in trials if trial.value is not None and {"seed", "history"} <= set(trial.user_attrs)]
+    ours = [trial for trial in ours if "loss" in trial.user_attrs["history"][0]]
     return sorted(ours, key=lambda trial: (sign * (trial.value or 0.0), trial.number))[:MOST_TRIALS]
 
 
 def _study_text(settings: Mapping[str, Any]) -> str:
     space = settings["space"]
-    sections = {"study": {"metric": space["metric"], "direction": space["direction"], "seed": settings["seed"]}}
+    sections = {"study": {**stored_objectives(space), "seed": settings["seed"]}}
     sections |= {"sampler": settings["sampler"], "pruner": settings["pruner"], **space["fixed"]}
     fixed = "\n\n".join(_section(name, values) for name, values in sections.items() if values)
     where = f"Engine {settings['engine']}, device {settings['device']}, threads {settings['threads']}"

@@ -18,6 +18,9 @@ from sweep.study import SETTINGS
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
     """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths."""
+    if "function" in study.user_attrs.get(SETTINGS, {}).get("space", {}):
+        name = study.study_name
+        raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")
     trials = study.get_trials(deepcopy=False)
     chosen = [_named(study, trials, number) for number in numbers] or best_trials(study, trials, top)
     paths = []

@@ -15,9 +15,12 @@ from sweep.progress import Scoreboard, make_progress
 from sweep.samplers import num_points
 from sweep.search_space import Space
 from sweep.settle import Settled
+from sweep.several_objectives import pareto_front, shown_values
 from sweep.storage.database import database_path
 from sweep.study import Settings, SweepStudy
 from sweep.tuner import Limits, Tuner
+
+MOST_SHOWN = 10  # of a Pareto front
 
 
 def run_to_limits(
@@ -35,7 +38,7 @@ def run_to_limits(
     limits = Limits(options.trials or space.study.num_trials, options.timeout)
     trials = study.frozen_trials()
     scoreboard = Scoreboard(
-        space.study.metric, space.direction, limits.num_trials, space.max_epochs(), trials, space.plan.num_runs
+        space.metrics, space.directions, limits.num_trials, space.max_epochs(), trials, space.plan.num_runs
     )
     if scoreboard.num_finished >= limits.num_trials:
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
@@ -67,8 +70,8 @@ def make_executor(
 def print_start(space: Space, url: str, name: str, settled: Settled) -> None:
     """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
     device, num_workers = settled.device, settled.settings.num_workers
-    print(f"study {name} in {database_path(url)}; {space.direction} {space.study.metric}; space {space.fingerprint}")
-    print(f"device: {device.description if device else 'none (fake engine)'}")
+    print(f"study {name} in {database_path(url)}; {space.goal}; space {space.fingerprint}")
+    print(f"device: {device.description if device else f'none ({settled.choice.engine} engine)'}")
     if device is not None and device.note:
         print(device.note)
     print(settled.choice.line())
@@ -90,6 +93,20 @@ def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -
         raise NoUsableTrial(f"{name}: no trial is COMPLETE: {shown}; `sweep show {name}` names causes of failure")
     print(f"{study.study_name}: {shown}")
     if counts[TrialState.COMPLETE]:
+        _print_best(study, space)
+
+
+def _print_best(study: SweepStudy, space: Space) -> None:
+    """The best trial, or the Pareto-optimal ones, of which there may be many."""
+    if len(space.metrics) == 1:
         best = study.best_trial
-        print(f"best: trial {best.number}, {space.study.metric} {best.value:.4f}, {best.params}")
-        print(f"a score that was chosen promises too much; `sweep confirm {study.study_name}` says what to expect")
+        print(f"best: trial {best.number}, {shown_values(space.metrics, best)}, {best.params}")
+        if space.function is None:
+            print(f"a score that was chosen promises too much; `sweep confirm {study.study_name}` says what to expect")
+        return
+    front = pareto_front(study.frozen_trials(), study.directions)
+    print(f"Pareto-optimal: {len(front)} of {len(study.frozen_trials(TrialState.COMPLETE))} COMPLETE trials")
+    for trial in front[:MOST_SHOWN]:
+        print(f"  trial {trial.number}, {shown_values(space.metrics, trial)}, {trial.params}")
+    if len(front) > MOST_SHOWN:
+        print(f"  and {len(front) - MOST_SHOWN} more: sweep show {study.study_name}")

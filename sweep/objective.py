@@ -16,47 +16,60 @@ import optuna
 from sweep.callbacks import PruningCallback
 from sweep.config import TrialConfig
 from sweep.datasets import load
-from sweep.engines.base import EpochMetrics
-from sweep.errors import SweepError
-from sweep.runs import derived_seed, trial_score
+from sweep.engines.base import EpochMetrics, run_values
+from sweep.errors import SpaceError, SweepError
+from sweep.runs import derived_seed, trial_values
 from sweep.search_space import check_feature_maps, load_space
 
 
 class Objective:
-    """trial -> the space's metric, at the epoch whose weights are kept. SpaceError at once if the file is wrong."""
+    """trial -> the space's metric (a tuple of several), at the epoch whose weights are kept.
+
+    Optuna does not prune for several objectives. SpaceError at once if the file is wrong.
+    """
 
     def __init__(
         self, space: str | Path, overrides: Iterable[str] = (), seed: int | None = None, callbacks: Sequence[Any] = ()
     ) -> None:
         self.space = load_space(Path(space), overrides)
+        if self.space.function is not None:
+            raise SpaceError(f"{space}: study.function: is an objective by itself; call {self.space.function} in yours")
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = callbacks
         for data in self.space.data_configs():
             check_feature_maps(self.space, load(data).image_shape)
 
-    def __call__(self, trial: optuna.Trial) -> float:
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
         """Suggest, build, train; raises `optuna.TrialPruned`, or SweepError if a loss is NaN or infinite."""
-        config = self.space.resolve(self.space.suggest(trial), derived_seed(self._seed, trial.number))
-        runs = self.space.plan.runs(config)
-        if len(runs) > 1:
-            return self._mean_of_runs(trial, runs)
-        pruning = PruningCallback(trial, self.space.study.metric)
-        score = self._train(config, [*self._callbacks, pruning])
-        pruning.raise_if_pruned()
-        return score
+        runs = self.space.plan.runs(self.space.resolve(self.space.suggest(trial), self._seed_of(trial)))
+        values = self._one_run(trial, runs[0]) if len(runs) == 1 else self._several_runs(trial, runs)
+        return values[0] if len(values) == 1 else tuple(values)
 
-    def _mean_of_runs(self, trial: optuna.Trial, runs: Sequence[TrialConfig]) -> float:
-        """Each run's score is reported, as step 1, 2, ..."""
-        scores: list[float] = []
+    def _seed_of(self, trial: optuna.Trial) -> int:
+        return derived_seed(self._seed, trial.number)
+
+    def _one_run(self, trial: optuna.Trial, config: TrialConfig) -> list[float]:
+        """Each epoch is reported, where there is one objective that is no timing."""
+        metrics = self.space.metrics
+        pruning = [PruningCallback(trial, metrics[0])] if len(metrics) == 1 and not self.space.is_timed else []
+        values = self._train(config, [*self._callbacks, *pruning])
+        for callback in pruning:
+            callback.raise_if_pruned()
+        return values
+
+    def _several_runs(self, trial: optuna.Trial, runs: Sequence[TrialConfig]) -> list[float]:
+        """Each run's score is reported, as step 1, 2, ..., where there is one objective."""
+        values: list[list[float]] = []
         for step, run in enumerate(runs, start=1):
-            scores.append(self._train(run, self._callbacks))
-            trial.report(scores[-1], step)
-            if step < len(runs) and trial.should_prune():
-                raise optuna.TrialPruned(f"pruned after run {step}")
-        return trial_score(scores, is_complete=True)
+            values.append(self._train(run, self._callbacks))
+            if len(self.space.metrics) == 1:
+                trial.report(values[-1][0], step)
+                if step < len(runs) and trial.should_prune():
+                    raise optuna.TrialPruned(f"pruned after run {step}")
+        return trial_values(values)
 
-    def _train(self, config: TrialConfig, callbacks: Sequence[Any]) -> float:
-        """One run's score: of the epoch whose weights are kept."""
+    def _train(self, config: TrialConfig, callbacks: Sequence[Any]) -> list[float]:
+        """One run's values, by objective."""
         from sweep.engines.sequential import SequentialEngine
 
         engine = SequentialEngine(callbacks)
@@ -69,4 +82,4 @@ class Objective:
                     raise SweepError(f"the loss is not finite after epoch {metrics[0].epoch}")
         finally:
             engine.evict(0)
-        return float(getattr(history[history[-1].best_epoch - 1], self.space.study.metric))
+        return run_values(history, self.space.metrics)

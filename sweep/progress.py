@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol, Self
 
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochMetrics, RunMetrics
+from sweep.several_objectives import pareto_front, shown, shown_values
 
 LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
 
@@ -27,7 +29,7 @@ class Progress(Protocol):
     def trial_started(self, number: int) -> None:
         """A trial was put on a lane."""
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
+    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
         """A trial ended an epoch of its run 1, 2, ..."""
 
     def trial_finished(self, trial: FrozenTrial) -> None:
@@ -39,16 +41,16 @@ class Scoreboard:
 
     def __init__(
         self,
-        metric: str,
-        direction: str,
+        metrics: Sequence[str],
+        directions: Sequence[str],
         num_trials: int,
         epochs: int,
         trials: Sequence[FrozenTrial],
         num_runs: int = 1,
     ) -> None:
-        self.metric, self.num_trials, self.epochs, self.num_runs = metric, num_trials, epochs, num_runs
-        self._sign = 1 if direction == "maximize" else -1
-        self.best: FrozenTrial | None = None
+        self.metrics, self.num_trials, self.epochs, self.num_runs = metrics, num_trials, epochs, num_runs
+        self._directions = [StudyDirection[direction.upper()] for direction in directions]
+        self.best: list[FrozenTrial] = []  # several objectives: the Pareto-optimal trials so far
         self.num_finished = 0
         self._epochs_done: dict[int, int] = {}  # of running trials
         for trial in trials:
@@ -61,10 +63,10 @@ class Scoreboard:
         """Count a finished trial."""
         self.num_finished += 1
         self._epochs_done.pop(trial.number, None)
-        if trial.state == TrialState.COMPLETE and trial.value is not None:
-            best = None if self.best is None else self.best.value
-            if best is None or self._sign * trial.value > self._sign * best:
-                self.best = trial
+        if trial.state == TrialState.COMPLETE:
+            self.best = pareto_front([*self.best, trial], self._directions)
+            if len(self.metrics) == 1:
+                del self.best[1:]  # of equal ones the first
 
     def epoch_done(self, number: int, epoch: int, run: int = 1) -> None:
         """A running trial ended so many epochs of its run: the time that is left counts them."""
@@ -72,18 +74,25 @@ class Scoreboard:
 
     def summary(self) -> str:
         """`3/30, best 0.9861 (trial 2), about 0:01:10 left`."""
-        best = "none yet" if self.best is None else f"{self.best.value:.4f} (trial {self.best.number})"
-        return f"{self.num_finished}/{self.num_trials}, best {best}{self._time_left()}"
+        return f"{self.num_finished}/{self.num_trials}, {self._best()}{self._time_left()}"
+
+    def _best(self) -> str:
+        if not self.best:
+            return "best none yet"
+        if len(self.metrics) > 1:
+            return f"{len(self.best)} Pareto-optimal"
+        return f"best {shown(self.best[0].values[0])} (trial {self.best[0].number})"
 
     def finished_line(self, trial: FrozenTrial) -> str:
         """`trial 7 PRUNED val_accuracy 0.9132 after 6 epochs`."""
         line = f"trial {trial.number} {trial.state.name}"
         if trial.state == TrialState.FAIL:
             return f"{line} ({trial.user_attrs.get('cause', 'unknown')}: {trial.user_attrs.get('error', '')})"
-        if trial.value is not None:
-            line += f" {self.metric} {trial.value:.4f}"
+        if trial.values:
+            line += f" {shown_values(self.metrics, trial)}"
         step = "epoch" if self.num_runs == 1 else "run"
-        return f"{line} after {len(trial.intermediate_values)} {step}s"
+        is_one = self.epochs * self.num_runs == 1
+        return line if is_one else f"{line} after {len(trial.intermediate_values)} {step}s"
 
     def _time_left(self) -> str:
         running = sum(self._epochs_done.values()) / (self.epochs * self.num_runs)
@@ -104,7 +113,7 @@ class QuietProgress:
     def trial_started(self, number: int) -> None:
         """Nothing."""
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
+    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
         """Nothing."""
 
     def trial_finished(self, trial: FrozenTrial) -> None:
@@ -127,7 +136,7 @@ class PlainProgress(QuietProgress):
         """Print it."""
         print(text, flush=True)
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
+    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
         """Nothing is printed."""
         self._scoreboard.epoch_done(number, metrics.epoch, run)
 
@@ -165,14 +174,15 @@ class LiveProgress(PlainProgress):
         """A new line."""
         self._lines[number] = f"trial {number}: starting"
 
-    def epoch_done(self, number: int, metrics: EpochMetrics, score: float, run: int = 1) -> None:
+    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
         """Run where there are several, epoch, score, rate and seconds of the trial."""
         super().epoch_done(number, metrics, score, run)
         scoreboard = self._scoreboard
-        shown = f"run {run}/{scoreboard.num_runs}, " if scoreboard.num_runs > 1 else ""
+        place = f"run {run}/{scoreboard.num_runs}, " if scoreboard.num_runs > 1 else ""
+        rate = f"learning rate {metrics.learning_rate:.3g}  " if isinstance(metrics, EpochMetrics) else ""
         self._lines[number] = (
-            f"trial {number}: {shown}epoch {metrics.epoch}/{scoreboard.epochs}  {scoreboard.metric} {score:.4f}  "
-            f"learning rate {metrics.learning_rate:.3g}  {metrics.seconds:.2f} s"
+            f"trial {number}: {place}epoch {metrics.epoch}/{scoreboard.epochs}  "
+            f"{scoreboard.metrics[0]} {shown(score)}  {rate}{metrics.seconds:.2f} s"
         )
 
     def trial_finished(self, trial: FrozenTrial) -> None:

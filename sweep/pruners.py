@@ -29,6 +29,9 @@ def build_pruner(space: Space) -> optuna.pruners.BasePruner:
     """SpaceError for an unknown name or option, before any trial."""
     choice, steps = space.pruner, space.max_steps()
     check_choice(space, choice, PRUNERS, "pruner", OURS)
+    if choice.name != "none" and (space.function is not None or len(space.metrics) > 1):
+        why = "a function gives its value at once" if space.function else "Optuna does not prune for several objectives"
+        raise SpaceError(f'{space.source}: pruner.name: {why}; use "none" (got {choice.name})')
     try:
         return PRUNERS[choice.name](**_options(choice, steps))  # type: ignore[no-any-return]
     except Exception as error:  # Optuna checks options in many ways; a missing one is a TypeError

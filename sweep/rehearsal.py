@@ -19,7 +19,7 @@ def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.Base
     """SpaceError if some trial of a made-up study makes sampler or pruner raise. Costs nothing without options."""
     if not space.sampler.options and not space.pruner.options:
         return
-    study = optuna.create_study(direction=space.direction, pruner=pruner, sampler=samplers(0))
+    study = optuna.create_study(directions=space.directions, pruner=pruner, sampler=samplers(0))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -34,9 +34,11 @@ def _rehearse_trial(study: optuna.Study, space: Space, samplers: SamplerFactory,
     study.sampler = samplers(number)
     trial = study.ask()
     space.suggest(trial)
-    for epoch in range(1, NUM_EPOCHS + 1):
+    num_epochs = NUM_EPOCHS if len(space.directions) == 1 else 0  # of several objectives Optuna takes no report
+    for epoch in range(1, num_epochs + 1):
         trial.report(0.1 * epoch + 0.01 * number, epoch)
         if trial.should_prune():
             break
     # not told: telling may ask the study to stop, which ask-and-tell refuses
-    study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.COMPLETE, [0.01 * number])
+    values = [0.01 * number for _ in space.directions]
+    study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.COMPLETE, values)

@@ -34,9 +34,9 @@ class RunPlan:
         return tuple(_run(config, seed, fold, self.cross_validation) for seed, fold in product(seeds, folds))
 
 
-def trial_score(scores: Sequence[float], *, is_complete: bool) -> float:
-    """The mean over all runs; of a pruned trial, as in Optuna, the last one that was reported."""
-    return fmean(scores) if is_complete else scores[-1]
+def trial_values(values: Sequence[Sequence[float]]) -> list[float]:
+    """The mean over all runs, of each objective."""
+    return [fmean(column) for column in zip(*values, strict=True)]
 
 
 def derived_seed(seed: int, number: int) -> int:

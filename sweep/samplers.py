@@ -32,6 +32,7 @@ SAMPLERS: dict[str, Any] = {
     "partial_fixed": optuna.samplers.PartialFixedSampler,
 }
 NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+ONE_OBJECTIVE = ("cmaes",)
 FIXED_ORDER = ("grid", "qmc")
 EXHAUSTIBLE = ("grid", "brute_force")
 MOST_POINTS = 1_000_000  # listed in memory
@@ -50,6 +51,11 @@ def sampler_factory(space: Space, seed: int) -> SamplerFactory:
     if package is not None and importlib.util.find_spec(package) is None:
         raise SpaceError(
             f"{space.source}: sampler.name: {choice.name} needs the package {package}; pip install {package}"
+        )
+    if choice.name in ONE_OBJECTIVE and len(space.directions) > 1:
+        raise SpaceError(
+            f"{space.source}: sampler.name: {choice.name} takes one objective, not {len(space.directions)}; "
+            "use tpe, nsgaii or gp"
         )
     options = dict(choice.options)
     if choice.name == "grid":
@@ -83,6 +89,19 @@ def num_points(space: Space) -> int | None:
     if space.sampler.name == "grid":
         return math.prod(map(len, grid.values()))
     return _count_points(space.parameters)
+
+
+def size_line(space: Space, num_trials: int) -> str | None:
+    """`grid: 40 points, 30 of them with --trials 30`; None where not every parameter has finitely many values."""
+    is_exhaustible = space.sampler.name in EXHAUSTIBLE
+    if not space.parameters or any(parameter.num_values() is None for parameter in space.parameters.values()):
+        return None
+    points = num_points(space) if is_exhaustible else _count_points(space.parameters)
+    what = space.sampler.name if is_exhaustible else "space"
+    if points is None:
+        return f"{what}: more than {MOST_POINTS:,} points"
+    tried = f", {num_trials} of them with --trials {num_trials}" if is_exhaustible and num_trials < points else ""
+    return f"{what}: {points:,} points{tried}"
 
 
 def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: str, ours: tuple[str, ...]) -> None:

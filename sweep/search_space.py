@@ -13,9 +13,9 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from sweep.config import (
     SECTIONS,
@@ -31,6 +31,9 @@ from sweep.config import (
 )
 from sweep.config_keys import KEYS, LIST_KEYS, apply_override, check_is_section, set_value
 from sweep.errors import SpaceError
+from sweep.function_config import FunctionConfig, RunConfig
+from sweep.objective_functions import check_calls, is_own
+from sweep.objective_section import TIMING, Direction, ObjectiveSection, stored_objectives
 from sweep.parameters import (
     KINDS,
     Parameter,
@@ -42,41 +45,26 @@ from sweep.parameters import (
 )
 from sweep.runs import RunPlan
 
-Direction = Literal["maximize", "minimize"]
-METRICS: dict[str, Direction] = {
-    "val_accuracy": "maximize",
-    "val_loss": "minimize",
-    "accuracy": "maximize",
-    "loss": "minimize",
-}
-SHAPE_KEYS = (
+SHAPE_KEYS = (  # with the conditions of filters_n, what shapes the maps
     "model.kernel",
     "model.pool",
     "model.convolutions_per_pool",
     "model.padding",
-)  # with the conditions of filters_n, what shapes the maps
+)
 MOST_RUNS = 1000  # seeds or folds of a trial
 MOST_PARAMETERS = 500
 MOST_CHARACTERS = 200  # of a parameter's name
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
 
 
-class StudySection(Section):
-    """`[study]`: what is sought, and the defaults of the flags `--trials` and `--seed`."""
+class StudySection(ObjectiveSection):
+    """`[study]`: what is sought (see `ObjectiveSection`), and the defaults of the flags `--trials` and `--seed`."""
 
     name: Annotated[str, Field(pattern=STUDY_NAME)]
-    metric: str = "val_accuracy"
-    direction: Direction | None = None
     num_trials: Positive = 30
     repeats: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
     cross_validation: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-
-    @model_validator(mode="after")
-    def _metric_exists(self) -> Self:
-        if self.metric not in METRICS:
-            raise ValueError(f'metric "{self.metric}" is not given by the objective; it gives {", ".join(METRICS)}')
-        return self
 
 
 class Choice(Section):
@@ -98,9 +86,31 @@ class Space:
     parameters: dict[str, Parameter]
 
     @property
-    def direction(self) -> Direction:
-        """maximize or minimize; where the file is silent, what the metric wants."""
-        return self.study.direction or METRICS[self.study.metric]
+    def function(self) -> str | None:
+        """The objective that is a plain function; None where models are trained."""
+        return self.study.function
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Of each objective."""
+        return self.study.sought_metrics
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Of each objective, maximize or minimize."""
+        return self.study.sought_directions
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether an objective is a timing."""
+        return TIMING in self.metrics
+
+    @property
+    def goal(self) -> str:
+        """`maximize val_accuracy, minimize seconds`."""
+        return ", ".join(
+            f"{direction} {metric}" for direction, metric in zip(self.directions, self.metrics, strict=True)
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -116,16 +126,15 @@ class Space:
         """Plain values that are stored with the study and compared on resume."""
         return {
             **{key: value for key, value in asdict(self.plan).items() if value is not None},
-            "metric": self.study.metric,
-            "direction": self.direction,
+            **self.study.record(),
             "fixed": self.fixed,
             "space": {name: parameter.model_dump(exclude_none=True) for name, parameter in self.parameters.items()},
             "order": [*self.parameters],  # of asking, which decides what a seed gives
         }
 
     def max_epochs(self) -> int:
-        """The most epochs that a run of a trial can have."""
-        return max(config.training.epochs for config in self.extreme_configs())
+        """The most epochs that a run of a trial can have; a function has one."""
+        return max((config.training.epochs for config in self.extreme_configs()), default=1)
 
     def max_steps(self) -> int:
         """The most values that a trial can report: one for each epoch, or for each of several runs."""
@@ -141,6 +150,8 @@ class Space:
 
     @cached_property
     def _extreme_configs(self) -> tuple[TrialConfig, ...]:
+        if self.function is not None:
+            return ()
         return tuple(self.resolve(params, seed=0) for params in extreme_params(self.parameters))
 
     def widest(self) -> list[tuple[int, ...]]:
@@ -154,6 +165,17 @@ class Space:
     def suggest(self, trial: Any) -> Params:
         """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""
         return suggest_active(self.parameters, trial)
+
+    def function_calls(self) -> list[list[str]]:
+        """The names of the params that trials can have, each combination once."""
+        return [[*names] for names in dict.fromkeys(tuple(params) for params in extreme_params(self.parameters))]
+
+    def runs(self, params: Mapping[str, Any], seed: int) -> tuple[RunConfig, ...]:
+        """What a trial's runs need: each a TrialConfig (`resolve`, `plan`); or the function's call."""
+        if self.function is None:
+            return self.plan.runs(self.resolve(params, seed))
+        active = {name: params[name] for name in active_parameters(self.parameters, params)}
+        return (FunctionConfig(function=self.function, params=active, seed=seed, num_values=len(self.metrics)),)
 
     def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """Fixed values and params as a TrialConfig; `seed` is the training seed unless the file fixes one."""
@@ -178,8 +200,8 @@ def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
     """The space of a study, from the settings stored with it; its file is not needed."""
     space = settings["space"]
     content = {**space["fixed"], "space": space["space"]}
-    kept = {key: space[key] for key in ("metric", "direction", "repeats", "cross_validation") if key in space}
-    content["study"] = {"name": study_name, **kept}
+    runs = {key: space[key] for key in ("repeats", "cross_validation") if key in space}
+    content["study"] = {"name": study_name, **stored_objectives(space), **runs}
     return parse_space(content, f"study {study_name}")
 
 
@@ -199,9 +221,27 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
         fixed=_fixed_values(content, source, folder),
         parameters=_parse_parameters(content.get("space", {}), source),
     )
-    _check_keys(space)
-    _check_configs(space)
+    if space.function is not None:
+        _check_function(space)
+    else:
+        _check_keys(space)
+        _check_configs(space)
     return space
+
+
+def _check_function(space: Space) -> None:
+    """Nothing is trained, so there is nothing to configure; a built-in function knows its parameters."""
+    section = next(iter(space.fixed), None)
+    if section is not None:
+        raise SpaceError(f"{space.source}: {section}: a function is called with the params alone; remove it")
+    keyed = next((name for name, parameter in space.parameters.items() if parameter.key is not None), None)
+    if keyed is not None:
+        raise SpaceError(f"{space.source}: space.{keyed}.key: a function takes {keyed} by its name; remove the key")
+    if not is_own(space.study.function or ""):
+        try:
+            check_calls(space.study.function or "", space.function_calls())
+        except SpaceError as error:
+            raise SpaceError(f"{space.source}: {error}") from None
 
 
 def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:

@@ -95,7 +95,7 @@ def settle(
         device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
         if device.kind == "gpu":
             choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu", processes))
-    return Settled(_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
+    return Settled(make_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
 
 
 def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, Any], num_runs: int) -> Settled:
@@ -156,7 +156,7 @@ def _situation(
     )
 
 
-def _settings(
+def make_settings(
     space: Space,
     seed: int,
     data: DataSummary,
@@ -165,6 +165,7 @@ def _settings(
     device: Device | None,
     num_workers: int,
 ) -> Settings:
+    """What is stored with the study and compared on resume."""
     return Settings(
         space=space.record(),
         sampler=space.sampler.model_dump(),

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.confirmation import read_confirmation
+from sweep.several_objectives import shown
 from sweep.show_confirmation import print_confirmation, records
 from sweep.storage.studies import StudySummary
 from sweep.terminal import make_console, print_as_json
@@ -32,7 +33,7 @@ def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
     table = Table("study", "trials", "complete", "pruned", "fail", "running", "best", "last change", box=None)
     for study in studies:
         counts = [str(study.num_trials[state]) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")]
-        best = "-" if study.best_value is None else f"{study.best_value:.4f}"
+        best = "-" if study.best_value is None else shown(study.best_value)
         last = "-" if study.last_activity is None else f"{_local(study.last_activity):%Y-%m-%d %H:%M}"
         table.add_row(Text(study.name), str(study.num_trials.total()), *counts, best, last)
     make_console().print(table)
@@ -48,7 +49,7 @@ def print_table(study: optuna.Study) -> None:
     table = Table("trial", "state", metric, "epochs", *map(escape, names), box=None)
     for trial in sort_trials(study, trials)[:MOST_ROWS]:
         values = [Text(_short(trial.params.get(name, "-"))) for name in names]
-        value = "-" if trial.value is None else f"{trial.value:.4f}"
+        value = "-" if trial.value is None else shown(trial.value)
         table.add_row(str(trial.number), trial.state.name, value, str(len(trial.intermediate_values)), *values)
     console = make_console()
     console.print(table)

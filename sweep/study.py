@@ -4,6 +4,7 @@ The settings that decide what a trial is are stored with the study (user attribu
 with the study; a difference is an error that shows it.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -74,10 +75,10 @@ class SweepStudy(optuna.Study):
         """What the pruner says of a running trial."""
         return self.pruner.prune(self, self.write_behind.get_trial(number))
 
-    def tell_number(self, number: int, state: TrialState, value: float | None = None) -> None:
+    def tell_number(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
         """Tell with the sampler of the trial's number."""
         self.sampler = self._samplers(number)
-        self.tell(number, value, state=state)
+        self.tell(number, values, state=state)
 
     def stop(self) -> None:
         """Grid and brute-force samplers call this when their points are used up; the tuner counts the points itself."""
@@ -103,17 +104,23 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
     """Create the study, or go on with it if its `stored_settings` are the same. The caller holds its lock."""
     samplers, pruner = sampler_factory(space, settings.seed), build_pruner(space)
     if stored is None:
-        direction = StudyDirection[space.direction.upper()]
+        directions = [StudyDirection[direction.upper()] for direction in space.directions]
         record = asdict(settings)
-        create_study(url, name, direction, {SETTINGS: record, "metric": space.study.metric}, study_attrs(record))
+        create_study(url, name, directions, {SETTINGS: record, "metric": space.metrics[0]}, study_attrs(record))
     storage = WriteBehindStorage(url, name)
-    if stored is not None and storage.num_trials == 0 and stored["space"]["direction"] == space.direction:
+    if stored is not None and storage.num_trials == 0 and _directions(stored["space"]) == [*space.directions]:
         with storage.transaction():  # nothing was tried yet: the new settings are the study's
             storage.set_study_user_attr(0, SETTINGS, asdict(settings))
+            storage.set_study_user_attr(0, "metric", space.metrics[0])
             rewrite_study_attrs(storage, asdict(settings))
     elif stored is not None:
         _compare(name, stored, asdict(settings))
     return SweepStudy(storage, name, samplers, pruner)
+
+
+def _directions(record: dict[str, Any]) -> list[str]:
+    """Of a space's record; that of one objective has one key."""
+    return list(record.get("directions", [record["direction"]]))
 
 
 def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:

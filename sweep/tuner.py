@@ -17,15 +17,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.config import TrialConfig
 from sweep.dashboard_notes import LearningCurves, note_failure
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import RunMetrics, run_values
 from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
+from sweep.function_config import RunConfig
 from sweep.interruption import Interruption
-from sweep.parameters import Params
 from sweep.progress import Progress
-from sweep.runs import derived_seed, trial_score
+from sweep.runs import derived_seed, trial_values
 from sweep.samplers import num_points
 from sweep.search_space import Space
 from sweep.storage import Wait
@@ -44,10 +43,10 @@ class RunningTrial:
 
     number: int
     lane: int
-    runs: tuple[TrialConfig, ...]
+    runs: tuple[RunConfig, ...]
     num_stored: int = 0
-    histories: list[list[EpochMetrics]] = field(default_factory=list)  # of each run so far
-    scores: list[float] = field(default_factory=list)  # of the runs that are over
+    histories: list[list[RunMetrics]] = field(default_factory=list)  # of each run so far
+    values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
 
     @property
     def num_epochs(self) -> int:
@@ -101,7 +100,7 @@ class Tuner:
         self._limits, self._progress, self._seed = limits, progress, seed
         self._interruption = interruption or Interruption()
         self._running: dict[int, RunningTrial] = {}  # by lane
-        self._to_repeat: dict[int, tuple[FrozenTrial, tuple[TrialConfig, ...]]] = {}  # by number
+        self._to_repeat: dict[int, tuple[FrozenTrial, tuple[RunConfig, ...]]] = {}  # by number
         self._rounds_to_repeat = 0
         self._num_points = num_points(space)
         self._same_errors: list[str] = []
@@ -153,7 +152,8 @@ class Tuner:
                     error = "the process died twice in the same epoch of this trial; --workers 1 would go on without it"
                     self._fail(trial.number, Cause.KILLED, error)
                 else:
-                    self._to_repeat[trial.number] = (trial, self._runs(trial.params, trial.user_attrs["seed"]))
+                    runs = self._space.runs(trial.params, trial.user_attrs["seed"])
+                    self._to_repeat[trial.number] = (trial, runs)
                     if is_too_often:  # the database was not there to take the mark of that end
                         self._count_start(trial.number, -1)
         if self._to_repeat:
@@ -228,7 +228,7 @@ class Tuner:
             seed = derived_seed(self._seed, trial.number)
             trial.set_user_attr("seed", seed)
             try:
-                runs = self._runs(self._space.suggest(trial), seed)
+                runs = self._space.runs(self._space.suggest(trial), seed)
             except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
                 self._fail_asked(trial.number, str(error))
             else:
@@ -241,10 +241,7 @@ class Tuner:
             self._count_error(error)
         self._fail(number, Cause.BUILD_ERROR, error)
 
-    def _runs(self, params: Params, seed: int) -> tuple[TrialConfig, ...]:
-        return self._space.plan.runs(self._space.resolve(params, seed))
-
-    def _take_lane(self, number: int, runs: tuple[TrialConfig, ...], num_stored: int = 0) -> RunningTrial:
+    def _take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
         lane = self._free_lane()
         assert lane is not None
         self._running[lane] = RunningTrial(number, lane, runs, num_stored)
@@ -256,12 +253,12 @@ class Tuner:
 
     def _start_run(self, running: RunningTrial) -> None:
         running.histories.append([])
-        self._executor.start(running.lane, running.runs[len(running.scores)])
+        self._executor.start(running.lane, running.runs[len(running.values)])
 
     def _start_next_runs(self) -> None:
         """Of the trials whose last run has ended and been told."""
         for running in list(self._running.values()):
-            if 0 < len(running.scores) == len(running.histories):
+            if 0 < len(running.values) == len(running.histories):
                 self._executor.stop(running.lane)
                 self._start_run(running)
 
@@ -304,7 +301,7 @@ class Tuner:
         metrics = event.metrics
         running.histories[-1].append(metrics)
         if metrics.is_last and not metrics.diverged():
-            running.scores.append(self._score(running.histories[-1][metrics.best_epoch - 1]))
+            running.values.append(run_values(running.histories[-1], self._space.metrics))
         if running.num_epochs <= running.num_stored:
             if running.num_epochs == running.num_stored:
                 self._count_start(running.number, +1)
@@ -312,27 +309,28 @@ class Tuner:
         self._progress.epoch_done(running.number, metrics, self._score(metrics), len(running.histories))
         has_reported = self._store_epoch(running, metrics)
         if metrics.diverged():
-            error = f"the loss is not finite after epoch {metrics.epoch}"
+            error = f"the {metrics.watched} is not finite after epoch {metrics.epoch}"
             self._fail(running.number, Cause.NAN, error, where=event.circumstances)
-        elif len(running.scores) == len(running.runs):
-            self._end(running, TrialState.COMPLETE, trial_score(running.scores, is_complete=True))
+        elif len(running.values) == len(running.runs):
+            self._end(running, TrialState.COMPLETE, trial_values(running.values))
         elif has_reported and self._study.should_prune(running.number):
             self._end(running, TrialState.PRUNED)
 
-    def _store_epoch(self, running: RunningTrial, metrics: EpochMetrics) -> bool:
+    def _store_epoch(self, running: RunningTrial, metrics: RunMetrics) -> bool:
         """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""
         storage = self._study.write_behind
         if len(running.runs) == 1:
             storage.set_trial_intermediate_value(running.number, metrics.epoch, self._score(metrics))
             return True
         storage.set_trial_system_attr(running.number, EPOCHS, running.num_epochs)
-        is_over = len(running.scores) == len(running.histories)
+        is_over = len(running.values) == len(running.histories)
         if is_over:
-            storage.set_trial_intermediate_value(running.number, len(running.scores), running.scores[-1])
+            storage.set_trial_intermediate_value(running.number, len(running.values), running.values[-1][0])
         return is_over
 
-    def _score(self, metrics: EpochMetrics) -> float:
-        return float(getattr(metrics, self._space.study.metric))
+    def _score(self, metrics: RunMetrics) -> float:
+        """Of several objectives the first one's: Optuna stores one."""
+        return metrics.score(self._space.metrics[0])
 
     def _lose(self, running: RunningTrial, event: LaneLost) -> None:
         self._count_error(f"{event.error}\n{event.traceback_tail}")
@@ -356,12 +354,12 @@ class Tuner:
         else:
             self._end(running, TrialState.FAIL)
 
-    def _end(self, running: RunningTrial, state: TrialState, value: float | None = None) -> None:
+    def _end(self, running: RunningTrial, state: TrialState, values: list[float] | None = None) -> None:
         storage = self._study.write_behind
         if state != TrialState.FAIL:
             self._same_errors = []
         storage.set_trial_user_attr(running.number, "history", running.records())
-        self._study.tell_number(running.number, state, value)
+        self._study.tell_number(running.number, state, values)
         self._free(running)
         self._progress.trial_finished(storage.get_trial(running.number))
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance
 from sweep.datasets import load
-from sweep.engines.base import Engine, EpochMetrics, metrics_of
+from sweep.engines.base import Engine, RunMetrics, metrics_of, run_values
 from sweep.errors import InputError, SweepError
-from sweep.runs import RunPlan, trial_score
+from sweep.runs import RunPlan
 
 TOLERANCE = 1e-6  # the same machine gives the same bits; another processor or version may need --tolerance
 
@@ -50,7 +51,7 @@ def verify(
     else:
         runs = plan.runs(config)[: provenance.num_runs]
         scores = [_repeat_run(run, provenance.metric, engine) for run in runs]
-        what, repeated = f"of {len(runs)} runs", trial_score(scores, is_complete=provenance.state == "COMPLETE")
+        what, repeated = f"of {len(runs)} runs", fmean(scores) if provenance.state == "COMPLETE" else scores[-1]
     say(f"{provenance.metric} {what}: stored {provenance.score:.8f}, repeated {repeated:.8f}")
     if not abs(repeated - provenance.score) <= tolerance:
         raise ScoreMissed(
@@ -65,18 +66,18 @@ def _repeat_epochs(config: TrialConfig, provenance: Provenance, engine: Engine) 
     history = _train(config, engine, provenance.num_epochs)
     if len(history) < provenance.num_epochs:
         return float("nan")
-    return float(getattr(history[provenance.best_epoch - 1], provenance.metric))
+    return history[provenance.best_epoch - 1].score(provenance.metric)
 
 
 def _repeat_run(config: TrialConfig, metric: str, engine: Engine) -> float:
     """The score of a whole run."""
     history = _train(config, engine, config.training.epochs)
-    return float(getattr(history[history[-1].best_epoch - 1], metric))
+    return run_values(history, [metric])[0]
 
 
-def _train(config: TrialConfig, engine: Engine, num_epochs: int) -> list[EpochMetrics]:
+def _train(config: TrialConfig, engine: Engine, num_epochs: int) -> list[RunMetrics]:
     engine.admit(0, config)
-    history: list[EpochMetrics] = []
+    history: list[RunMetrics] = []
     while len(history) < num_epochs and (outcomes := engine.train_epoch()):
         history.append(metrics_of(0, outcomes))
     engine.evict(0)

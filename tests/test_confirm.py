@@ -296,7 +296,7 @@ def test_the_command_says_what_it_does_and_goes_on(commanded, capsys):
     [
         (["confirm", "no-such"], "no study named no-such; there are: study"),
         (["confirm", "study", "--seeds", "0"], "'0' is no whole number from 1"),
-        (["confirm", "study", "--engine", "packed"], "made with engine fake, now it is packed"),
+        (["confirm", "study", "--engine", "fake", "--threads", "7"], "made with threads"),
     ],
 )
 def test_wrong_input_is_one_line(commanded, capsys, arguments, message):

@@ -26,7 +26,7 @@ HEAVY = (
 LEVELS = [  # from top to bottom
     {"cli"},
     {"commands"},
-    {"check", "show", "show_trial", "dashboard", "report", "launch", "confirm"},
+    {"check", "show", "show_trial", "dashboard", "report", "launch", "settle_function", "confirm"},
     {"show_confirmation"},
     {"settle", "confirm_plan"},
     {"objective", "tuner", "retrain", "export", "verify"},
@@ -36,8 +36,8 @@ LEVELS = [  # from top to bottom
     {"samplers", "confirmation"},
     {"engines", "storage", "engine_choice", "cmaes_fence"},
     {"search_space", "devices", "config_file"},
-    {"config_keys"},
-    {"parameters", "models"},
+    {"config_keys", "objective_section", "several_objectives"},
+    {"parameters", "models", "objective_functions", "function_config"},
     {"optimizers", "datasets", "runs"},
     {"schedules"},
     {"config"},
@@ -56,6 +56,7 @@ FORBIDDEN = {
     "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
     "export": {"keras", "tensorflow"},
     "report": {"keras", "tensorflow"},
+    "objective_functions": {"keras", "tensorflow", "optuna", "numpy"},
     "engine_choice": {"keras", "tensorflow", "optuna"},
     "config": {"keras", "optuna", "numpy"},
 }

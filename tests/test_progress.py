@@ -29,7 +29,7 @@ def seconds_left(scoreboard: Scoreboard) -> int:
 
 def test_time_left_counts_the_epochs_of_all_running_trials() -> None:
     """When the first of 4 lanes ends, half of 8 trials is nearly done: not a seventh."""
-    scoreboard = Scoreboard("val_accuracy", "maximize", 8, 10, [])
+    scoreboard = Scoreboard(["val_accuracy"], ["maximize"], 8, 10, [])
     scoreboard._started -= 100
     for lane in range(4):
         scoreboard.epoch_done(lane, 10)
@@ -39,7 +39,7 @@ def test_time_left_counts_the_epochs_of_all_running_trials() -> None:
 
 def test_more_lanes_than_the_screen_has_lines_are_counted_and_the_bar_stays() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100, height=12)
-    scoreboard = Scoreboard("val_accuracy", "maximize", 200, 10, [])
+    scoreboard = Scoreboard(["val_accuracy"], ["maximize"], 200, 10, [])
     with LiveProgress(scoreboard, console) as progress:
         for number in range(100):
             progress.trial_started(number)

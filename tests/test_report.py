@@ -42,6 +42,8 @@ TITLES = (
     "Settings",
 )
 
+CONFIRMABLE = (TITLES[0], "Confirmation", *TITLES[1:])  # of a sweep with a COMPLETE trial
+
 
 class Page:
     """A page's text without the plotly library, and its figures."""
@@ -110,7 +112,7 @@ def test_a_study_without_trials(tmp_path):
 def test_a_study_of_one_trial(tmp_path):
     run_sweep(tmp_path, make_space(), num_trials=1)
     page = page_of(tmp_path)
-    assert page.titles == list(TITLES)
+    assert page.titles == list(CONFIRMABLE)
     assert "Importances need 10 COMPLETE trials; there are 1." in page.section("Importances")
     assert "Too few" in page.section("Slices")
 
@@ -127,7 +129,7 @@ def test_a_study_whose_only_trial_runs(tmp_path):
 
 def test_thirty_trials(swept):
     page = page_of(swept)
-    assert page.titles == list(TITLES)
+    assert page.titles == list(CONFIRMABLE)
     data = read_data(read_study(database_url(swept), "study"))
     assert data.counts["PRUNED"] > 0
     assert f"{data.counts['PRUNED']} PRUNED, 4 FAIL" in page.prose

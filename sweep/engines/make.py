@@ -12,7 +12,7 @@ def make_engine(
 ) -> Engine:
     """`fake`, `packed` or `sequential`; `module:function` makes one of your own from the number of lanes.
 
-    `pause` is called every second or so and may raise; `widest` as `Space.widest`.
+    `function` calls functions instead. `pause` is called every second or so and may raise; `widest` as `Space.widest`.
     """
     if ":" in name:
         return pkgutil.resolve_name(name)(num_lanes)  # type: ignore[no-any-return]
@@ -20,6 +20,10 @@ def make_engine(
         from sweep.engines.fake import FakeEngine
 
         return FakeEngine(num_lanes, epoch_s=float(os.environ.get("SWEEP_FAKE_EPOCH_S") or 0))
+    if name == "function":
+        from sweep.engines.function import FunctionEngine
+
+        return FunctionEngine(num_lanes)
     if name == "packed":
         from sweep.engines.packed import PackedEngine
 

@@ -11,9 +11,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweep.config import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import RunMetrics
 from sweep.errors import Cause, DataError, is_out_of_memory
+from sweep.function_config import FunctionConfig, RunConfig
 
 TRACEBACK_LINES = 12
 MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
@@ -34,7 +34,7 @@ class EpochDone:
     """A lane finished an epoch; `metrics.is_last` says that its run is over."""
 
     lane: int
-    metrics: EpochMetrics
+    metrics: RunMetrics
     circumstances: Circumstances | None = None  # where the loss is not finite
 
 
@@ -68,7 +68,7 @@ class Executor(Protocol):
     num_lanes: int
     shares_process: bool  # whether a run that kills its process kills the launcher
 
-    def start(self, lane: int, config: TrialConfig) -> None:
+    def start(self, lane: int, config: RunConfig) -> None:
         """Put a config on a free lane. Failures come as events, never as exceptions."""
 
     def stop(self, lane: int) -> None:
@@ -87,7 +87,7 @@ def circumstances(attempt: int = 1) -> Circumstances:
     return Circumstances(attempt, platform.node(), round(peak, 1))
 
 
-def lane_lost(lane: int, error: BaseException, config: TrialConfig) -> LaneLost:
+def lane_lost(lane: int, error: BaseException, config: RunConfig) -> LaneLost:
     """Name the cause of an exception that ended a run in this process."""
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     message = str(error).strip().splitlines()
@@ -96,11 +96,12 @@ def lane_lost(lane: int, error: BaseException, config: TrialConfig) -> LaneLost:
     return LaneLost(lane, _cause(error, config), summary[:500], tail, circumstances())
 
 
-def _cause(error: BaseException, config: TrialConfig) -> Cause:
+def _cause(error: BaseException, config: RunConfig) -> Cause:
     if is_out_of_memory(error):
         return Cause.OUT_OF_MEMORY
     if isinstance(error, DataError):
         return Cause.DATA_ERROR
     if isinstance(error, TimeoutError):
         return Cause.TIMEOUT
-    return Cause.USER_ERROR if config.model.builder is not None else Cause.BUILD_ERROR
+    runs_users_code = isinstance(config, FunctionConfig) or config.model.builder is not None
+    return Cause.USER_ERROR if runs_users_code else Cause.BUILD_ERROR

@@ -4,9 +4,9 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 
-from sweep.config import TrialConfig
-from sweep.engines.base import Engine, EpochMetrics, Outcome
+from sweep.engines.base import Engine, Outcome, RunMetrics
 from sweep.executors.base import EpochDone, Event, LaneLost, circumstances, lane_lost
+from sweep.function_config import RunConfig
 
 
 class InProcessExecutor:
@@ -21,11 +21,11 @@ class InProcessExecutor:
         self.num_lanes = engine.num_lanes
         self._engine = engine
         self._trial_timeout_s = trial_timeout_s
-        self._configs: dict[int, TrialConfig] = {}
+        self._configs: dict[int, RunConfig] = {}
         self._trained_s: defaultdict[int, float] = defaultdict(float)
         self._waiting: list[Event] = []
 
-    def start(self, lane: int, config: TrialConfig) -> None:
+    def start(self, lane: int, config: RunConfig) -> None:
         """Admit a config; a failure to build it is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
@@ -67,7 +67,7 @@ class InProcessExecutor:
             return self._lose(lane, TimeoutError(f"trained for more than {self._trial_timeout_s:g} s"))
         return EpochDone(lane, outcome, circumstances() if outcome.diverged() else None)
 
-    def _is_late(self, lane: int, metrics: EpochMetrics) -> bool:
+    def _is_late(self, lane: int, metrics: RunMetrics) -> bool:
         limit = self._trial_timeout_s
         return limit is not None and self._trained_s[lane] > limit and not metrics.is_last
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
-from sweep.config import TrialConfig
 from sweep.devices import Device
 from sweep.executors.base import Event
 from sweep.executors.worker_slot import WorkerSlot
+from sweep.function_config import RunConfig
 
 MOST_RUNS = 10  # of a sequential worker: 5 MB a digits trial were measured, 0 of the packed engine's
 POLL_S = 0.2  # between looks at `pause` and the clock
@@ -54,12 +54,17 @@ class LocalWorkers:
         *,
         operation_threads: int | None = None,
         builder: str | None = None,
+        function: dict[str, Any] | None = None,
     ) -> Device | None:
-        """`set_up_device` in every worker; the first one's device, None without a name (an engine without Keras)."""
+        """`set_up_device` in every worker; the first one's device, None without a name (an engine without Keras).
+
+        A user's code is looked for there: a `builder`, or a `function` by the arguments of `check_calls`.
+        """
         for slot in self._slots:
             slot.set_up(
                 path=sys.path,
                 builder=builder,
+                function=function,
                 name=name,
                 threads=threads,
                 gpu_memory_gb=gpu_memory_gb,
@@ -87,7 +92,7 @@ class LocalWorkers:
                 most_runs=MOST_RUNS if name == "sequential" else None,
             )
 
-    def start(self, lane: int, config: TrialConfig) -> None:
+    def start(self, lane: int, config: RunConfig) -> None:
         """Send the config to the lane's worker."""
         slot, own = self._place(lane)
         slot.start(own, config)

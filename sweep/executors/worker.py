@@ -14,13 +14,14 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from sweep.config import TrialConfig
 from sweep.devices import set_up_device
 from sweep.engines.make import make_engine
 from sweep.errors import SweepError
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
+from sweep.function_config import run_config
+from sweep.objective_functions import check_calls
 
 
 class Worker:
@@ -35,13 +36,17 @@ class Worker:
         answer: dict[str, Any] | None = getattr(self, f"_{message.pop('do')}")(**message)
         return answer
 
-    def _set_up(self, path: list[str], builder: str | None, **device: Any) -> dict[str, Any]:
+    def _set_up(
+        self, path: list[str], builder: str | None, function: dict[str, Any] | None, **device: Any
+    ) -> dict[str, Any]:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
         if builder is not None:
             from sweep.models import find_builder
 
             find_builder(builder)
+        if function is not None:
+            check_calls(**function)
         return {"device": found}
 
     def _make(self, trial_timeout_s: float | None, **engine: Any) -> dict[str, Any]:
@@ -53,7 +58,7 @@ class Worker:
     def _start(self, lane: int, attempt: int, config: dict[str, Any]) -> None:
         assert self._executor is not None
         self._attempts[lane] = attempt
-        self._executor.start(lane, TrialConfig.from_values(config, "a config from the launcher"))
+        self._executor.start(lane, run_config(config, "a config from the launcher"))
 
     def _stop(self, lane: int) -> None:
         assert self._executor is not None

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweep.config import TrialConfig
 from sweep.errors import Cause, InputError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, LaneLost, LaneRetried
 from sweep.executors.messages import event_of
 from sweep.executors.worker_process import Obituary, WorkerProcess
+from sweep.function_config import RunConfig
 
 MOST_FAILED_STARTS = 3
 START_S = 120.0  # a worker that imports for longer than this, and than a trial may take, hangs
@@ -28,7 +28,7 @@ EPOCHS_OF_GRACE = 2.0  # a trial that is only slow ends its epoch; one that hang
 class Run:
     """A config on a lane of a worker."""
 
-    config: TrialConfig
+    config: RunConfig
     attempt: int = 1
     num_told: int = 0  # epochs, over all attempts
     trained_s: float = 0.0  # in this attempt
@@ -66,7 +66,7 @@ class WorkerSlot:
         self._make = {"most_runs": most_runs, **values}
         self.process.send(do="make", **values)
 
-    def start(self, lane: int, config: TrialConfig) -> None:
+    def start(self, lane: int, config: RunConfig) -> None:
         """Put a config on a lane."""
         most_runs = self._make["most_runs"]
         if most_runs is not None and self._num_ended >= most_runs and not self._runs:

@@ -44,16 +44,17 @@ def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
     comparison = [compare.comparison([data, *others])] if others else []
     if not data.trials:
         return [summary.space(data), *comparison, summary.settings(data)]
+    is_trained = not data.is_function  # a function has no epochs to show
     return [
         summary.space(data),
-        confirmed.confirmation(data),
+        *confirmed.sections(data),
         history.best_trials(data),
-        history.best_trial(data),
+        *([history.best_trial(data)] if is_trained else []),
         *comparison,
         history.history(data),
-        history.learning_curves(data),
+        *([history.learning_curves(data)] if is_trained else []),
         *parameters.sections(data, others),
-        spent.pruning(data),
+        *([spent.pruning(data)] if is_trained else []),
         spent.states(data),
         spent.time(data),
         summary.settings(data),

@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from sweep.report.data import StudyData
+from sweep.report.data import StudyData, section
 from sweep.report.figures import COLORS, MIDDLE, figure_box, rounded, value_axis
 from sweep.report.page import Section
 from sweep.report.tables import table
@@ -10,17 +10,23 @@ from sweep.report.texts import paragraph, plot_text
 from sweep.show_confirmation import COLUMNS, rows
 
 
-def confirmation(data: StudyData) -> Section:
-    """A table, the words, and each candidate's scores beside the one that it was chosen by."""
+def sections(data: StudyData) -> list[Section]:
+    """A table, the words, and each candidate's scores beside the one that it was chosen by; or what could be done.
+
+    Nothing of a study that cannot be confirmed.
+    """
     confirmed = data.confirmation
-    if confirmed is None:
-        text = (
-            "Not confirmed yet. The best of many scores was chosen for its luck too, so it promises too much: "
-            f"sweep confirm {data.name} trains the best configs from fresh seeds and says what to expect."
-        )
-        return Section("Confirmation", [paragraph(text, "empty")])
-    words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.words()]
-    return Section("Confirmation", [*words, table(COLUMNS, rows(confirmed)), _figure(data)])
+    if confirmed is not None:
+        words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.words()]
+        return [Section("Confirmation", [*words, table(COLUMNS, rows(confirmed)), _figure(data)])]
+    space = section(data.settings, "space")
+    if not data.complete or not space or "function" in space:
+        return []
+    text = (
+        "Not confirmed yet. The best of many scores was chosen for its luck too, so it promises too much: "
+        f"sweep confirm {data.name} trains the best configs from fresh seeds and says what to expect."
+    )
+    return [Section("Confirmation", [paragraph(text, "empty")])]
 
 
 def _figure(data: StudyData) -> str:

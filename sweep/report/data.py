@@ -31,6 +31,11 @@ class StudyData:
         """What `sweep run` stored; empty for a study of another program."""
         return section(self.user_attrs, "sweep")
 
+    @property
+    def is_function(self) -> bool:
+        """Whether the objective is a plain function, so that nothing was trained."""
+        return "function" in section(self.settings, "space")
+
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What `sweep confirm` stored."""

@@ -15,7 +15,7 @@ digest, and a study that was made before there were digests gets them with its n
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,9 +117,10 @@ def is_intact(trial: TrialContent, *, is_sealed: bool, end_only: bool = False) -
     return is_end_right and (end_only or digest["run"] == trial.run_hash())
 
 
-def study_digest(name: str, direction: StudyDirection, user_attrs: Mapping[str, Any]) -> str:
+def study_digest(name: str, directions: Sequence[StudyDirection], user_attrs: Mapping[str, Any]) -> str:
     """What is to be stored with a study of ours."""
-    return study_hash(name, {0: direction.name}, _as_json(user_attrs, OWN_STUDY_ATTRS))
+    names = {objective: direction.name for objective, direction in enumerate(directions)}
+    return study_hash(name, names, _as_json(user_attrs, OWN_STUDY_ATTRS))
 
 
 def study_hash(name: str, directions: Mapping[int, str], user_attrs: Mapping[str, str]) -> str:

@@ -117,15 +117,16 @@ class PendingRows:
 def insert_study(
     connection: sqlalchemy.Connection,
     name: str,
-    direction: StudyDirection,
+    directions: Sequence[StudyDirection],
     user_attrs: dict[str, Any],
     system_attrs: dict[str, Any],
 ) -> int:
-    """A new study with its direction and user attributes; returns its row id."""
+    """A new study with its directions and user attributes; returns its row id."""
     result = connection.execute(STUDIES.insert().values(study_name=name))
     assert result.inserted_primary_key is not None
     study_id = int(result.inserted_primary_key[0])
-    connection.execute(STUDY_DIRECTIONS.insert().values(study_id=study_id, direction=direction, objective=0))
+    told = [{"study_id": study_id, "direction": one, "objective": number} for number, one in enumerate(directions)]
+    connection.execute(STUDY_DIRECTIONS.insert(), told)
     for table, attrs in ((STUDY_USER_ATTRS, user_attrs), (STUDY_SYSTEM_ATTRS, system_attrs)):
         rows = [{"study_id": study_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
         if rows:

@@ -184,7 +184,7 @@ class WriteBehindStorage(InMemoryStorage):
                 pending.add_attr(rows.TRIAL_SYSTEM_ATTRS, trial.number, DIGEST, json.dumps(self._digests.of(trial)))
         self._is_study_sealed &= self._is_sealed
         if not self._is_study_sealed:
-            seal = study_digest(self._study_name, self.get_study_directions(0)[0], user_attrs)
+            seal = study_digest(self._study_name, self.get_study_directions(0), user_attrs)
             pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, DIGEST, json.dumps(seal))
             self._is_sealed = self._is_study_sealed = True
 
@@ -261,14 +261,14 @@ class WriteBehindStorage(InMemoryStorage):
 def create_study(
     url: str,
     study_name: str,
-    direction: StudyDirection,
+    directions: Sequence[StudyDirection],
     user_attrs: dict[str, Any],
     system_attrs: dict[str, Any] | None = None,
 ) -> None:
     """Create a study with its attributes, all or nothing."""
-    seal = {DIGEST: study_digest(study_name, direction, user_attrs)} if MADE_BY_SWEEP in user_attrs else {}
+    seal = {DIGEST: study_digest(study_name, directions, user_attrs)} if MADE_BY_SWEEP in user_attrs else {}
     with write_transaction(connect_writer(url), database_path(url)) as connection:
-        rows.insert_study(connection, study_name, direction, user_attrs, {**(system_attrs or {}), **seal})
+        rows.insert_study(connection, study_name, directions, user_attrs, {**(system_attrs or {}), **seal})
 
 
 @contextmanager

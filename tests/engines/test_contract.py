@@ -7,8 +7,10 @@ import pytest
 
 from sweep.config import TrialConfig
 from sweep.engines.fake import FakeEngine
+from sweep.engines.function import FunctionEngine
 from sweep.engines.packed import PackedEngine
 from sweep.engines.sequential import SequentialEngine
+from sweep.function_config import FunctionConfig, RunConfig
 from tests.engines.training import config_of, train_to_the_end, without_seconds
 
 ENGINES: dict[str, Callable[[], Any]] = {
@@ -17,11 +19,26 @@ ENGINES: dict[str, Callable[[], Any]] = {
     "sequential": SequentialEngine,
     "packed": PackedEngine,
     "packed of three lanes": lambda: PackedEngine(num_lanes=3, num_threads=2),
+    "function": FunctionEngine,
+    "function of three lanes": lambda: FunctionEngine(num_lanes=3),
 }
+VALUES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
 def config(**training: Any) -> TrialConfig:
     return config_of({"model": {"filters": [4]}, "training": {"epochs": 3, **training}})
+
+
+def config_for(engine: Any, seed: int = 0, **training: Any) -> RunConfig:
+    """Of the engine's kind: a function is called, whatever the epochs."""
+    if isinstance(engine, FunctionEngine):
+        return FunctionConfig(function="beale", params={"x": 3.0 - seed, "y": 1.0})
+    return config(seed=seed, **training)
+
+
+def num_epochs_of(engine: Any) -> int:
+    """Of a run of `config_for(engine)`."""
+    return 1 if isinstance(engine, FunctionEngine) else 3
 
 
 @pytest.fixture(params=ENGINES)
@@ -37,43 +54,44 @@ class TestEngine:
         assert engine.train_epoch() == {}
 
     def test_a_run_gives_one_record_an_epoch_and_then_none(self, engine: Any) -> None:
-        engine.admit(0, config())
+        engine.admit(0, config_for(engine))
         history = train_to_the_end(engine)
-        assert [metrics.epoch for metrics in history] == [1, 2, 3]
-        assert [metrics.is_last for metrics in history] == [False, False, True]
-        assert [metrics.best_epoch for metrics in history] == [0, 0, 3]
+        num_epochs = num_epochs_of(engine)
+        assert [metrics.epoch for metrics in history] == [*range(1, num_epochs + 1)]
+        assert [metrics.is_last for metrics in history] == [*[False] * (num_epochs - 1), True]
+        assert [metrics.best_epoch for metrics in history] == [*[0] * (num_epochs - 1), num_epochs]
         assert engine.train_epoch() == {}
 
     def test_records_are_of_the_stated_kind(self, engine: Any) -> None:
-        engine.admit(0, config(epochs=1))
+        engine.admit(0, config_for(engine, epochs=1))
         (metrics,) = train_to_the_end(engine)
         assert {key: type(value) for key, value in metrics.record().items()} == {
             "epoch": int,
-            **dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"), float),
+            **dict.fromkeys(("value", "seconds") if isinstance(engine, FunctionEngine) else VALUES, float),
         }
         assert metrics.seconds >= 0
         assert not metrics.diverged()
 
     def test_a_taken_lane_is_not_given_away(self, engine: Any) -> None:
-        engine.admit(0, config())
+        engine.admit(0, config_for(engine))
         with pytest.raises(ValueError, match="lane 0 is not free"):
-            engine.admit(0, config())
-        assert [metrics.epoch for metrics in train_to_the_end(engine)] == [1, 2, 3]
+            engine.admit(0, config_for(engine))
+        assert len(train_to_the_end(engine)) == num_epochs_of(engine)
 
     def test_an_evicted_lane_trains_no_more_and_can_be_refilled_from_the_start(self, engine: Any) -> None:
-        engine.admit(0, config(epochs=2))
+        engine.admit(0, config_for(engine, epochs=2))
         whole = train_to_the_end(engine)
         engine.evict(0)
-        engine.admit(0, config(epochs=5, seed=1))
+        engine.admit(0, config_for(engine, epochs=5, seed=1))
         engine.train_epoch()
         engine.evict(0)
         assert engine.train_epoch() == {}
-        engine.admit(0, config(epochs=2))
+        engine.admit(0, config_for(engine, epochs=2))
         assert without_seconds(train_to_the_end(engine)) == without_seconds(whole)
 
     def test_evicting_a_free_lane_does_nothing(self, engine: Any) -> None:
         engine.evict(0)
-        engine.admit(0, config(epochs=1))
+        engine.admit(0, config_for(engine, epochs=1))
         engine.evict(0)
         engine.evict(0)
         assert engine.train_epoch() == {}

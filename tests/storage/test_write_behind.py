@@ -68,7 +68,7 @@ def write_everything(study, transaction):
 def url(tmp_path):
     url = database_url(tmp_path)
     create_database(url)
-    create_study(url, "study", optuna.study.StudyDirection.MAXIMIZE, {"made_by": "test"})
+    create_study(url, "study", [optuna.study.StudyDirection.MAXIMIZE], {"made_by": "test"})
     return url
 
 

@@ -1,0 +1,58 @@
+"""Studies of one or several objectives as they are read: the objectives' names, and which trials no other one beats."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+
+def metric_names(user_attrs: dict[str, Any], num_objectives: int) -> list[str]:
+    """Of each objective: as `sweep run` stored them with the study, else as Optuna names the columns of its tables."""
+    if num_objectives == 1:
+        return [str(user_attrs.get("metric", "value"))]
+    settings: Any = user_attrs.get("sweep")
+    space = settings.get("space") if isinstance(settings, dict) else None
+    names = space.get("metrics") if isinstance(space, dict) else None
+    if isinstance(names, list) and len(names) == num_objectives:
+        return [str(name) for name in names]
+    return [f"values_{number}" for number in range(num_objectives)]
+
+
+def losses(values: Sequence[float], directions: Sequence[StudyDirection]) -> tuple[float, ...]:
+    """The values with their signs such that less is better."""
+    pairs = zip(values, directions, strict=True)
+    return tuple(-value if direction == StudyDirection.MAXIMIZE else value for value, direction in pairs)
+
+
+def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
+    """The Pareto-optimal COMPLETE trials, best in the first objective first; ties by number.
+
+    A trial is Pareto-optimal if no other one is at least as good in every objective and better in one.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
+    ranked = sorted(complete, key=lambda trial: (losses(trial.values, directions), trial.number))
+    front: list[tuple[tuple[float, ...], FrozenTrial]] = []
+    for trial in ranked:  # none is beaten by one that comes after it
+        own = losses(trial.values, directions)
+        if not any(_beats(other, own) for other, _ in front):
+            front.append((own, trial))
+    return [trial for _, trial in front]
+
+
+def shown_values(metrics: Sequence[str], trial: FrozenTrial) -> str:
+    """`val_accuracy 0.9861, seconds 0.3120`; nothing without values."""
+    return ", ".join(f"{metric} {shown(value)}" for metric, value in zip(metrics, trial.values or (), strict=False))
+
+
+def shown(value: float) -> str:
+    """Four decimals, as an accuracy has; four digits of what is much smaller or larger, as a function's value may be.
+
+    >>> shown(0.98614), shown(2.07e-12), shown(0.0)
+    ('0.9861', '2.07e-12', '0.0000')
+    """
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+
+
+def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(mine <= theirs for mine, theirs in zip(one, other, strict=True))
