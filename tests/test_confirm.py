@@ -262,6 +262,7 @@ def test_show_and_report_have_both_ranks(folder, capsys):
     assert f"Trial {order[-1]} is really better than trial {order[-2]}" in page
     assert f"confirmed val_accuracy, trial {order[-1]}" in page
     assert "best val_accuracy, trial" not in page
+    assert f"<td>{order[-1]}: " in page
 
 
 def test_a_report_without_a_confirmation_says_that_the_best_score_was_chosen(folder):

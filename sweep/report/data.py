@@ -48,6 +48,13 @@ class StudyData:
         return sorted(finite, key=self.rank)
 
     @cached_property
+    def winner(self) -> FrozenTrial | None:
+        """The confirmed one, else the best score's; None if no trial is COMPLETE."""
+        confirmed = [one.trial for one in self.confirmation.ranking] if self.confirmation else []
+        by_number = {trial.number: trial for trial in self.complete}
+        return by_number[confirmed[0]] if confirmed and confirmed[0] in by_number else next(iter(self.complete), None)
+
+    @cached_property
     def finished(self) -> list[FrozenTrial]:
         """COMPLETE, PRUNED and FAIL, in the order in which they ended."""
         finished = [trial for trial in self.trials if trial.state.is_finished()]

@@ -56,7 +56,7 @@ def best_trial(data: StudyData) -> Section:
     """Train and validation curves and learning rate, from the epochs stored with the trial."""
     if not data.complete:
         return Section("The best trial's epochs", [paragraph("No trial is COMPLETE yet.", "empty")])
-    best = data.complete[0]
+    best = data.winner or data.complete[0]
     stored = _with_gaps(epochs(best))
     if not stored:
         text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."

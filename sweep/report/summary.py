@@ -51,7 +51,7 @@ def _best_tile(data: StudyData) -> tuple[str, str]:
     metric, ranking = short(data.metric, 40), data.confirmation.ranking if data.confirmation else []
     if ranking:
         interval = ranking[0].interval
-        half = "" if math.isnan(interval.low) else f" ± {short(interval.high - interval.mean)}"
+        half = "" if math.isnan(interval.low) else f" ± {interval.high - interval.mean:.2g}"
         return f"{short(interval.mean)}{half}", f"confirmed {metric}, trial {ranking[0].trial}"
     if not data.complete:
         return "-", "no COMPLETE trial"
@@ -84,10 +84,10 @@ def settings(data: StudyData) -> Section:
 
 
 def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
-    stored, best = data.settings, data.complete[0] if data.complete else None
+    stored, best = data.settings, data.winner
     params = ", ".join(f"{name} {short(value)}" for name, value in best.params.items()) if best else ""
     return [
-        ("best trial", f"{best.number}: {params}" if best else None),
+        ("confirmed winner" if data.confirmation else "best trial", f"{best.number}: {params}" if best else None),
         ("command", stored.get("command") or (None if stored else "another program's study, not of `sweep run`")),
         ("engine", _engine(stored)),
         ("data hash", stored.get("data_hash")),
