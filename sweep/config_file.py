@@ -21,8 +21,9 @@ class Provenance(Section):
     study: Annotated[str, Field(pattern=STUDY_NAME)]  # a retrain's folder is named by it
     trial: int
     state: str
-    metric: str
+    metric: str  # that `--verify` repeats: the study's first one that is no timing
     score: float
+    scores: dict[str, float] = Field(default_factory=dict)  # of every objective
     num_epochs: int  # trained in the sweep
     best_epoch: int  # whose score it is
     seed: int  # of the study
@@ -40,7 +41,9 @@ class Provenance(Section):
 
 def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> None:
     """Every value of the config, defaults included, and its provenance."""
-    head = f"# Trial {provenance.trial} of study {provenance.study}: {provenance.metric} {provenance.score:.6g}\n"
+    scores = provenance.scores or {provenance.metric: provenance.score}
+    shown = ", ".join(f"{metric} {score:.6g}" for metric, score in scores.items())
+    head = f"# Trial {provenance.trial} of study {provenance.study}: {shown}\n"
     head += "# sweep retrain trains it anew; sweep retrain --verify repeats the sweep's own run\n\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(head + tomli_w.dumps({**config.values(), "provenance": provenance.model_dump()}), encoding="utf-8")

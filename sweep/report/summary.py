@@ -17,7 +17,7 @@ SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "aske
 
 def header(data: StudyData) -> str:
     """Name, a line on what was sought, and the figures that matter most."""
-    goal = f"{'highest' if data.maximize else 'lowest'} {data.metric}"
+    goal = " and the ".join(f"{'highest' if one.maximize else 'lowest'} {one.metric}" for one in _objectives(data))
     when = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     tiles = "".join(f'<div class="tile"><b>{html_text(big)}</b>{html_text(small)}</div>' for big, small in _tiles(data))
     return (
@@ -33,19 +33,29 @@ def _states(data: StudyData) -> str:
 
 
 def _tiles(data: StudyData) -> list[tuple[str, str]]:
-    best = data.complete[0] if data.complete else None
     trained = sum(num_epochs(trial) for trial in data.trials)
     saved = saved_epochs(data)
     percent = f" ({share(saved, saved + trained)})" if saved else ""
     return [
-        (short(best.value), f"best {short(data.metric, 40)}, trial {best.number}")
-        if best
-        else ("-", "no COMPLETE trial"),
+        _best_tile(data),
         (f"{len(data.finished):,}", "finished trials"),
         (f"{trained:,}", "epochs trained"),
         (f"{saved:,}", f"epochs saved by pruning{percent}"),
         (duration(_elapsed_s(data)), "of sweeping"),
     ]
+
+
+def _best_tile(data: StudyData) -> tuple[str, str]:
+    if not data.complete:
+        return "-", "no COMPLETE trial"
+    if len(data.metrics) > 1:
+        return f"{len(data.pareto_front):,}", "Pareto-optimal trials"
+    best = data.complete[0]
+    return short(data.score(best)), f"best {short(data.metric, 40)}, trial {best.number}"
+
+
+def _objectives(data: StudyData) -> list[StudyData]:
+    return [data.of_objective(number) for number in range(len(data.metrics))]
 
 
 def _elapsed_s(data: StudyData) -> float:
@@ -73,7 +83,7 @@ def settings(data: StudyData) -> Section:
 
 
 def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
-    stored, best = data.settings, data.complete[0] if data.complete else None
+    stored, best = data.settings, data.complete[0] if data.complete and len(data.metrics) == 1 else None
     params = ", ".join(f"{name} {short(value)}" for name, value in best.params.items()) if best else ""
     return [
         ("best trial", f"{best.number}: {params}" if best else None),
@@ -96,7 +106,7 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
     starts = [trial.datetime_start for trial in data.trials if trial.datetime_start]
     ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
     return [
-        ("metric", f"{data.metric}, {'maximize' if data.maximize else 'minimize'}"),
+        *(("metric", f"{one.metric}, {'maximize' if one.maximize else 'minimize'}") for one in _objectives(data)),
         ("sampler", _choice(stored, "sampler")),
         ("pruner", _choice(stored, "pruner")),
         ("seed", stored.get("seed")),
