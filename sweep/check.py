@@ -14,7 +14,7 @@ from sweep.errors import SpaceError
 from sweep.objective_functions import check_calls, is_own
 from sweep.pruners import build_pruner
 from sweep.runs import derived_seed
-from sweep.samplers import num_points, sampler_factory
+from sweep.samplers import num_points, sampler_factory, size_line
 from sweep.search_space import Space, check_feature_maps
 from sweep.terminal import make_console
 
@@ -25,9 +25,11 @@ def print_space(space: Space) -> None:
     runs = f" of {space.plan.num_runs} runs" if space.plan.num_runs > 1 else ""
     sought = f"{space.goal}, {space.study.num_trials} trials{runs}"
     console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
-    points = num_points(space)
-    ends = f", {points} points" if points is not None else ""
-    console.print(Text(f"sampler {space.sampler.name}{ends}; pruner {space.pruner.name}"))
+    console.print(Text(f"sampler {space.sampler.name}; pruner {space.pruner.name}"))
+    num_points(space)  # SpaceError for a grid over a continuum
+    size = size_line(space, space.study.num_trials)
+    if size is not None:
+        console.print(Text(size))
     if space.function is not None:
         console.print(Text(f"calls {space.function}"))
     for section in SECTIONS:

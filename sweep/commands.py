@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
             study = open_study(url, name, space, settled.settings, stored)
             study.ended_in_order = lock.ended_in_order
             if not options.quiet:
-                print_start(space, url, name, settled)
+                print_start(space, url, name, settled, options.trials or space.study.num_trials)
             with closing(study.write_behind):
                 run_to_limits(options, space, study, settled.settings, interruption, workers)
 

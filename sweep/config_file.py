@@ -21,8 +21,9 @@ class Provenance(Section):
     study: Annotated[str, Field(pattern=STUDY_NAME)]  # a retrain's folder is named by it
     trial: int
     state: str
-    metric: str
+    metric: str  # that `--verify` repeats: the study's first one that is no timing
     score: float
+    scores: dict[str, float] = Field(default_factory=dict)  # of every objective
     repeats: int | None = None  # `[study]` of its space
     cross_validation: int | None = None
     num_runs: int = 1  # that were scored; a pruned trial may have fewer than its space says
@@ -46,7 +47,9 @@ class Provenance(Section):
 
 def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> None:
     """Every value of the config, defaults included, and its provenance."""
-    head = f"# Trial {provenance.trial} of study {provenance.study}: {provenance.metric} {provenance.score:.6g}\n"
+    scores = provenance.scores or {provenance.metric: provenance.score}
+    shown = ", ".join(f"{metric} {score:.6g}" for metric, score in scores.items())
+    head = f"# Trial {provenance.trial} of study {provenance.study}: {shown}\n"
     if provenance.confirmed_mean is not None:
         seeds = f"{provenance.confirmed_num_seeds} fresh seeds"
         head += f"# confirmed from {seeds}: {provenance.confirmed_mean:.6g}, rank {provenance.confirmed_rank}\n"

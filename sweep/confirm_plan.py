@@ -57,6 +57,8 @@ def plan_confirmation(study: optuna.Study, top: int, num_seeds: int, *, again: b
     space = stored_space(study.study_name, settings)
     if space.function is not None:
         raise StudyError(f"study {study.study_name} is of the function {space.function}, which no seed changes")
+    if len(space.metrics) > 1:
+        raise StudyError(f"study {study.study_name} has several objectives; only one has a best trial to confirm")
     trials = ranked_trials(study, study.get_trials(deepcopy=False))[:top]
     stored = None if again else read_confirmation(study.user_attrs)
     return ConfirmPlan(

@@ -16,6 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.objective_section import stored_objectives
+from sweep.several_objectives import losses, pareto_front
 from sweep.storage import WriteBehindStorage
 
 PIECE = 2045  # characters: optuna-dashboard's
@@ -63,7 +64,7 @@ class LearningCurves:
             return
         self._next_s = time.monotonic() + REFRESH_S
         trials = self._storage.get_all_trials(STUDY_ID, deepcopy=False, states=(TrialState.COMPLETE,))
-        best = _best_trials(trials, self._storage.get_study_directions(STUDY_ID)[0])
+        best = _best_trials(trials, self._storage.get_study_directions(STUDY_ID))
         if best:
             _set_attrs(self._storage, _pieces(FIGURE, json.dumps(learning_curves(best))), FIGURE)
 
@@ -105,12 +106,13 @@ def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any
     }
 
 
-def _best_trials(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+def _best_trials(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
     """The best of ours, that have a history; a function has no curve."""
-    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
-    ours = [trial for trial in trials if trial.value is not None and {"seed", "history"} <= set(trial.user_attrs)]
+    ours = [trial for trial in trials if trial.values and {"seed", "history"} <= set(trial.user_attrs)]
     ours = [trial for trial in ours if "loss" in trial.user_attrs["history"][0]]
-    return sorted(ours, key=lambda trial: (sign * (trial.value or 0.0), trial.number))[:MOST_TRIALS]
+    if len(directions) > 1:
+        return pareto_front(ours, directions)[:MOST_TRIALS]
+    return sorted(ours, key=lambda trial: (losses(trial.values, directions), trial.number))[:MOST_TRIALS]
 
 
 def _study_text(settings: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Trials of a study -> config files, each with every value and where it came from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from sweep.config import TrialConfig
 from sweep.config_file import Provenance, write_config
 from sweep.confirmation import read_confirmation
 from sweep.errors import InputError
+from sweep.objective_section import TIMING
 from sweep.search_space import stored_space
+from sweep.several_objectives import losses, pareto_front
 from sweep.study import SETTINGS
 
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
-    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths."""
+    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones (of several
+    objectives: of the Pareto-optimal ones, best first in the first objective); returns the paths."""
     if "function" in study.user_attrs.get(SETTINGS, {}).get("space", {}):
         name = study.study_name
         raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")
@@ -32,7 +35,7 @@ def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder:
 
 
 def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
-    """The best COMPLETE trials: those that were confirmed by their rank there, then by score, ties by number.
+    """The best COMPLETE trials: those that were confirmed by their rank there, then as `ranked_trials`.
 
     InputError if there is none.
     """
@@ -43,36 +46,42 @@ def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) ->
 
 
 def ranked_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """COMPLETE trials by score, ties by number. InputError if there is none."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    """COMPLETE trials by score, ties by number; of several objectives, the Pareto-optimal ones.
+
+    InputError if there is none.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
     if not complete:
         raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+    if len(study.directions) > 1:
+        return pareto_front(complete, study.directions)
+    return sorted(complete, key=lambda trial: (losses(trial.values, study.directions), trial.number))
 
 
 def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
     """The config that the trial trained, and its provenance. InputError if the trial was not trained by sweep."""
     settings = study.user_attrs.get(SETTINGS)
     history: list[dict[str, Any]] = trial.user_attrs.get("history", [])
-    if settings is None or "seed" not in trial.user_attrs or not history or trial.value is None:
+    if settings is None or "seed" not in trial.user_attrs or not history or not trial.values:
         raise InputError(
             f"trial {trial.number} of {study.study_name} has no score of a training by sweep; name another"
         )
     space = stored_space(study.study_name, settings)
     config = space.resolve(trial.params, trial.user_attrs["seed"])
-    metric = settings["space"]["metric"]
+    scores = dict(zip(space.metrics, trial.values, strict=True))
+    metric, score, best_epoch = _to_verify(trial, scores, history, space.plan.num_runs)
     copied = ("seed", "engine", "num_lanes", "threads", "device", "keras_backend", "data_hash", "versions", "command")
     provenance = Provenance(
         study=study.study_name,
         trial=trial.number,
         state=trial.state.name,
         metric=metric,
-        score=trial.value,
+        score=score,
+        scores=scores,
         **asdict(space.plan),
         num_runs=len(trial.intermediate_values) if space.plan.num_runs > 1 else 1,
         num_epochs=len(history),
-        best_epoch=_best_epoch(history, metric, trial.value) if space.plan.num_runs == 1 else history[-1]["epoch"],
+        best_epoch=best_epoch,
         params=trial.params,
         widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
         **{key: settings[key] for key in copied},
@@ -90,8 +99,18 @@ def _confirmed(study: optuna.Study, number: int) -> dict[str, Any]:
     return {}
 
 
-def _best_epoch(history: Sequence[dict[str, Any]], metric: str, score: float) -> int:
-    return max(int(epoch["epoch"]) for epoch in history if epoch[metric] == score)
+def _to_verify(
+    trial: FrozenTrial, scores: Mapping[str, float], history: Sequence[dict[str, Any]], num_runs: int
+) -> tuple[str, float, int]:
+    """What `--verify` repeats, as no timing can be: a metric, its score, and the epoch that gave it (of one run)."""
+    exact = [metric for metric in scores if metric != TIMING]
+    if num_runs > 1:
+        if not exact:
+            raise InputError(f"trial {trial.number} has a timing of several runs alone, which nothing repeats")
+        return exact[0], scores[exact[0]], int(history[-1]["epoch"])
+    kept = [epoch for epoch in history if all(epoch[metric] == scores[metric] for metric in exact)]
+    metric, best = [*exact, "val_accuracy"][0], max(kept, key=lambda epoch: int(epoch["epoch"]))
+    return metric, best[metric], int(best["epoch"])
 
 
 def _named(study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:

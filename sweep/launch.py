@@ -12,7 +12,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.local_workers import LocalWorkers
 from sweep.interruption import Interruption
 from sweep.progress import Scoreboard, make_progress
-from sweep.samplers import num_points
+from sweep.samplers import num_points, size_line
 from sweep.search_space import Space
 from sweep.settle import Settled
 from sweep.several_objectives import pareto_front, shown_values
@@ -67,16 +67,24 @@ def make_executor(
     return InProcessExecutor(engine, options.trial_timeout)
 
 
-def print_start(space: Space, url: str, name: str, settled: Settled) -> None:
+def print_start(space: Space, url: str, name: str, settled: Settled, num_trials: int) -> None:
     """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
     device, num_workers = settled.device, settled.settings.num_workers
     print(f"study {name} in {database_path(url)}; {space.goal}; space {space.fingerprint}")
     print(f"device: {device.description if device else f'none ({settled.choice.engine} engine)'}")
     if device is not None and device.note:
         print(device.note)
+    size = size_line(space, num_trials)
+    if size is not None:
+        print(size)
     print(settled.choice.line())
     if num_workers:
         print(f"{num_workers} worker{'' if num_workers == 1 else 's'}, each with such an engine of its own")
+    if space.is_timed and settled.choice.num_lanes * max(1, num_workers) > 1:
+        print(
+            "note: seconds of trials that train side by side are of shared cores; "
+            "--lanes 1 --workers 0 times each by itself"
+        )
 
 
 def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -> None:

@@ -89,12 +89,12 @@ def settle(
     num_workers = workers.num_workers if workers else 0
     processes = max(1, num_workers)
     threads = _threads(options, stored, processes)
-    choice = _choose_engine(options, stored, _situation(options, space, data, threads, "cpu", processes))
+    choice = _choose_engine(options, space, stored, _situation(options, space, data, threads, "cpu", processes))
     device = None
     if choice.engine != "fake":
         device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
         if device.kind == "gpu":
-            choice = _choose_engine(options, stored, _situation(options, space, data, threads, "gpu", processes))
+            choice = _choose_engine(options, space, stored, _situation(options, space, data, threads, "gpu", processes))
     return Settled(make_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
 
 
@@ -128,11 +128,15 @@ def _set_up(
     return found
 
 
-def _choose_engine(options: argparse.Namespace, stored: dict[str, Any], situation: Situation) -> EngineChoice:
+def _choose_engine(
+    options: argparse.Namespace, space: Space, stored: dict[str, Any], situation: Situation
+) -> EngineChoice:
     """The study's own unless the flags say otherwise; they may say otherwise while nothing was tried."""
     engine = None if options.engine == "auto" else options.engine
     if stored and engine in (None, stored["engine"]) and options.lanes in (None, stored["num_lanes"]):
         return EngineChoice(stored["engine"], stored["num_lanes"], "as the study began")
+    if space.is_timed and options.lanes is None:
+        return EngineChoice(engine or "sequential", 1, "an objective is a timing, so nothing trains beside it")
     return choose(situation, engine or stored.get("engine"), options.lanes)
 
 

@@ -31,18 +31,31 @@ def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirect
     A trial is Pareto-optimal if no other one is at least as good in every objective and better in one.
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
-    ranked = sorted(complete, key=lambda trial: (losses(trial.values, directions), trial.number))
-    front: list[tuple[tuple[float, ...], FrozenTrial]] = []
-    for trial in ranked:  # none is beaten by one that comes after it
-        own = losses(trial.values, directions)
-        if not any(_beats(other, own) for other, _ in front):
-            front.append((own, trial))
-    return [trial for _, trial in front]
+    complete.sort(key=lambda trial: trial.number)
+    return [complete[index] for index in unbeaten([losses(trial.values, directions) for trial in complete])]
+
+
+def unbeaten(points: Sequence[tuple[float, ...]]) -> list[int]:
+    """Indices of the points (less is better) that no other one beats, in the points' own order.
+
+    >>> unbeaten([(2, 1), (1, 3), (2, 2)])
+    [1, 0]
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda index: points[index]):  # none is beaten by a later one
+        if not any(_beats(points[other], points[index]) for other in front):
+            front.append(index)
+    return front
 
 
 def shown_values(metrics: Sequence[str], trial: FrozenTrial) -> str:
     """`val_accuracy 0.9861, seconds 0.3120`; nothing without values."""
     return ", ".join(f"{metric} {shown(value)}" for metric, value in zip(metrics, trial.values or (), strict=False))
+
+
+def only_value(trial: FrozenTrial) -> float | None:
+    """The value of a trial of one objective; None where it has none, or several."""
+    return trial.values[0] if trial.values and len(trial.values) == 1 else None
 
 
 def shown(value: float) -> str:

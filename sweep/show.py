@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.confirmation import read_confirmation
-from sweep.several_objectives import shown
+from sweep.several_objectives import losses, metric_names, only_value, pareto_front, shown
 from sweep.show_confirmation import print_confirmation, records
 from sweep.storage.studies import StudySummary
 from sweep.terminal import make_console, print_as_json
 
 MOST_ROWS = 30
 CSV_COLUMNS = (
-    *("number", "state", "value", "epochs", "seconds"),
+    *("number", "state", "epochs", "seconds"),  # after the state come the values
     *("datetime_start", "datetime_complete", "seed", "cause", "error"),
 )
 
@@ -34,27 +34,33 @@ def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
     for study in studies:
         counts = [str(study.num_trials[state]) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")]
         best = "-" if study.best_value is None else shown(study.best_value)
+        if study.num_best_trials is not None:
+            best = f"{study.num_best_trials} Pareto-optimal"
         last = "-" if study.last_activity is None else f"{_local(study.last_activity):%Y-%m-%d %H:%M}"
         table.add_row(Text(study.name), str(study.num_trials.total()), *counts, best, last)
     make_console().print(table)
 
 
 def print_table(study: optuna.Study) -> None:
-    """The best trials, then the failures with their causes."""
+    """The best trials, the Pareto-optimal ones of several objectives marked; then the failures with their causes."""
     trials = study.get_trials(deepcopy=False)
     counts = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
     print(f"{study.study_name}: {len(trials)} trials ({', '.join(f'{n} {s}' for s, n in counts.items() if n)})")
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    metric = str(study.user_attrs.get("metric", "value"))
-    table = Table("trial", "state", metric, "epochs", *map(escape, names), box=None)
+    metrics = metric_names(study.user_attrs, len(study.directions))
+    table = Table("trial", "state", *map(escape, metrics), "epochs", *map(escape, names), box=None)
+    front = _front(study, trials)
     for trial in sort_trials(study, trials)[:MOST_ROWS]:
         values = [Text(_short(trial.params.get(name, "-"))) for name in names]
-        value = "-" if trial.value is None else shown(trial.value)
-        table.add_row(str(trial.number), trial.state.name, value, str(len(trial.intermediate_values)), *values)
+        told = map(shown, trial.values) if trial.values else ["-"] * len(metrics)
+        number = f"{trial.number} *" if trial.number in front else str(trial.number)
+        table.add_row(number, trial.state.name, *told, str(len(trial.intermediate_values)), *values)
     console = make_console()
     console.print(table)
     if len(trials) > MOST_ROWS:
         print(f"the best {MOST_ROWS} of {len(trials)}; --csv and --json give all")
+    if front:
+        print(f"* Pareto-optimal: {len(front)}; no other trial is as good in every metric and better in one")
     confirmation = read_confirmation(study.user_attrs)
     if confirmation is not None:
         print_confirmation(confirmation)
@@ -67,23 +73,39 @@ def print_table(study: optuna.Study) -> None:
 
 
 def sort_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """COMPLETE best first, then PRUNED best first, then the rest by number."""
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    order = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1}
+    """COMPLETE best first, then PRUNED best first, then the rest by number.
 
-    def rank(trial: FrozenTrial) -> tuple[int, float, int]:
-        return order.get(trial.state, 2), sign * trial.value if trial.value is not None else 0.0, trial.number
+    Of several objectives the Pareto-optimal ones come first, and the first objective ranks.
+    """
+    front, order = _front(study, trials), {TrialState.COMPLETE: 0, TrialState.PRUNED: 1}
+
+    def rank(trial: FrozenTrial) -> tuple[int, bool, tuple[float, ...], int]:
+        told = losses(trial.values, study.directions) if trial.values else (0.0,)
+        return order.get(trial.state, 2), trial.number not in front, told, trial.number
 
     return sorted(trials, key=rank)
 
 
+def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> set[int]:
+    """Numbers of the Pareto-optimal trials; none where there is one objective."""
+    several = len(study.directions) > 1
+    return {trial.number for trial in pareto_front(trials, study.directions)} if several else set()
+
+
 def print_json(study: optuna.Study) -> None:
     """The study with every trial, its attributes and its epochs."""
-    trials = [_trial_record(trial) for trial in study.get_trials(deepcopy=False)]
-    record = {"study": study.study_name, "direction": study.direction.name.lower(), "user_attrs": study.user_attrs}
-    confirmation = read_confirmation(study.user_attrs)
-    confirmed = {"confirmation": records(confirmation)} if confirmation is not None else {}
-    print_as_json({**record, **confirmed, "trials": trials})
+    trials = study.get_trials(deepcopy=False)
+    directions, confirmation = _in_words(study.directions), read_confirmation(study.user_attrs)
+    record = {
+        "study": study.study_name,
+        "direction": directions[0] if len(directions) == 1 else None,
+        "directions": directions,
+        "metrics": metric_names(study.user_attrs, len(directions)),
+        "pareto_optimal": sorted(_front(study, trials)),
+        "user_attrs": study.user_attrs,
+        **({"confirmation": records(confirmation)} if confirmation is not None else {}),
+    }
+    print_as_json({**record, "trials": [_trial_record(trial) for trial in trials]})
 
 
 def print_csv(study: optuna.Study) -> None:
@@ -91,10 +113,13 @@ def print_csv(study: optuna.Study) -> None:
     trials = study.get_trials(deepcopy=False)
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *(f"params_{name}" for name in names)])
+    several = [f"values_{number}" for number in range(len(study.directions))]
+    values = several if len(several) > 1 else ["value"]
+    writer.writerow([*CSV_COLUMNS[:2], *values, *CSV_COLUMNS[2:], *(f"params_{name}" for name in names)])
     for trial in trials:
         seconds = None if trial.duration is None else f"{trial.duration.total_seconds():.3f}"
-        start = [trial.number, trial.state.name, trial.value, len(trial.intermediate_values), seconds]
+        told = trial.values or [None] * len(values)
+        start = [trial.number, trial.state.name, *told, len(trial.intermediate_values), seconds]
         times = [_iso(trial.datetime_start), _iso(trial.datetime_complete)]
         attrs = [trial.user_attrs.get(key) for key in ("seed", "cause", "error")]
         writer.writerow(map(_inert, [*start, *times, *attrs, *(trial.params.get(name) for name in names)]))
@@ -109,9 +134,11 @@ def _study_record(study: StudySummary) -> dict[str, Any]:
     last = None if study.last_activity is None else _local(study.last_activity).isoformat()
     return {
         "study": study.name,
-        "direction": study.direction,
+        "direction": _in_words(study.directions)[0] if len(study.directions) == 1 else None,
+        "directions": _in_words(study.directions),
         "num_trials": study.num_trials,
         "best_value": study.best_value,
+        "num_best_trials": study.num_best_trials,
         "last_activity": last,
     }
 
@@ -120,13 +147,18 @@ def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": trial.state.name,
-        "value": trial.value,
+        "value": only_value(trial),
+        "values": trial.values,
         "params": trial.params,
         "datetime_start": _iso(trial.datetime_start),
         "datetime_complete": _iso(trial.datetime_complete),
         "intermediate_values": trial.intermediate_values,
         "user_attrs": trial.user_attrs,
     }
+
+
+def _in_words(directions: Sequence[optuna.study.StudyDirection]) -> list[str]:
+    return [direction.name.lower() for direction in directions]
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.errors import FAILURE_ATTRS, StudyError
+from sweep.several_objectives import metric_names, only_value
 from sweep.terminal import make_console, print_as_json
 
 COLUMNS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
@@ -33,8 +34,10 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "study": study.study_name,
         "number": trial.number,
         "state": trial.state.name,
-        "metric": study.user_attrs.get("metric", "value"),
-        "value": trial.value,
+        "metrics": metric_names(study.user_attrs, len(study.directions)),
+        "metric": study.user_attrs.get("metric", "value") if len(study.directions) == 1 else None,
+        "value": only_value(trial),
+        "values": trial.values,
         "params": trial.params,
         "keys": {name: key for name, key in param_keys(study).items() if name in trial.params},
         "seed": trial.user_attrs.get("seed"),
@@ -58,7 +61,8 @@ def param_keys(study: optuna.Study) -> dict[str, str | None]:
 def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     """State and value, params with their keys, epochs, and the failure."""
     record, console = trial_record(study, trial), make_console()
-    value = "" if trial.value is None else f", {record['metric']} {trial.value:.6g}"
+    told = zip(record["metrics"], trial.values or (), strict=False)
+    value = "".join(f", {metric} {value:.6g}" for metric, value in told)
     print(
         f"{study.study_name} trial {trial.number}: {trial.state.name}{value}, "
         f"{len(trial.intermediate_values)} {'runs' if _has_runs(record) else 'epochs'}"

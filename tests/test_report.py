@@ -336,9 +336,17 @@ def test_wrong_input_is_one_line(swept, capsys, arguments, said):
     assert error.count("\n") == 1
 
 
-def test_several_objectives_are_refused(tmp_path, capsys):
+def test_several_objectives_of_another_program(tmp_path):
     create_database(database_url(tmp_path))
     storage = f"sqlite:///{tmp_path / 'sweep.db'}"
-    optuna.create_study(study_name="two", storage=storage, directions=["minimize", "maximize"])
-    assert main(["report", "two", "--studies", str(tmp_path)]) == 2
-    assert "has 2 objectives" in capsys.readouterr().err
+    study = optuna.create_study(study_name="three", storage=storage, directions=["minimize", "maximize", "minimize"])
+    assert page_of(tmp_path, "three").titles == ["Space", "Settings"]
+    for number in range(12):
+        values = [float(number), math.inf if number == 3 else float(number % 5), -float(number % 3)]
+        params, distributions = {"x": number / 12}, {"x": FloatDistribution(0, 1)}
+        study.add_trial(create_trial(values=values, params=params, distributions=distributions))
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    page = page_of(tmp_path, "three")
+    assert page.titles[:3] == ["Space", "Pareto front", "History: values_0"]
+    assert page.titles[3:8:2] == ["Importances: values_0", "History: values_1", "Slices: values_1"]
+    assert "<td>0</td>" in page.section("Pareto front")

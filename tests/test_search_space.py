@@ -8,6 +8,7 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
+from sweep.samplers import num_points
 from sweep.search_space import Space, check_feature_maps, load_space, parse_space
 
 SHIPPED = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
@@ -213,6 +214,9 @@ def test_shipped_space_files_are_right(file: Path) -> None:
     if file.stem == "beale":
         assert (space.function, space.goal, [*space.parameters]) == ("beale", "minimize value", ["x", "y"])
         return
+    if file.stem == "mlp_batch_size":
+        assert space.goal == "maximize val_accuracy, minimize seconds"
+        assert num_points(space) == space.study.num_trials == 7
     if file.stem in ("cnn_digits", "cnn_mnist"):
         assert {"l2", "momentum", "initial_rate", "decay_rate", "filters_1", "filters_2"} <= set(space.parameters)
     check_feature_maps(space, (8, 8, 1) if "digits" in file.stem else (28, 28, 1))

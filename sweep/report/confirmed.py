@@ -19,8 +19,7 @@ def sections(data: StudyData) -> list[Section]:
     if confirmed is not None:
         words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.words()]
         return [Section("Confirmation", [*words, table(COLUMNS, rows(confirmed)), _figure(data)])]
-    space = section(data.settings, "space")
-    if not data.complete or not space or "function" in space:
+    if not data.complete or not section(data.settings, "space") or data.is_function:
         return []
     text = (
         "Not confirmed yet. The best of many scores was chosen for its luck too, so it promises too much: "

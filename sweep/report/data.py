@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -13,18 +13,42 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrainingConfig
 from sweep.confirmation import Confirmation, read_confirmation
-from sweep.errors import StudyError
+from sweep.several_objectives import metric_names, pareto_front
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """A study of one objective with its trials by number, not copied: do not change them."""
+    """A study with its trials by number, not copied: do not change them.
+
+    Of several objectives it is looked at by one, the first unless another one is chosen by `of_objective`.
+    """
 
     name: str
-    metric: str
-    maximize: bool
+    metrics: list[str]
+    directions: list[StudyDirection]
     user_attrs: dict[str, Any]
     trials: list[FrozenTrial]
+    objective: int = 0
+
+    @property
+    def metric(self) -> str:
+        """Of the objective."""
+        return self.metrics[self.objective]
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of it is better."""
+        return self.directions[self.objective] == StudyDirection.MAXIMIZE
+
+    def of_objective(self, number: int) -> "StudyData":
+        """The same, looked at by another objective."""
+        return replace(self, objective=number)
+
+    @cached_property
+    def pareto_front(self) -> list[FrozenTrial]:
+        """The COMPLETE trials with finite values that no other one beats, best first in the first objective."""
+        finite = [trial for trial in self.complete if all(map(math.isfinite, trial.values or ()))]
+        return pareto_front(finite, self.directions)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -76,9 +100,9 @@ class StudyData:
 
     def score(self, trial: FrozenTrial) -> float:
         """The value, or the last reported one; NaN without any."""
-        if trial.state == TrialState.COMPLETE and trial.value is not None:
-            return trial.value
-        reported = trial.intermediate_values
+        if trial.state == TrialState.COMPLETE and trial.values:
+            return float(trial.values[self.objective])
+        reported = trial.intermediate_values if self.objective == 0 else {}  # which are of the first one
         return reported[max(reported)] if reported else math.nan
 
     def rank(self, trial: FrozenTrial) -> tuple[float, int]:
@@ -115,14 +139,12 @@ class StudyData:
 
 
 def read_data(study: optuna.Study) -> StudyData:
-    """All of it by one query of the trials. StudyError for several objectives."""
-    if len(study.directions) != 1:
-        raise StudyError(f"study {study.study_name} has {len(study.directions)} objectives; a report is about one")
+    """All of it by one query of the trials."""
     user_attrs = study.user_attrs
     return StudyData(
         name=study.study_name,
-        metric=str(user_attrs.get("metric", "value")),
-        maximize=study.direction == StudyDirection.MAXIMIZE,
+        metrics=metric_names(user_attrs, len(study.directions)),
+        directions=study.directions,
         user_attrs=user_attrs,
         trials=study.get_trials(deepcopy=False),
     )

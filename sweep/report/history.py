@@ -40,7 +40,7 @@ def best_trials(data: StudyData) -> Section:
         return Section("Best trials", [paragraph("No trial is COMPLETE yet.", "empty")])
     names = data.parameter_names
     rows = [
-        [trial.number, trial.value, num_epochs(trial), duration(trial_seconds(trial)), *_params(trial, names)]
+        [trial.number, data.score(trial), num_epochs(trial), duration(trial_seconds(trial)), *_params(trial, names)]
         for trial in data.complete[:NUM_BEST]
     ]
     shown = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
@@ -66,7 +66,7 @@ def best_trial(data: StudyData) -> Section:
         for title, curves in BEST_TRIAL_CURVES.items()
         if any(math.isfinite(number(epoch.get(key))) for epoch in stored for _, key in curves)
     ]
-    text = f"Trial {best.number}, {short(data.metric, 60)} {short(best.value)}."
+    text = f"Trial {best.number}, {short(data.metric, 60)} {short(data.score(best))}."
     return Section("The best trial's epochs", [paragraph(text), grid(boxes)])
 
 

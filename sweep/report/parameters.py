@@ -27,15 +27,30 @@ SCALE = [[0, "#bdd3e4"], [0.5, "#5f93b8"], [1, "#14374f"]]
 def sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
     """In the order of importance, where that is known."""
     importances, why_none = _importances(data)
-    names = list(importances) or data.parameter_names
-    names = [name for name in names if any(name in trial.params for trial in data.complete)]
+    names = _names(data, importances)
     return [
-        Section("Importances", [_importances_figure(importances) if importances else paragraph(why_none, "empty")]),
+        _importances_section(importances, why_none),
         _parallel_coordinates(data, names),
         _slices(data, names),
         _contour(data, list(importances)),
         _edf([data, *others]),
     ]
+
+
+def importances_and_slices(data: StudyData) -> list[Section]:
+    """What there is of each of several objectives."""
+    importances, why_none = _importances(data)
+    return [_importances_section(importances, why_none), _slices(data, _names(data, importances))]
+
+
+def _names(data: StudyData, importances: dict[str, float]) -> list[str]:
+    """Of the parameters that COMPLETE trials have, in the order of importance, where that is known."""
+    names = list(importances) or data.parameter_names
+    return [name for name in names if any(name in trial.params for trial in data.complete)]
+
+
+def _importances_section(importances: dict[str, float], why_none: str) -> Section:
+    return Section("Importances", [_importances_figure(importances) if importances else paragraph(why_none, "empty")])
 
 
 def _importances(data: StudyData) -> tuple[dict[str, float], str]:

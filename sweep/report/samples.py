@@ -49,7 +49,7 @@ class EscapedStudy(optuna.Study):
         storage = InMemoryStorage()
         storage.create_new_study([StudyDirection.MAXIMIZE if data.maximize else StudyDirection.MINIMIZE], name)
         super().__init__(name, storage)
-        escape = _Escaper()
+        escape = _Escaper(data.objective)
         self._sample = [escape.trial(trial) for trial in trials]
 
     def get_trials(self, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
@@ -58,9 +58,10 @@ class EscapedStudy(optuna.Study):
 
 
 class _Escaper:
-    """Distributions are escaped once each: thousands of trials share them."""
+    """Distributions are escaped once each: thousands of trials share them. The value is that of one objective."""
 
-    def __init__(self) -> None:
+    def __init__(self, objective: int) -> None:
+        self._objective = objective
         self._distributions: dict[BaseDistribution, BaseDistribution] = {}
 
     def trial(self, trial: FrozenTrial) -> FrozenTrial:
@@ -72,7 +73,7 @@ class _Escaper:
             trial_id=trial.number,
             state=trial.state,
             value=None,
-            values=trial.values if trial.state == TrialState.COMPLETE else None,
+            values=[trial.values[self._objective]] if trial.state == TrialState.COMPLETE and trial.values else None,
             datetime_start=trial.datetime_start,
             datetime_complete=trial.datetime_complete,
             params={plot_text(name): _escape_choice(value) for name, value in trial.params.items()},

@@ -18,7 +18,7 @@ SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "aske
 
 def header(data: StudyData) -> str:
     """Name, a line on what was sought, and the figures that matter most."""
-    goal = f"{'highest' if data.maximize else 'lowest'} {data.metric}"
+    goal = " and the ".join(f"{'highest' if one.maximize else 'lowest'} {one.metric}" for one in _objectives(data))
     when = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     tiles = "".join(f'<div class="tile"><b>{html_text(big)}</b>{html_text(small)}</div>' for big, small in _tiles(data))
     return (
@@ -55,8 +55,14 @@ def _best_tile(data: StudyData) -> tuple[str, str]:
         return f"{short(interval.mean)}{half}", f"confirmed {metric}, trial {ranking[0].trial}"
     if not data.complete:
         return "-", "no COMPLETE trial"
+    if len(data.metrics) > 1:
+        return f"{len(data.pareto_front):,}", "Pareto-optimal trials"
     best = data.complete[0]
-    return short(best.value), f"best {metric}, trial {best.number}, not confirmed"
+    return short(data.score(best)), f"best {metric}, trial {best.number}, not confirmed"
+
+
+def _objectives(data: StudyData) -> list[StudyData]:
+    return [data.of_objective(number) for number in range(len(data.metrics))]
 
 
 def _elapsed_s(data: StudyData) -> float:
@@ -84,7 +90,7 @@ def settings(data: StudyData) -> Section:
 
 
 def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
-    stored, best = data.settings, data.winner
+    stored, best = data.settings, data.winner if len(data.metrics) == 1 else None
     params = ", ".join(f"{name} {short(value)}" for name, value in best.params.items()) if best else ""
     return [
         ("confirmed winner" if data.confirmation else "best trial", f"{best.number}: {params}" if best else None),
@@ -107,7 +113,7 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
     starts = [trial.datetime_start for trial in data.trials if trial.datetime_start]
     ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
     return [
-        ("metric", f"{data.metric}, {'maximize' if data.maximize else 'minimize'}"),
+        *(("metric", f"{one.metric}, {'maximize' if one.maximize else 'minimize'}") for one in _objectives(data)),
         ("runs of a trial", _runs(stored)),
         ("sampler", _choice(stored, "sampler")),
         ("pruner", _choice(stored, "pruner")),

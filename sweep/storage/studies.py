@@ -10,9 +10,11 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.storages._rdb import models  # Optuna's schema itself: copied tables would drift
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.errors import StudyError, SweepError
+from sweep.several_objectives import losses, unbeaten
 from sweep.storage.backup import damaged
 from sweep.storage.database import check_file, check_study_name, connect_reader, database_path
 from sweep.storage.database_errors import first_line, is_damage, study_error
@@ -63,8 +65,6 @@ def read_study(url: str, name: str) -> optuna.Study:
             raise StudyError(f"no study named {name}; there are: {names}") from None
         study = optuna.load_study(study_name=name, storage=storage)
         _read_all(study)
-    if len(study.directions) > 1:
-        raise StudyError(f"study {name} has {len(study.directions)} objectives; sweep shows studies of one")
     return study
 
 
@@ -80,9 +80,10 @@ class StudySummary:
     """One line of `sweep list`."""
 
     name: str
-    direction: str
+    directions: list[StudyDirection]
     num_trials: Counter[str] = field(default_factory=Counter)  # state -> trials
-    best_value: float | None = None
+    best_value: float | None = None  # of one objective
+    num_best_trials: int | None = None  # the Pareto-optimal ones, of several objectives
     last_activity: datetime | None = None
 
 
@@ -96,20 +97,39 @@ def list_studies(url: str) -> list[StudySummary]:
 
 
 def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
-    """By three queries."""
+    """By four queries."""
     studies, directions = models.StudyModel.__table__.c, models.StudyDirectionModel.__table__.c
     query = sqlalchemy.select(studies.study_id, studies.study_name, directions.direction).join(
         models.StudyDirectionModel.__table__, directions.study_id == studies.study_id
     )
-    rows = connection.execute(query.where(directions.objective == 0).order_by(studies.study_id))
-    summaries = {row.study_id: StudySummary(row.study_name, row.direction.name.lower()) for row in rows}
+    summaries: dict[int, StudySummary] = {}
+    for row in connection.execute(query.order_by(studies.study_id, directions.objective)):
+        summaries.setdefault(row.study_id, StudySummary(row.study_name, [])).directions.append(row.direction)
     for study_id, state, count, last in connection.execute(_counts_query()):
         summary = summaries[study_id]
         summary.num_trials[state.name] = count
         summary.last_activity = max(filter(None, (summary.last_activity, last)), default=None)
     for study_id, low, high in connection.execute(_values_query()):
-        summaries[study_id].best_value = high if summaries[study_id].direction == "maximize" else low
+        if len(summaries[study_id].directions) == 1:
+            is_maximized = summaries[study_id].directions[0] == StudyDirection.MAXIMIZE
+            summaries[study_id].best_value = high if is_maximized else low
+    for study_id, summary in summaries.items():
+        if len(summary.directions) > 1:
+            points = _points(connection, study_id)
+            summary.num_best_trials = len(unbeaten([losses(point, summary.directions) for point in points]))
     return list(summaries.values())
+
+
+def _points(connection: sqlalchemy.Connection, study_id: int) -> list[list[float]]:
+    """The values of each COMPLETE trial."""
+    trials, values = models.TrialModel.__table__.c, models.TrialValueModel.__table__
+    query = sqlalchemy.select(trials.trial_id, values.c.value, values.c.value_type)
+    query = query.join(values, values.c.trial_id == trials.trial_id).order_by(trials.trial_id, values.c.objective)
+    query = query.where(trials.study_id == study_id, trials.state == TrialState.COMPLETE)
+    points: dict[int, list[float]] = {}
+    for trial_id, value, kind in connection.execute(query):
+        points.setdefault(trial_id, []).append(models.TrialValueModel.stored_repr_to_value(value, kind))
+    return list(points.values())
 
 
 def _counts_query() -> Any:

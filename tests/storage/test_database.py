@@ -131,13 +131,6 @@ def test_another_programs_database_is_left_as_it_is(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_study_of_several_objectives_is_refused(tmp_path):
-    create_database(database_url(tmp_path))
-    optuna.create_study(study_name="two", storage=database_url(tmp_path), directions=["minimize", "maximize"])
-    with pytest.raises(StudyError, match="has 2 objectives"):
-        read_study(database_url(tmp_path), "two")
-
-
 def test_unknown_study_names_those_there_are(tmp_path):
     run_sweep(tmp_path, make_space(), 1)
     with pytest.raises(StudyError, match="there are: study"):
