@@ -7,7 +7,7 @@ import sys
 import optuna
 import pytest
 from scipy import stats
-from sweeps import make_space, run_sweep
+from sweeps import RANDOM_SPACE, make_space, open_in, run_sweep
 
 from sweep.cli import main
 from sweep.config_file import read_config
@@ -19,6 +19,7 @@ from sweep.errors import InputError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.interruption import Interruption
 from sweep.report import make_page
+from sweep.search_space import parse_space
 from sweep.storage import StudyLock, WriteBehindStorage, database_url, read_study
 from sweep.study import SETTINGS, Settings
 
@@ -321,6 +322,22 @@ def test_a_study_of_another_program_is_refused(tmp_path, capsys):
     study.tell(study.ask(), 1.0)
     assert main(["confirm", "theirs", "--studies", str(tmp_path)]) == 2
     assert "was not made by `sweep run`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        ({"function": "beale"}, "is of the function beale, which no seed changes"),
+        ({"metrics": ["val_accuracy", "val_loss"]}, "has several objectives; only one has a best trial"),
+    ],
+)
+def test_what_has_no_winner_to_confirm_is_said(tmp_path, capsys, study, message):
+    axis = {"type": "float", "low": -4.5, "high": 4.5}
+    varied = {"x": axis, "y": axis} if "function" in study else RANDOM_SPACE
+    space = parse_space({"study": {"name": "study", **study}, "space": varied}, "space.toml")
+    open_in(tmp_path, space).write_behind.close()
+    assert main(["confirm", "study", "--studies", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_changed_score_is_noticed(folder, capsys):
