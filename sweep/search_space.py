@@ -237,6 +237,8 @@ def _check_function(space: Space) -> None:
     keyed = next((name for name, parameter in space.parameters.items() if parameter.key is not None), None)
     if keyed is not None:
         raise SpaceError(f"{space.source}: space.{keyed}.key: a function takes {keyed} by its name; remove the key")
+    if space.plan.num_runs > 1:
+        raise SpaceError(f"{space.source}: study: a function is called once; remove repeats and cross_validation")
     if not is_own(space.study.function or ""):
         try:
             check_calls(space.study.function or "", space.function_calls())

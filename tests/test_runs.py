@@ -17,6 +17,7 @@ from sweep.export import export_trials
 from sweep.objective import Objective
 from sweep.report import make_page
 from sweep.runs import RunPlan
+from sweep.search_space import parse_space
 from sweep.verify import verify
 
 REPEATED = {"name": "study", "repeats": 3}
@@ -163,11 +164,12 @@ def test_more_folds_than_images_of_a_class_are_refused():
         ({"repeats": 1}, {}, "study.repeats: .*greater than or equal to 2"),
         ({"cross_validation": 3}, {"num_validation": 10}, "study.cross_validation: data: num_validation has no effect"),
         ({"cross_validation": 3}, {"num_folds": 2, "fold": 1}, "data.num_folds: study.cross_validation sets it"),
+        ({"function": "beale", "repeats": 2}, None, "study: a function is called once; remove repeats"),
         ({}, {"fold": 1}, "data: fold = 1 to num_folds; give both"),
         ({}, {"num_folds": 2, "fold": 3}, "data: fold = 1 to num_folds; give both"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(study, data, message):
     with pytest.raises(SpaceError, match=message) as caught:
-        make_space(study={"name": "study", **study}, data=data)
+        parse_space({"study": {"name": "study", **study}, **({} if data is None else {"data": data})}, "space.toml")
     assert "\n" not in str(caught.value)
