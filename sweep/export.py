@@ -17,8 +17,10 @@ from sweep.study import SETTINGS
 
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
-    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones (of several
-    objectives: of the Pareto-optimal ones, best first in the first objective); returns the paths."""
+    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths.
+
+    Of several objectives these are the first of the Pareto front. InputError for a study of a function.
+    """
     if "function" in study.user_attrs.get(SETTINGS, {}).get("space", {}):
         name = study.study_name
         raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")
@@ -33,7 +35,7 @@ def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder:
 
 
 def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
-    """The best COMPLETE trials, ties by number. InputError if there is none."""
+    """The best COMPLETE trials, or Pareto-optimal ones; ties by number. InputError if there is none."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
     if not complete:
         raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")

@@ -79,6 +79,7 @@ sys.exit(f"loaded: {heavy}" if heavy else 0)
     page = (folder / "page.html").read_text()
     assert "<h2>History</h2>" in page
     assert "<h2>Learning curves</h2>" not in page
+    assert "epochs trained" not in page
 
 
 def test_workers_give_what_lanes_of_one_process_give(folder):
