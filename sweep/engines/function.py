@@ -58,7 +58,7 @@ def _outcome(config: FunctionConfig) -> FunctionValues | Exception:
     except Exception as error:
         return error
     except SystemExit as error:
-        return RuntimeError(f"the function ended the process (SystemExit: {error})")
+        return RuntimeError(f"the function tried to end the process (SystemExit: {error})")
 
 
 def call(config: FunctionConfig) -> FunctionValues:
