@@ -35,7 +35,7 @@ def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder:
 
 
 def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
-    """The best COMPLETE trials, or Pareto-optimal ones; ties by number. InputError if there is none."""
+    """The best COMPLETE trials, ties by number. InputError if there is none."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
     if not complete:
         raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")

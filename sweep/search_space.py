@@ -202,14 +202,14 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
         parameters=_parse_parameters(content.get("space", {}), source),
     )
     if space.function is not None:
-        _check_function(space, space.function)
+        _check_function(space)
     else:
         _check_keys(space)
         _check_configs(space)
     return space
 
 
-def _check_function(space: Space, function: str) -> None:
+def _check_function(space: Space) -> None:
     """Nothing is trained, so there is nothing to configure; a built-in function knows its parameters."""
     section = next(iter(space.fixed), None)
     if section is not None:
@@ -217,9 +217,9 @@ def _check_function(space: Space, function: str) -> None:
     keyed = next((name for name, parameter in space.parameters.items() if parameter.key is not None), None)
     if keyed is not None:
         raise SpaceError(f"{space.source}: space.{keyed}.key: a function takes {keyed} by its name; remove the key")
-    if not is_own(function):
+    if not is_own(space.study.function or ""):
         try:
-            check_calls(function, space.function_calls())
+            check_calls(space.study.function or "", space.function_calls())
         except SpaceError as error:
             raise SpaceError(f"{space.source}: {error}") from None
 
