@@ -19,8 +19,10 @@ from sweep.study import SETTINGS
 
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
-    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones (of several
-    objectives: of the Pareto-optimal ones, best first in the first objective); returns the paths."""
+    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths.
+
+    Of several objectives these are the first of the Pareto front. InputError for a study of a function.
+    """
     if "function" in study.user_attrs.get(SETTINGS, {}).get("space", {}):
         name = study.study_name
         raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")

@@ -43,7 +43,8 @@ def unbeaten(points: Sequence[tuple[float, ...]]) -> list[int]:
     """
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda index: points[index]):  # none is beaten by a later one
-        if not any(_beats(points[other], points[index]) for other in front):
+        rivals = front if len(points[index]) > 2 else front[-1:]  # of two objectives the last has the best second one
+        if not any(_beats(points[other], points[index]) for other in rivals):
             front.append(index)
     return front
 

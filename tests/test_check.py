@@ -1,13 +1,14 @@
 """`sweep check`: what is fixed, what varies, and models that can really be built."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sweep import check
 from sweep.errors import SpaceError
-from sweep.search_space import Space, load_space
+from sweep.search_space import Choice, Space, load_space
 
 DIGITS = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 
@@ -43,3 +44,14 @@ def test_samples_are_built_and_counted(capsys: pytest.CaptureFixture[str]) -> No
 def test_what_cannot_be_built_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SpaceError, match=r"cnn_digits\.toml: model.filters: .*leaves no feature map"):
         check.print_samples(digits("model.kernel=9", "model.padding=valid"), num_samples=1, seed=0)
+
+
+def test_the_size_of_a_grid_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    check.print_space(load_space(DIGITS.parent / "mlp_batch_size.toml"))
+    assert "\ngrid: 7 points\n" in capsys.readouterr().out
+
+
+def test_a_pruner_of_several_objectives_is_refused() -> None:
+    space = load_space(DIGITS.parent / "mlp_batch_size.toml")
+    with pytest.raises(SpaceError, match=r"pruner\.name: Optuna does not prune for several objectives"):
+        check.print_samples(replace(space, pruner=Choice(name="median")), num_samples=1, seed=0)

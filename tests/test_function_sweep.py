@@ -79,6 +79,7 @@ sys.exit(f"loaded: {heavy}" if heavy else 0)
     page = (folder / "page.html").read_text()
     assert "<h2>History</h2>" in page
     assert "<h2>Learning curves</h2>" not in page
+    assert "epochs trained" not in page
 
 
 def test_workers_give_what_lanes_of_one_process_give(folder):
@@ -130,7 +131,7 @@ def test_what_goes_wrong_in_a_function_fails_its_trial_alone(tmp_path):
     assert causes == {x: "nan" if x in (3, 4) else "user_error" for x in range(6)}
     assert trials[0]["user_attrs"]["error"] == "KeyError: 'no such row'"
     assert "own_functions.py" in trials[0]["user_attrs"]["traceback"]
-    assert "ended the process" in trials[1]["user_attrs"]["error"]
+    assert "tried to end the process" in trials[1]["user_attrs"]["error"]
     assert "gave '7'; a number is wanted" in trials[2]["user_attrs"]["error"]
     assert trials[3]["user_attrs"]["error"] == "the value is not finite after epoch 1"
     assert "gave [1.0, 2.0]; a number is wanted" in trials[5]["user_attrs"]["error"]

@@ -59,6 +59,9 @@ FORBIDDEN = {
     "objective_functions": {"keras", "tensorflow", "optuna", "numpy"},
     "engine_choice": {"keras", "tensorflow", "optuna"},
     "config": {"keras", "optuna", "numpy"},
+    "function_config": {"keras", "optuna", "numpy"},
+    "objective_section": {"keras", "optuna", "numpy"},
+    "several_objectives": {"keras", "tensorflow", "sqlalchemy"},
 }
 
 

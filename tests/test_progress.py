@@ -6,7 +6,7 @@ import re
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.console import Console
 
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochMetrics, FunctionValues
 from sweep.progress import LiveProgress, Scoreboard
 
 
@@ -49,3 +49,21 @@ def test_more_lanes_than_the_screen_has_lines_are_counted_and_the_bar_stays() ->
     assert "trial 7: epoch 1/10" in shown
     assert "and 92 more running" in shown
     assert "0/200" in shown
+
+
+def test_a_function_of_two_values_has_no_learning_rate_and_no_best_trial() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=12)
+    scoreboard = Scoreboard(["values_0", "values_1"], ["minimize", "maximize"], 9, 1, [])
+    with LiveProgress(scoreboard, console) as progress:
+        for number, values in enumerate(([1.0, 1.0], [2.0, 2.0], [2.0, 1.0])):
+            progress.trial_started(number)
+            progress.epoch_done(number, FunctionValues(tuple(values), 0.1), values[0])
+            console.print(progress._view())
+            trial = create_trial(values=values)
+            trial.number = number
+            progress.trial_finished(trial)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "trial 1: epoch 1/1  values_0 2.0000  0.10 s" in shown
+    assert "trial 1 COMPLETE values_0 2.0000, values_1 2.0000" in shown
+    assert [trial.number for trial in scoreboard.best] == [0, 1]
+    assert "3/9, 2 Pareto-optimal" in scoreboard.summary()

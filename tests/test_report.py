@@ -208,6 +208,19 @@ def test_a_browser_runs_nothing_of_what_is_stored(tmp_path, browser):
     assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []
 
 
+def test_hostile_names_of_metrics_are_escaped():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    study.set_user_attr("sweep", {"space": {"metrics": [HOSTILE, HOSTILE + NO_TEXT]}})
+    for number in range(12):
+        study.add_trial(create_trial(values=[number, number % 5], params={}, distributions={}))
+    page = Page(make_page([study]))
+    assert "<script>alert" not in page.text
+    assert "<img" not in page.text
+    for figure in page.figures:
+        assert not [text for text in strings(figure) if "alert" in text and "<" in text.replace("<br>", "")]
+    assert any("alert" in text for figure in page.figures for text in strings(figure))
+
+
 def strings(value):
     """Every text in nested JSON, keys too."""
     if isinstance(value, str):

@@ -5,7 +5,7 @@ The lanes are called one after the other. A function is a user's code, so whatev
 
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from numbers import Real
 from typing import Any
 
@@ -17,10 +17,11 @@ from sweep.objective_functions import find_function
 
 
 class FunctionEngine:
-    """Follows the `Engine` protocol with `FunctionConfig`s."""
+    """Follows the `Engine` protocol with `FunctionConfig`s. `pause` may raise, before each call; none is cut short."""
 
-    def __init__(self, num_lanes: int = 1) -> None:
+    def __init__(self, num_lanes: int = 1, pause: Callable[[], None] = lambda: None) -> None:
         self.num_lanes = num_lanes
+        self._pause = pause
         self._configs: dict[int, FunctionConfig] = {}
         self._called: set[int] = set()
 
@@ -39,8 +40,12 @@ class FunctionEngine:
     def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, FunctionValues | Exception]:
         """Call the function of every lane that was not called yet."""
         due = [lane for lane in sorted(self._configs.keys() - self._called) if lanes is None or lane in lanes]
-        self._called.update(due)
-        return {lane: _outcome(self._configs[lane]) for lane in due}
+        outcomes = {}
+        for lane in due:
+            self._pause()
+            self._called.add(lane)
+            outcomes[lane] = _outcome(self._configs[lane])
+        return outcomes
 
     def model(self, lane: int) -> Any:
         """There is none."""
@@ -53,7 +58,7 @@ def _outcome(config: FunctionConfig) -> FunctionValues | Exception:
     except Exception as error:
         return error
     except SystemExit as error:
-        return RuntimeError(f"the function ended the process (SystemExit: {error})")
+        return RuntimeError(f"the function tried to end the process (SystemExit: {error})")
 
 
 def call(config: FunctionConfig) -> FunctionValues:

@@ -23,7 +23,7 @@ def make_engine(
     if name == "function":
         from sweep.engines.function import FunctionEngine
 
-        return FunctionEngine(num_lanes)
+        return FunctionEngine(num_lanes, pause)
     if name == "packed":
         from sweep.engines.packed import PackedEngine
 

@@ -9,7 +9,7 @@ from sweep.report import history, parameters
 from sweep.report.data import StudyData, num_epochs
 from sweep.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
 from sweep.report.page import Section
-from sweep.report.samples import sample, what_is_shown
+from sweep.report.samples import sample, spread, what_is_shown
 from sweep.report.tables import table
 from sweep.report.texts import count, paragraph, plot_text, short
 
@@ -32,7 +32,7 @@ def front(data: StudyData) -> Section:
     )
     numbers = {trial.number for trial in best}
     shown = sample(data, [trial for trial in data.complete if trial.number not in numbers], MOST_POINTS)
-    boxes = [_figure(data, shown, best, other) for other in range(1, len(data.metrics))]
+    boxes = [_figure(data, shown, spread(best, MOST_POINTS), other) for other in range(1, len(data.metrics))]
     note = what_is_shown(len(shown), len(data.complete) - len(best), "trials beside the front")
     notes = [paragraph(one, "note") for one in (note, LEFT_OUT) if one]
     return Section("Pareto front", [paragraph(text), grid(boxes), *_table(data, best), *notes])

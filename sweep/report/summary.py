@@ -34,16 +34,19 @@ def _states(data: StudyData) -> str:
 
 
 def _tiles(data: StudyData) -> list[tuple[str, str]]:
-    trained = sum(num_epochs(trial) for trial in data.trials)
-    saved = saved_epochs(data)
-    percent = f" ({share(saved, saved + trained)})" if saved else ""
     return [
         _best_tile(data),
         (f"{len(data.finished):,}", "finished trials"),
-        (f"{trained:,}", "epochs trained"),
-        (f"{saved:,}", f"epochs saved by pruning{percent}"),
+        *([] if data.is_function else _epoch_tiles(data)),
         (duration(_elapsed_s(data)), "of sweeping"),
     ]
+
+
+def _epoch_tiles(data: StudyData) -> list[tuple[str, str]]:
+    trained = sum(num_epochs(trial) for trial in data.trials)
+    saved = saved_epochs(data)
+    percent = f" ({share(saved, saved + trained)})" if saved else ""
+    return [(f"{trained:,}", "epochs trained"), (f"{saved:,}", f"epochs saved by pruning{percent}")]
 
 
 def _best_tile(data: StudyData) -> tuple[str, str]:

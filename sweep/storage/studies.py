@@ -97,7 +97,7 @@ def list_studies(url: str) -> list[StudySummary]:
 
 
 def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
-    """By four queries."""
+    """By three queries, and one for each study of several objectives."""
     studies, directions = models.StudyModel.__table__.c, models.StudyDirectionModel.__table__.c
     query = sqlalchemy.select(studies.study_id, studies.study_name, directions.direction).join(
         models.StudyDirectionModel.__table__, directions.study_id == studies.study_id
@@ -109,14 +109,13 @@ def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
         summary = summaries[study_id]
         summary.num_trials[state.name] = count
         summary.last_activity = max(filter(None, (summary.last_activity, last)), default=None)
-    for study_id, low, high in connection.execute(_values_query()):
-        if len(summaries[study_id].directions) == 1:
-            is_maximized = summaries[study_id].directions[0] == StudyDirection.MAXIMIZE
-            summaries[study_id].best_value = high if is_maximized else low
+    ends = {study_id: (low, high) for study_id, low, high in connection.execute(_values_query())}
     for study_id, summary in summaries.items():
         if len(summary.directions) > 1:
             points = _points(connection, study_id)
             summary.num_best_trials = len(unbeaten([losses(point, summary.directions) for point in points]))
+        elif study_id in ends:
+            summary.best_value = ends[study_id][summary.directions[0] == StudyDirection.MAXIMIZE]
     return list(summaries.values())
 
 

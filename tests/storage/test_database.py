@@ -140,7 +140,7 @@ def test_unknown_study_names_those_there_are(tmp_path):
 def test_list_counts_and_finds_the_best(tmp_path):
     study = run_sweep(tmp_path, make_space("tpe", "median"), 20)
     (summary,) = list_studies(database_url(tmp_path))
-    assert (summary.name, summary.direction) == ("study", "maximize")
+    assert (summary.name, summary.directions) == ("study", [optuna.study.StudyDirection.MAXIMIZE])
     assert summary.num_trials.total() == 20
     assert summary.num_trials["PRUNED"] == len(study.get_trials(states=[optuna.trial.TrialState.PRUNED])) > 0
     assert summary.best_value == study.best_value
