@@ -50,8 +50,8 @@ def run_here(arguments: list[str]) -> None:
     seconds = {"training": 0.0, "admitting": 0.0, "tuner": 0.0}
 
     class TimedExecutor(InProcessExecutor):
-        def __init__(self, engine: Any) -> None:
-            super().__init__(engine)
+        def __init__(self, engine: Any, trial_timeout_s: float | None = None) -> None:
+            super().__init__(engine, trial_timeout_s)
             self.began = time.perf_counter()
 
         def start(self, lane: int, config: Any) -> None:
