@@ -36,7 +36,8 @@ def main() -> int:
         with results.scratch_folder() as scratch:
             minutes = _run(file, Path(scratch))
             study = _read(file, Path(scratch))
-        sentence = f"{_summary(study)}; {len(study.trials)} trials in {minutes:.1f} minutes"
+        took = f"{minutes:.1f} minutes" if minutes >= 1 else f"{60 * minutes:.0f} s"
+        sentence = f"{_summary(study)}; {len(study.trials)} trials in {took}"
         if len(study.trials) <= 50:
             rows = results.table(_header(study), _rows(study))
         else:
