@@ -34,7 +34,16 @@ MOST_DEPTH = 16  # of tables and lists in each other
 MOST_SHOWN = 200  # characters of a wrong value in a message
 WITH_MOMENTUM = ("rmsprop", "sgd")
 FAMILY_KEYS: dict[str, tuple[str, ...]] = {  # which keys only one family reads
-    "cnn": ("filters", "kernel", "pool", "convolutions_per_pool", "padding", "batch_norm", "dense_units"),
+    "cnn": (
+        "filters",
+        "kernel",
+        "pool",
+        "convolutions_per_pool",
+        "padding",
+        "batch_norm",
+        "dense_units",
+        "convolution_dropout",
+    ),
     "mlp": ("hidden_units",),
 }
 SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_rate
@@ -95,8 +104,8 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The network: a family, or the user's own `builder` with its `options`.
 
-    cnn    convolutions of `filters`, a pool after every so many (`convolutions_per_pool`) but not after the last, one
-           dense layer of `dense_units`, dropout, output
+    cnn    convolutions of `filters`, in groups of `convolutions_per_pool`; after each group a pool, but not after the
+           last, and a dropout (`convolution_dropout`); one dense layer of `dense_units`, dropout, output
     mlp    dense layers of `hidden_units`, dropout after each, output
     """
 
@@ -114,6 +123,7 @@ class ModelConfig(Section):
         "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
         "lecun_uniform", "lecun_normal", "uniform", "normal", "zeros",
     ] = "glorot_uniform"  # fmt: skip
+    convolution_dropout: Rate = 0.0
     dropout: Rate = 0.0
     batch_norm: bool = False
     builder: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
@@ -158,8 +168,23 @@ class ModelConfig(Section):
         >>> ModelConfig(filters=(32, 32, 64, 64, 64), convolutions_per_pool=2).pools
         (1, 2, 1, 2, 1)
         """
-        last, every = len(self.convolutions), self.convolutions_per_pool
-        return tuple(self.pool if number % every == 0 and number < last else 1 for number in range(1, last + 1))
+        last = len(self.convolutions) - 1
+        return tuple(self.pool if index != last and self._ends_group(index) else 1 for index in range(last + 1))
+
+    @property
+    def dropouts(self) -> tuple[float, ...]:
+        """The rate of the dropout after each of `widths`; 0 where there is none.
+
+        >>> ModelConfig(filters=(32, 32, 64), convolutions_per_pool=2, convolution_dropout=0.3, dropout=0.5).dropouts
+        (0.0, 0.3, 0.3, 0.5)
+        """
+        indices = range(len(self.convolutions))
+        groups = [self.convolution_dropout if self._ends_group(index) else 0.0 for index in indices]
+        return (*groups, *(self.dropout for _ in self.hidden))
+
+    def _ends_group(self, index: int) -> bool:
+        number = index + 1
+        return number == len(self.convolutions) or number % self.convolutions_per_pool == 0
 
     def feature_map_sides(self, height: int, width: int) -> list[tuple[int, int]]:
         """(height, width) after each convolution and its pool; SpaceError if nothing is left.

@@ -51,18 +51,18 @@ def _precision(config: TrialConfig) -> Iterator[None]:
 
 
 def _layers(model: ModelConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
-    """Convolutions and their pools; then flatten, dense and dropout, output."""
+    """Convolutions, their pools and dropouts; then flatten, dense and dropout, output."""
     model.feature_map_sides(*image_shape[:2])
     layers: list[Any] = [keras.Input(image_shape)]
     for index, filters in enumerate(model.convolutions):
         layers += _convolution(filters, model, regularizer)
         if model.pools[index] > 1:
             layers.append(keras.layers.MaxPooling2D(model.pools[index]))
+        layers += _dropout(model.dropouts[index])
     layers.append(keras.layers.Flatten())
     for units in model.hidden:
         layers.append(_dense(units, model.activation, model, _penalty(regularizer)))
-        if model.dropout:
-            layers.append(keras.layers.Dropout(model.dropout))
+        layers += _dropout(model.dropout)
     penalty = _penalty(regularizer) if regularizer.scope != "hidden" else None
     # float32 whatever the precision: probabilities in bfloat16 would have three digits
     layers.append(_dense(num_classes, model.output, model, penalty, dtype=keras.config.floatx()))
@@ -86,6 +86,10 @@ def _dense(units: int, activation: str, model: ModelConfig, penalty: Any, dtype:
         kernel_regularizer=penalty,
         dtype=dtype,
     )
+
+
+def _dropout(rate: float) -> list[Any]:
+    return [keras.layers.Dropout(rate)] if rate else []
 
 
 def _penalty(regularizer: RegularizerConfig) -> Any:

@@ -70,6 +70,14 @@ def test_pools_stand_after_every_second_convolution_when_asked() -> None:
     assert model.layers[6].output.shape[1:3] == (2, 2)
 
 
+def test_dropout_stands_after_each_group_of_convolutions_when_asked() -> None:
+    groups = {"convolutions_per_pool": 2, "padding": "same"}
+    model = build(model={"filters": [4] * 3, **groups, "convolution_dropout": 0.2, "dropout": 0.5})
+    pooled = ["Conv2D", "Conv2D", "MaxPooling2D", "Dropout"]
+    assert layer_names(model) == [*pooled, "Conv2D", "Dropout", "Flatten", "Dense", "Dropout", "Dense"]
+    assert [layer.rate for layer in model.layers if hasattr(layer, "rate")] == [0.2, 0.2, 0.5]
+
+
 def test_dropout_and_batch_norm_are_off_by_default_and_on_when_asked() -> None:
     plain = layer_names(build())
     assert not {"Dropout", "BatchNormalization"} & set(plain)

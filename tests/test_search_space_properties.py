@@ -99,6 +99,7 @@ OF_A_CNN = {
     "model.padding": choices("valid", "same"),
     "model.dense_units": st.one_of(ints(1, 2048), choices(8, 64)),
     "model.batch_norm": choices(True, False),
+    "model.convolution_dropout": floats(0, 0.99),
 }
 
 

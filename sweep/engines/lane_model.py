@@ -13,9 +13,8 @@ from keras import ops
 from sweep.engines.lane_structure import LaneNumbers, Structure
 
 Tensor = Any
-Dropout = Callable[[Tensor, int], Tensor]  # what comes from dense layer 0, 1, ...
+Dropout = Callable[[Tensor, int], Tensor]  # what comes from layer 0, 1, ... of `ModelConfig.widths`
 BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON = 0.99, 1e-3  # Keras's defaults
-WEIGHTS_PER_CONVOLUTION = {False: 2, True: 4}  # kernel, bias; and gamma, beta
 
 
 def forward(
@@ -30,7 +29,7 @@ def forward(
     Where the structure takes patches, images are (B, H, W, kernel^2 C) with H and W of the first convolution's output.
     """
     dtype = "bfloat16" if structure.precision == "mixed_bfloat16" else keras.config.floatx()
-    step = WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
+    step = structure.weights_per_convolution
     updated: list[Tensor] = []
     x = ops.cast(images_BHWC, dtype)
     for index in range(structure.num_convolutions):
@@ -40,12 +39,12 @@ def forward(
         updated += moved
         if structure.pools[index] > 1:
             x = ops.max_pool(x, structure.pools[index], structure.pools[index])
+        x = _drop(structure, dropout, x, index)
     x = ops.reshape(x, (ops.shape(x)[0], -1))
     dense = weights[structure.first_dense :]
     for index in range(structure.num_hidden):
         x = keras.activations.get(structure.activation)(_dense(x, *dense[2 * index : 2 * index + 2]))
-        if dropout is not None and structure.has_dropout:
-            x = dropout(x, index)
+        x = _drop(structure, dropout, x, structure.num_convolutions + index)
     logits_BY = _dense(ops.cast(x, keras.config.floatx()), *dense[-2:])
     return keras.activations.get(structure.output)(logits_BY), updated
 
@@ -60,7 +59,7 @@ def loss(
     """
     losses_B = ops.sparse_categorical_crossentropy(labels_B, probabilities_BY)
     total = ops.sum(losses_B) / ops.cast(ops.shape(losses_B)[0], losses_B.dtype)  # Keras's mean is of float32 on JAX
-    first, step = structure.first_dense, WEIGHTS_PER_CONVOLUTION[structure.batch_norm]
+    first, step = structure.first_dense, structure.weights_per_convolution
     convolutions = weights[:first:step] if structure.penalizes_convolutions else []
     dense = weights[first::2] if structure.penalizes_output else weights[first:-2:2]
     penalties = _penalties(structure, [*convolutions, *dense], numbers)
@@ -71,6 +70,10 @@ def num_correct(labels_B: Tensor, probabilities_BY: Tensor) -> Tensor:
     """How many labels are the most probable class, as a float."""
     hits_B = ops.equal(ops.cast(ops.argmax(probabilities_BY, axis=-1), "int32"), labels_B)
     return ops.sum(ops.cast(hits_B, keras.config.floatx()))
+
+
+def _drop(structure: Structure, dropout: Dropout | None, x: Tensor, layer: int) -> Tensor:
+    return dropout(x, layer) if dropout is not None and structure.dropouts[layer] else x
 
 
 def _convolve(structure: Structure, x_BHWC: Tensor, kernel: Tensor, *, is_cut: bool) -> Tensor:

@@ -28,7 +28,7 @@ class LaneArrays(NamedTuple):
     slots: list[list[Any]]  # of each weight, the optimizer's
     statistics: list[Any]  # moving mean and variance of each batch normalization
     dropout_seeds: list[Any]  # of each dropout (2,): seed and number of draws, as Keras's SeedGenerator holds them
-    numbers: Any  # (7,): LaneNumbers
+    numbers: Any  # (9,): LaneNumbers
     widths: Any  # (number of widths,) int32
     masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
 

@@ -34,7 +34,7 @@ class Structure:
     activation: str
     output: str
     batch_norm: bool
-    has_dropout: bool
+    dropouts: tuple[bool, ...]  # whether one follows, after each of `ModelConfig.widths`
     has_l1: bool
     has_l2: bool
     penalizes_convolutions: bool
@@ -42,9 +42,7 @@ class Structure:
     optimizer: str
     batch_size: int
     precision: str
-    sides: tuple[
-        tuple[int, int], ...
-    ]  # (height, width) of the feature maps, as `ModelConfig.feature_map_sides`; none of an MLP
+    sides: tuple[tuple[int, int], ...]  # as `ModelConfig.feature_map_sides`; none of an MLP
     widths: Widths | None = None  # padded to; None: free
     convolution: Literal["direct", "patches"] = "direct"  # as Keras computes it, or as a matrix product over patches
     takes_patches: bool = False  # images come as the first convolution's patches, cut once
@@ -55,9 +53,24 @@ class Structure:
         return self.sides[-1] if self.sides else self.image_shape[:2]
 
     @property
+    def weights_per_convolution(self) -> int:
+        """Kernel, bias; and gamma, beta of a batch normalization."""
+        return 4 if self.batch_norm else 2
+
+    @property
     def first_dense(self) -> int:
         """The index of the first dense kernel among the trainable variables."""
-        return self.num_convolutions * (4 if self.batch_norm else 2)
+        return self.num_convolutions * self.weights_per_convolution
+
+    def dropout_number(self, layer: int) -> int:
+        """How many dropouts come before the one after `layer` of the widths."""
+        return sum(self.dropouts[:layer])
+
+    def dropout_of(self, numbers: "LaneNumbers", layer: int) -> tuple[float, float]:
+        """(rate, 1 - rate) of the dropout after `layer` of the widths."""
+        if layer < self.num_convolutions:
+            return numbers.convolution_dropout, numbers.convolution_kept
+        return numbers.dropout, numbers.kept
 
     def weight_shapes(self, widths: Widths) -> list[Shape]:
         """Shapes of the trainable variables, in the order of the Keras model's."""
@@ -88,6 +101,8 @@ class LaneNumbers(NamedTuple):
     momentum: float
     nesterov: float  # 1 or 0
     weight_decay: float
+    convolution_dropout: float
+    convolution_kept: float  # 1 - convolution_dropout
     dropout: float
     kept: float  # 1 - dropout
 
@@ -106,7 +121,7 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         activation=model.activation,
         output=model.output,
         batch_norm=model.batch_norm,
-        has_dropout=model.dropout > 0,
+        dropouts=tuple(rate > 0 for rate in model.dropouts),
         has_l1=regularizer.l1 > 0,
         has_l2=regularizer.l2 > 0,
         penalizes_convolutions=bool(regularizer.l1 or regularizer.l2) and regularizer.scope == "all",
@@ -134,6 +149,8 @@ def lane_numbers(config: TrialConfig) -> LaneNumbers:
         momentum=optimizer.momentum or 0.0,
         nesterov=float(optimizer.nesterov),
         weight_decay=weight_decay if optimizer.name == "adamw" else 0.0,
+        convolution_dropout=config.model.convolution_dropout,
+        convolution_kept=1.0 - config.model.convolution_dropout,
         dropout=config.model.dropout,
         kept=1.0 - config.model.dropout,
     )

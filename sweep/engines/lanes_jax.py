@@ -4,6 +4,7 @@ JAX compiles for fixed shapes: arrays are padded to the structure's widths, and 
 program of its own. On a GPU many lanes share a call, by `vmap`; on a CPU each has a call of its own, on a thread.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -141,9 +142,10 @@ class LaneProgram:
         numbers, statistics = LaneNumbers(*lane.numbers), lane.statistics
 
         def total_loss(weights: list[Tensor]) -> tuple[Tensor, Any]:
-            def dropout(x: Tensor, index: int) -> Tensor:
-                width = lane.widths[self._structure.num_convolutions + index]
-                return _dropout(x, numbers, width, lane.dropout_seeds[index])
+            def dropout(x: Tensor, layer: int) -> Tensor:
+                seed = lane.dropout_seeds[self._structure.dropout_number(layer)]
+                _, kept = self._structure.dropout_of(numbers, layer)
+                return _dropout(x, kept, lane.widths[layer], seed)
 
             probabilities_BY, moved = forward(self._structure, weights, statistics, images_BHWC, dropout)
             return loss(self._structure, weights, numbers, labels_B, probabilities_BY), (probabilities_BY, moved)
@@ -185,12 +187,12 @@ class LaneProgram:
         )
 
 
-def _dropout(x_BD: Tensor, numbers: LaneNumbers, width: Tensor, seed: Tensor) -> Tensor:
-    """keras.random.dropout, drawn for the lane's true width: entry (b, d) is draw b * width + d, as without padding.
+def _dropout(x: Tensor, kept: Tensor, width: Tensor, seed: Tensor) -> Tensor:
+    """keras.random.dropout, drawn for the lane's true width: entry (.., d) is draw .. * width + d, as without padding.
 
     JAX's bits depend on the seed and an entry's position alone (`jax_threefry_partitionable`, its default).
     """
-    rows, columns = x_BD.shape
-    is_kept = jax.random.bernoulli(seed, numbers.kept, (rows * columns,))
-    is_kept_BD = is_kept[jnp.arange(rows)[:, None] * width + jnp.arange(columns)]
-    return jnp.where(is_kept_BD, x_BD / jnp.asarray(numbers.kept, x_BD.dtype), jnp.zeros_like(x_BD))
+    rows, columns = math.prod(x.shape[:-1]), x.shape[-1]
+    is_kept = jax.random.bernoulli(seed, kept, (rows * columns,))
+    is_kept = is_kept[jnp.arange(rows)[:, None] * width + jnp.arange(columns)]
+    return jnp.where(jnp.reshape(is_kept, x.shape), x / jnp.asarray(kept, x.dtype), jnp.zeros_like(x))

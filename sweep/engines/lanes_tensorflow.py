@@ -142,7 +142,7 @@ class LaneProgram:
                 weights,
                 statistics,
                 images_BHWC,
-                lambda x, index: _dropout(x, numbers, lane.dropout_seeds[index]),
+                lambda x, layer: self._drop(x, layer, lane, numbers),
             )
             total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
         gradient, slots = tape.gradient(total, flat), [slot.read_value() for slot in lane.slots[0]]
@@ -152,6 +152,10 @@ class LaneProgram:
         targets, values = [*lane.weights, *lane.slots[0], *lane.statistics], [flat, *slots, *moved]
         tf.nest.map_structure(lambda target, value: target.assign(value), targets, values)
         return tf.stack([total * tf.cast(tf.size(labels_B), total.dtype), num_correct(labels_B, probabilities_BY)])
+
+    def _drop(self, x: Tensor, layer: int, lane: LaneArrays, numbers: LaneNumbers) -> Tensor:
+        seed = lane.dropout_seeds[self._structure.dropout_number(layer)]
+        return _dropout(x, *self._structure.dropout_of(numbers, layer), seed)
 
     def _evaluation_steps(self, lane: LaneArrays, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
         numbers, weights = _numbers(lane), _parts(lane.weights[0].read_value(), self._shapes(lane))
@@ -184,12 +188,14 @@ def _with_patches(structure: Structure, arrays: tuple[Any, ...]) -> tuple[Struct
     return replace(structure, takes_patches=True), (x_train, y_train, x_validation, y_validation)
 
 
-def _dropout(x: Tensor, numbers: LaneNumbers, seed: Any) -> Tensor:
-    """keras.random.dropout with a rate that is an input; `seed` (2,) int64 counts draws, as a SeedGenerator does."""
+def _dropout(x: Tensor, rate: Tensor, kept: Tensor, seed: Any) -> Tensor:
+    """keras.random.dropout with its rate, and `kept` = 1 - rate, as inputs; `seed` (2,) int64 counts draws, as a
+    SeedGenerator does.
+    """
     drawn = tf.cast(tf.math.floormod(seed.read_value(), tf.int32.max - 1), tf.int32)
     seed.assign_add([0, 1])
-    is_kept = tf.random.stateless_uniform(tf.shape(x), drawn, dtype=x.dtype) >= tf.cast(numbers.dropout, x.dtype)
-    return tf.where(is_kept, x * tf.cast(1 / numbers.kept, x.dtype), tf.zeros_like(x))
+    is_kept = tf.random.stateless_uniform(tf.shape(x), drawn, dtype=x.dtype) >= tf.cast(rate, x.dtype)
+    return tf.where(is_kept, x * tf.cast(1 / kept, x.dtype), tf.zeros_like(x))
 
 
 def _flat(arrays: LaneArrays) -> LaneArrays:

@@ -67,6 +67,7 @@ def _model(generator: np.random.Generator) -> dict[str, Any]:
             "dense_units": int(generator.integers(3, 11)),
             "output": _choose(generator, "softmax", "sigmoid"),
             "initializer": _choose(generator, "glorot_uniform", "he_normal", "lecun_uniform"),
+            "convolution_dropout": _choose(generator, 0.0, 0.2),
             "dropout": _choose(generator, 0.0, 0.25, 0.4),
             "batch_norm": _choose(generator, False, True),
         }

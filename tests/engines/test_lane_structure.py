@@ -50,6 +50,7 @@ COMPILED_IN = [
     {"model": {"output": "sigmoid"}},
     {"model": {"batch_norm": True}},
     {"model": {"dropout": 0.2}},
+    {"model": {"convolution_dropout": 0.2}},
     {"regularizer": {"l1": 0.1}},
     {"regularizer": {"l2": 0.1}},
     {"optimizer": {"name": "sgd"}},
@@ -69,8 +70,8 @@ def test_what_shapes_the_program_does(sections: dict[str, Any]) -> None:
 
 
 def test_dropout_rates_and_penalties_that_are_there_share_a_program_whatever_their_size() -> None:
-    one = structure(model={"dropout": 0.2}, regularizer={"l1": 0.1, "l2": 0.1})
-    assert one == structure(model={"dropout": 0.7}, regularizer={"l1": 0.3, "l2": 0.2})
+    one = structure(model={"dropout": 0.2, "convolution_dropout": 0.1}, regularizer={"l1": 0.1, "l2": 0.1})
+    assert one == structure(model={"dropout": 0.7, "convolution_dropout": 0.4}, regularizer={"l1": 0.3, "l2": 0.2})
 
 
 def test_a_network_that_leaves_no_feature_map_has_no_structure() -> None:

@@ -15,7 +15,6 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.engines import packed
 from sweep.engines.base import EpochMetrics
-from sweep.engines.lane_structure import lane_numbers
 from sweep.engines.packed import PackedEngine
 from sweep.engines.sequential import SequentialEngine
 from tests.engines.drawn import NUM_CNNS, draw_config, other_run
@@ -108,32 +107,32 @@ def test_initial_weights_are_the_sequential_engines(index: int) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.93])
-def test_dropout_masks_are_keras_own(dtype: str, rate: float) -> None:
-    """Draw by draw; on JAX also where units are padded."""
+@pytest.mark.parametrize("rows", [(13,), (4, 3, 5)])
+def test_dropout_masks_are_keras_own(dtype: str, rate: float, rows: tuple[int, ...]) -> None:
+    """Draw by draw, of units and of feature maps; on JAX also where units or filters are padded."""
     dropout = keras.layers.Dropout(rate, seed=5, dtype=dtype)
-    numbers = lane_numbers(TrialConfig.from_values({"model": {"dropout": rate}}, "test"))
-    ones = keras.ops.ones((13, 9), dtype)
+    ones = keras.ops.ones((*rows, 9), dtype)
     for draw in range(3):
-        mask = lane_dropout(ones, numbers, draw)
+        mask = lane_dropout(ones, rate, draw)
         theirs = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(dropout(ones, training=True), "float32")))
         np.testing.assert_allclose(mask, theirs, rtol=0.01)
         assert 0 < (theirs == 0).mean() < 1
 
 
-def lane_dropout(ones: Any, numbers: Any, draw: int) -> Any:
-    """What a lane's dropout with seed 5 makes of (13, 9) ones at draw 0, 1, ..."""
+def lane_dropout(ones: Any, rate: float, draw: int) -> Any:
+    """What a lane's dropout with seed 5 makes of (.., 9) ones at draw 0, 1, ..."""
     if ON_TENSORFLOW:
         import tensorflow as tf
 
         from sweep.engines.lanes_tensorflow import _dropout
 
-        return tf.cast(_dropout(ones, numbers, tf.Variable([5, draw], dtype="int64")), "float32").numpy()
+        return tf.cast(_dropout(ones, rate, 1 - rate, tf.Variable([5, draw], dtype="int64")), "float32").numpy()
     import jax.numpy as jnp
 
     from sweep.engines.lanes_jax import _dropout as dropout_on_jax
 
-    wide = jnp.pad(ones, ((0, 0), (0, 4)), constant_values=1)
-    return np.asarray(dropout_on_jax(wide, numbers, 9, jnp.array([5, draw], "uint32")), "float32")[:, :9]
+    wide = jnp.pad(ones, (*((0, 0) for _ in ones.shape[:-1]), (0, 4)), constant_values=1)
+    return np.asarray(dropout_on_jax(wide, 1 - rate, 9, jnp.array([5, draw], "uint32")), "float32")[..., :9]
 
 
 # ---- in float32 and bfloat16, over the first steps ----
