@@ -79,7 +79,7 @@ def draw_configs(path: Path, number: int, epochs: int | None, seed: int) -> list
     import optuna
 
     from sweep.runs import derived_seed
-    from sweep.search_space import load_space
+    from sweep.space_file import load_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(path, [f"training.epochs={epochs}"] if epochs else [])

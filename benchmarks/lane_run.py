@@ -73,7 +73,7 @@ def lane_configs(job: Job) -> list[Any]:
     import optuna
 
     from sweep.runs import derived_seed
-    from sweep.search_space import load_space
+    from sweep.space_file import load_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(Path(job.space), [*job.overrides, f"training.epochs={job.epochs}"])

@@ -15,19 +15,17 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import results
-from results import ROOT
+from results import ROOT, SOURCE
 
 FOLDER = ROOT / "search_spaces" / "recipes"
 HEADER = (
     *("recipe", "seeds", "epochs", "train accuracy, last epoch", "test accuracy, last epoch", "best epoch", "largest"),
     *("the source's figure", "minutes"),
 )
-SOURCE, OURS = "# The source's figure: ", "# Ours: "
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,12 @@ class Trained:
         """Test accuracy of each seed's best epoch."""
         return [max(metrics.val_accuracy for metrics in history) for history in self.histories]
 
+    @property
+    def sentence(self) -> str:
+        """For the recipe's own line."""
+        accuracies = f"test accuracy {self.last}, best epoch {spread(self.bests)}"
+        return f"{accuracies}; {len(self.histories)} seeds, {self.epochs} epochs"
+
 
 def main() -> int:
     """A row and a line for each recipe, as it ends."""
@@ -73,7 +77,7 @@ def main() -> int:
         trained = train(file, options.seeds, options.epochs)
         rows.append(row(file, trained))
         print(results.table(HEADER, rows[-1:]), file=sys.stderr, flush=True)
-        write_ours(file, trained)
+        results.write_ours(file, trained.sentence)
     results.append(options.out, "Recipes of the source articles", machine, results.table(HEADER, rows), __doc__ or "")
     return 0
 
@@ -105,18 +109,6 @@ def row(file: Path, trained: Trained) -> list[object]:
         *(file.stem, len(trained.histories), trained.epochs, trained.train, trained.last, spread(trained.bests)),
         *(f"{max(trained.bests):.4f}", source.removesuffix("."), f"{trained.minutes:.1f}"),
     ]
-
-
-def write_ours(file: Path, trained: Trained) -> None:
-    """The recipe's own line."""
-    where = f"{results.cpu_model()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}"
-    ours = f"{OURS}test accuracy {trained.last}, best epoch {spread(trained.bests)};"
-    said = f"{len(trained.histories)} seeds, {trained.epochs} epochs, {where}."
-    lines = file.read_text().splitlines(keepends=True)
-    start = next(number for number, line in enumerate(lines) if line.startswith(OURS))
-    stop = next(number for number, line in enumerate(lines) if number > start and not line.startswith("#   "))
-    lines[start:stop] = [f"{ours}\n", f"#   {said}\n"]
-    file.write_text("".join(lines))
 
 
 def spread(values: Sequence[float]) -> str:

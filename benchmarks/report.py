@@ -21,7 +21,8 @@ from processes import run_measured
 
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause
-from sweep.search_space import Choice, Space, load_space
+from sweep.search_space import Choice, Space
+from sweep.space_file import load_space
 from sweep.storage import database_url
 from sweep.study import Settings, SweepStudy, open_study, stored_settings
 

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+SOURCE, OURS = "# The source's figure: ", "# Ours: "  # lines in the head of a space or a recipe
+WIDTH = 116
 PACKAGES = ("sweep", "optuna", "keras", "tensorflow", "numpy", "sqlalchemy")
 
 
@@ -43,6 +46,17 @@ def append(path: Path, title: str, *paragraphs: str) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else "# Results, each written by its command\n"
     path.write_text(f"{before}\n{section}", encoding="utf-8")
     print(section)
+
+
+def write_ours(file: Path, sentence: str) -> None:
+    """Replace a space's or recipe's own lines by this, with hardware and date."""
+    text = f"{OURS}{sentence}; {cpu_model()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}."
+    wrapped = textwrap.wrap(text, WIDTH, subsequent_indent="#   ", break_on_hyphens=False)
+    lines = file.read_text().splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith(OURS))
+    stop = next(number for number, line in enumerate(lines) if number > start and not line.startswith("#   "))
+    lines[start:stop] = [f"{line}\n" for line in wrapped]
+    file.write_text("".join(lines))
 
 
 def _cell(value: object) -> str:

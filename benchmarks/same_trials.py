@@ -10,7 +10,8 @@ from fit_loop import BATCH_SIZE, WARMUP_EPOCHS, Work, build_model, suggest
 
 from sweep import datasets, models, optimizers
 from sweep.config import TrialConfig
-from sweep.search_space import Space, load_space
+from sweep.search_space import Space
+from sweep.space_file import load_space
 
 
 def check_same_work(work: Work, space_file: Path, *, with_packed: bool) -> None:

@@ -14,18 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import results
-from recipes import OURS, SOURCE
-from results import ROOT
+from results import ROOT, SOURCE
 
 FOLDER = ROOT / "search_spaces"
 NAMES = ("mlp_batch_size", "mlp_initializers", "mlp_rate_momentum_epochs", "restarts", "beale")
 FEW = 10  # trials whose values are all named in the file's line
-WIDTH = 116
 
 
 def main() -> int:
@@ -44,7 +41,7 @@ def main() -> int:
             rows = f"Of {len(study.trials)} trials."
         source = next((line for line in file.read_text().splitlines() if line.startswith(SOURCE)), "")
         results.append(options.out, f"Space {name}", machine, source.removeprefix("# "), f"Ours: {sentence}.", rows)
-        _write_ours(file, sentence)
+        results.write_ours(file, sentence)
     return 0
 
 
@@ -57,7 +54,7 @@ def _run(file: Path, folder: Path) -> float:
 
 
 def _read(file: Path, folder: Path) -> Any:
-    from sweep.search_space import load_space
+    from sweep.space_file import load_space
     from sweep.storage import database_url, read_study
 
     return read_study(database_url(folder), load_space(file).study.name)
@@ -121,21 +118,6 @@ def _values(metrics: Sequence[str], trial: Any) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _write_ours(file: Path, sentence: str) -> None:
-    """The space's own lines, wrapped."""
-    where = f"{results.cpu_model()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}"
-    words, wrapped = f"{OURS}{sentence}; {where}.".split(" "), [""]
-    for word in words:
-        if len(wrapped[-1]) + len(word) >= WIDTH:
-            wrapped.append("#  ")
-        wrapped[-1] += f" {word}" if wrapped[-1] else word
-    lines = file.read_text().splitlines(keepends=True)
-    start = next(number for number, line in enumerate(lines) if line.startswith(OURS))
-    stop = next(number for number, line in enumerate(lines) if number > start and not line.startswith("#"))
-    lines[start:stop] = [f"{line}\n" for line in wrapped]
-    file.write_text("".join(lines))
 
 
 def _parse_arguments() -> argparse.Namespace:

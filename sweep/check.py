@@ -15,7 +15,8 @@ from sweep.objective_functions import check_calls, is_own
 from sweep.pruners import build_pruner
 from sweep.runs import derived_seed
 from sweep.samplers import num_points, sampler_factory, size_line
-from sweep.search_space import Space, check_feature_maps
+from sweep.search_space import Space
+from sweep.space_checks import check_feature_maps
 from sweep.terminal import make_console
 
 

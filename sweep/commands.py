@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _load_space(options: argparse.Namespace) -> "Space":
     from sweep.objective_functions import is_own
-    from sweep.search_space import Choice, load_space
+    from sweep.search_space import Choice
+    from sweep.space_file import load_space
 
     space = load_space(options.space, options.overrides)
     if "builder" in space.fixed.get("model", {}) or is_own(space.function or ""):
@@ -152,7 +153,7 @@ def confirm(options: argparse.Namespace) -> None:
 
     check_device_name(options.device)
     url, name = database_url(options.studies, options.storage), check_study_name(options.study)
-    read_study(url, name)
+    read_study(url, name)  # a wrong name shall leave no lock file behind
     with Interruption() as interruption, StudyLock(url, name):
         study = read_study(url, name)
         plan = plan_confirmation(study, options.top, options.num_seeds, again=options.again)

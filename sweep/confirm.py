@@ -15,10 +15,9 @@ from sweep.engines.base import RunMetrics, run_values
 from sweep.errors import InputError
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost
 from sweep.interruption import Interruption
-from sweep.storage import CONFIRMATION, Wait, WriteBehindStorage
+from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.study import Settings
 
-STUDY_ID = 0  # a WriteBehindStorage holds one study
 DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "data_hash")
 MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions")
 

@@ -10,7 +10,8 @@ from sweep.confirmation import read_confirmation
 from sweep.errors import StudyError
 from sweep.export import ranked_trials, trial_config
 from sweep.runs import RunPlan, derived_seed, with_fresh_seed
-from sweep.search_space import Space, stored_space
+from sweep.search_space import Space
+from sweep.space_file import stored_space
 from sweep.study import SETTINGS
 
 FIRST_SEED = 2**31  # trials are numbered below: a stream of seeds of its own

@@ -49,6 +49,11 @@ class Candidate:
     errors: Mapping[int, str]  # by seed, of runs that failed
 
     @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return fmean(self.scores.values())
+
+    @property
     def interval(self) -> Interval:
         """Of the mean over the seeds."""
         return mean_interval([*self.scores.values()])
@@ -73,7 +78,7 @@ class Confirmation:
         """The candidates with a score from every seed, best mean first; ties as in the sweep."""
         sign = -1 if self.maximize else 1
         whole = [one for one in self.candidates if len(one.scores) == len(self.seeds)]
-        return sorted(whole, key=lambda one: (sign * one.interval.mean, one.rank_in_sweep))
+        return sorted(whole, key=lambda one: (sign * one.mean, one.rank_in_sweep))
 
     @property
     def unranked(self) -> list[Candidate]:
@@ -84,8 +89,8 @@ class Confirmation:
         """What it says of the first against the second, and of the best score of the sweep."""
         ranking = self.ranking
         if not ranking:
-            return ["no config has a score from every seed yet"]
-        return [*self._first_and_second(ranking), *self._promise(ranking), *self._failures()]
+            return ["no config has a score from every seed yet", *self._failures()]
+        return [*self._first_and_second(ranking), *self._promise(), *self._failures()]
 
     def _first_and_second(self, ranking: Sequence[Candidate]) -> list[str]:
         if len(ranking) < 2:
@@ -101,13 +106,12 @@ class Confirmation:
             return [f"{one} is really better than {other}: {shown}"]
         return [f"{one} and {other} are not told apart: the first is better {shown}; more --seeds may"]
 
-    def _promise(self, ranking: Sequence[Candidate]) -> list[str]:
+    def _promise(self) -> list[str]:
         """How far the best score of the sweep is from what its config gives."""
         chosen = min(self.candidates, key=lambda one: one.rank_in_sweep)
         if len(chosen.scores) < len(self.seeds):
             return []
-        mean = chosen.interval.mean
-        too_much = (chosen.score_in_sweep - mean) * (1 if self.maximize else -1)
+        too_much = (chosen.score_in_sweep - chosen.mean) * (1 if self.maximize else -1)
         verdict = f"{abs(too_much):.4g} {'too much' if too_much > 0 else 'too little'}"
         return [f"the sweep's best score, {chosen.score_in_sweep:.4f} of trial {chosen.trial}, promised {verdict}"]
 

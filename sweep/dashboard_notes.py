@@ -16,8 +16,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.objective_section import stored_objectives
-from sweep.several_objectives import losses, pareto_front
-from sweep.storage import WriteBehindStorage
+from sweep.several_objectives import best_first
+from sweep.storage import STUDY_ID, WriteBehindStorage
 
 PIECE = 2045  # characters: optuna-dashboard's
 FIGURE = "dashboard:plot_data:learning_curves"
@@ -25,7 +25,6 @@ REFRESH_S = 30.0
 MOST_TRIALS = 5
 MOST_EPOCHS = 100  # shown of a curve; a longer one is thinned
 MOST_NOTES = 100  # on failed trials: the dashboard sends all with each refresh
-STUDY_ID = 0  # a WriteBehindStorage holds one study
 COLORS = ("#3366cc", "#dc3912", "#ff9900", "#109618", "#990099")
 PANELS = (("accuracy", "y", [0.56, 1.0]), ("loss", "y2", [0.0, 0.44]))
 
@@ -110,9 +109,7 @@ def _best_trials(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirect
     """The best of ours, that have a history; a function has no curve."""
     ours = [trial for trial in trials if trial.values and {"seed", "history"} <= set(trial.user_attrs)]
     ours = [trial for trial in ours if "loss" in trial.user_attrs["history"][0]]
-    if len(directions) > 1:
-        return pareto_front(ours, directions)[:MOST_TRIALS]
-    return sorted(ours, key=lambda trial: (losses(trial.values, directions), trial.number))[:MOST_TRIALS]
+    return best_first(ours, directions)[:MOST_TRIALS]
 
 
 def _study_text(settings: Mapping[str, Any]) -> str:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance, write_config
 from sweep.confirmation import read_confirmation
 from sweep.errors import InputError
 from sweep.objective_section import TIMING
-from sweep.search_space import stored_space
-from sweep.several_objectives import losses, pareto_front
+from sweep.several_objectives import best_first
+from sweep.space_file import stored_space
 from sweep.study import SETTINGS
 
 
@@ -52,12 +52,10 @@ def ranked_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[Fr
 
     InputError if there is none.
     """
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
-    if not complete:
+    ranked = best_first(trials, study.directions)
+    if not ranked:
         raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")
-    if len(study.directions) > 1:
-        return pareto_front(complete, study.directions)
-    return sorted(complete, key=lambda trial: (losses(trial.values, study.directions), trial.number))
+    return ranked
 
 
 def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
@@ -96,8 +94,7 @@ def _confirmed(study: optuna.Study, number: int) -> dict[str, Any]:
     confirmation = read_confirmation(study.user_attrs)
     for rank, one in enumerate(confirmation.ranking if confirmation else (), start=1):
         if one.trial == number:
-            mean, num_seeds = one.interval.mean, len(one.scores)
-            return {"confirmed_rank": rank, "confirmed_mean": mean, "confirmed_num_seeds": num_seeds}
+            return {"confirmed_rank": rank, "confirmed_mean": one.mean, "confirmed_num_seeds": len(one.scores)}
     return {}
 
 

@@ -19,7 +19,8 @@ from sweep.datasets import load
 from sweep.engines.base import EpochMetrics, run_values
 from sweep.errors import SpaceError, SweepError
 from sweep.runs import derived_seed, trial_values
-from sweep.search_space import check_feature_maps, load_space
+from sweep.space_checks import check_feature_maps
+from sweep.space_file import load_space
 
 
 class Objective:
@@ -41,12 +42,10 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
         """Suggest, build, train; raises `optuna.TrialPruned`, or SweepError if a loss is NaN or infinite."""
-        runs = self.space.plan.runs(self.space.resolve(self.space.suggest(trial), self._seed_of(trial)))
+        seed = derived_seed(self._seed, trial.number)
+        runs = self.space.plan.runs(self.space.resolve(self.space.suggest(trial), seed))
         values = self._one_run(trial, runs[0]) if len(runs) == 1 else self._several_runs(trial, runs)
         return values[0] if len(values) == 1 else tuple(values)
-
-    def _seed_of(self, trial: optuna.Trial) -> int:
-        return derived_seed(self._seed, trial.number)
 
     def _one_run(self, trial: optuna.Trial, config: TrialConfig) -> list[float]:
         """Each epoch is reported, where there is one objective that is no timing."""

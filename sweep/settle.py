@@ -29,7 +29,8 @@ from sweep.masking import mask_passwords
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
 from sweep.samplers import num_points, sampler_factory
-from sweep.search_space import Space, check_feature_maps
+from sweep.search_space import Space
+from sweep.space_checks import check_feature_maps
 from sweep.study import Settings
 from sweep.worker_choice import gpu_memory_gb
 

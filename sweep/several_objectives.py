@@ -25,6 +25,14 @@ def losses(values: Sequence[float], directions: Sequence[StudyDirection]) -> tup
     return tuple(-value if direction == StudyDirection.MAXIMIZE else value for value, direction in pairs)
 
 
+def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
+    """COMPLETE trials by value, ties by number; of several objectives the Pareto-optimal ones alone."""
+    if len(directions) > 1:
+        return pareto_front(trials, directions)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
+    return sorted(complete, key=lambda trial: (losses(trial.values, directions), trial.number))
+
+
 def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
     """The Pareto-optimal COMPLETE trials, best in the first objective first; ties by number.
 

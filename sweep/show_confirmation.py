@@ -38,7 +38,7 @@ def records(confirmation: Confirmation) -> list[dict[str, Any]]:
             "rank": ranks.get(one.trial),
             "rank_in_sweep": one.rank_in_sweep,
             "score_in_sweep": one.score_in_sweep,
-            "mean": one.interval.mean if one.scores else None,
+            "mean": one.mean if one.scores else None,
             "interval": [one.interval.low, one.interval.high] if len(one.scores) > 1 else None,
             "standard_deviation": one.deviation if len(one.scores) > 1 else None,
             "scores": {str(seed): score for seed, score in one.scores.items()},

@@ -18,6 +18,7 @@ from sweep.pruners import build_pruner
 from sweep.samplers import SamplerFactory, sampler_factory
 from sweep.search_space import Space
 from sweep.storage import (
+    STUDY_ID,
     WriteBehindStorage,
     check_rows,
     check_study_name,
@@ -110,8 +111,8 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
     storage = WriteBehindStorage(url, name)
     if stored is not None and storage.num_trials == 0 and _directions(stored["space"]) == [*space.directions]:
         with storage.transaction():  # nothing was tried yet: the new settings are the study's
-            storage.set_study_user_attr(0, SETTINGS, asdict(settings))
-            storage.set_study_user_attr(0, "metric", space.metrics[0])
+            storage.set_study_user_attr(STUDY_ID, SETTINGS, asdict(settings))
+            storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])
             rewrite_study_attrs(storage, asdict(settings))
     elif stored is not None:
         _compare(name, stored, asdict(settings))

@@ -15,6 +15,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.pop("SWEEP_STORAGE", None)  # tests have studies of their own
 
 
+@pytest.fixture
+def folder(request, tmp_path, monkeypatch):
+    """The working folder of a test of commands, with the module's SPACE in space.toml."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SWEEP_STUDIES", raising=False)
+    (tmp_path / "space.toml").write_text(request.module.SPACE)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder SWEEP_DATA, which holds mnist/; without it a test of the real MNIST cannot run."""

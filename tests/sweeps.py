@@ -14,7 +14,8 @@ from sweep.engines.fake import FakeEngine
 from sweep.executors.base import Event, Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.progress import QuietProgress
-from sweep.search_space import Space, parse_space
+from sweep.search_space import Space
+from sweep.space_file import parse_space
 from sweep.storage import database_url
 from sweep.study import Settings, SweepStudy, open_study, stored_settings
 from sweep.tuner import Limits, Tuner

@@ -8,7 +8,8 @@ import pytest
 
 from sweep import check
 from sweep.errors import SpaceError
-from sweep.search_space import Choice, Space, load_space
+from sweep.search_space import Choice, Space
+from sweep.space_file import load_space
 
 DIGITS = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 

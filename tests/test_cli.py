@@ -46,12 +46,8 @@ high = 0.9
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SWEEP_STUDIES", raising=False)
-    (tmp_path / "space.toml").write_text(SPACE)
-    (tmp_path / "builder.toml").write_text('study = {name = "mine"}\nmodel = {builder = "nowhere:build"}\n')
-    return tmp_path
+def builder_file(folder):
+    (folder / "builder.toml").write_text('study = {name = "mine"}\nmodel = {builder = "nowhere:build"}\n')
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sweep.errors import InputError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.interruption import Interruption
 from sweep.report import make_page
-from sweep.search_space import parse_space
+from sweep.space_file import parse_space
 from sweep.storage import StudyLock, WriteBehindStorage, database_url, read_study
 from sweep.study import SETTINGS, Settings
 
@@ -157,7 +157,11 @@ def test_a_seed_that_fails_is_told_and_the_config_not_ranked(folder):
     confirmed = confirm(folder, engine=FailsFrom(fresh_seeds(0, 4)[1]))
     assert confirmed.ranking == []
     assert [list(one.errors.values()) for one in confirmed.unranked] == [["MemoryError: too large"]] * 3
-    assert confirmed.words() == ["no config has a score from every seed yet"]
+    words = confirmed.words()
+    assert words[0] == "no config has a score from every seed yet"
+    assert [line.endswith("not ranked: 1 of 4 seeds failed (MemoryError: too large)") for line in words[1:]] == [
+        True
+    ] * 3
 
 
 # ---- what is said ----

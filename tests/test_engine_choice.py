@@ -12,7 +12,7 @@ from sweep.config import TrialConfig
 from sweep.engine_choice import Situation, TrialCost, choose, largest_cost, operation_threads, trial_cost
 from sweep.errors import InputError
 from sweep.models import build_model
-from sweep.search_space import load_space, parse_space
+from sweep.space_file import load_space, parse_space
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 SMALL, LARGE = TrialCost(10**7, 10**7), TrialCost(10**10, 10**9)

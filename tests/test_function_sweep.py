@@ -14,7 +14,7 @@ from sweep.engines.function import FunctionEngine
 from sweep.errors import SpaceError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.objective_functions import beale
-from sweep.search_space import parse_space, stored_space
+from sweep.space_file import parse_space, stored_space
 
 X = {"type": "float", "low": -4.5, "high": 4.5}
 STEPS = {"type": "float", "low": -4.5, "high": 4.5, "step": 1.5}
@@ -43,14 +43,6 @@ def function_space(function="beale", sampler="random", space=None, **study):
 
 def run_function(folder, space, num_trials=20, num_lanes=1, executor=None):
     return run_sweep(folder, space, num_trials, num_lanes, executor or InProcessExecutor(FunctionEngine(num_lanes)))
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SWEEP_STUDIES", raising=False)
-    (tmp_path / "space.toml").write_text(SPACE)
-    return tmp_path
 
 
 def test_beale_is_what_its_source_says():

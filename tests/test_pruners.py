@@ -7,7 +7,8 @@ import pytest
 
 from sweep.errors import SpaceError
 from sweep.pruners import PRUNERS, build_pruner
-from sweep.search_space import Space, parse_space
+from sweep.search_space import Space
+from sweep.space_file import parse_space
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is experimental:optuna.exceptions.ExperimentalWarning")
 OPTIONS = {"percentile": "percentile = 25.0", "threshold": "lower = 0.3", "patient": "patience = 1"}

@@ -17,7 +17,7 @@ from sweep.export import export_trials
 from sweep.objective import Objective
 from sweep.report import make_page
 from sweep.runs import RunPlan
-from sweep.search_space import parse_space
+from sweep.space_file import parse_space
 from sweep.verify import verify
 
 REPEATED = {"name": "study", "repeats": 3}

@@ -10,7 +10,8 @@ import pytest
 from sweep.errors import SpaceError
 from sweep.runs import derived_seed
 from sweep.samplers import SAMPLERS, num_points, sampler_factory
-from sweep.search_space import Space, parse_space
+from sweep.search_space import Space
+from sweep.space_file import parse_space
 
 MOMENTUM = '[space.momentum]\nkey = "optimizer.momentum"\ntype = "float"\nlow = 0.1\nhigh = 0.9\n'
 pytestmark = pytest.mark.filterwarnings("ignore:.* is experimental:optuna.exceptions.ExperimentalWarning")

@@ -9,7 +9,9 @@ import pytest
 
 from sweep.errors import SpaceError
 from sweep.samplers import num_points
-from sweep.search_space import Space, check_feature_maps, load_space, parse_space
+from sweep.search_space import Space
+from sweep.space_checks import check_feature_maps
+from sweep.space_file import load_space, parse_space
 
 SHIPPED = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
 

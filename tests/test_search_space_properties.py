@@ -15,7 +15,8 @@ from optuna.samplers import RandomSampler
 
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance, read_config, write_config
-from sweep.search_space import Space, load_space, parse_space, stored_space
+from sweep.search_space import Space
+from sweep.space_file import load_space, parse_space, stored_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 PROPERTY = settings(

@@ -25,8 +25,8 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.pruners import build_pruner
 from sweep.report import make_page
 from sweep.samplers import sampler_factory
-from sweep.search_space import parse_space, stored_space
 from sweep.several_objectives import metric_names, pareto_front
+from sweep.space_file import parse_space, stored_space
 from sweep.storage import database_url, list_studies, read_study
 
 METRICS = ["val_accuracy", "loss"]  # of the fake engine the one falls as the other rises:
@@ -41,7 +41,7 @@ codes = [
 ]
 print(codes)
 """
-FILE = """
+SPACE = """
 [study]
 name = "mine"
 metrics = ["val_accuracy", "loss"]
@@ -67,14 +67,6 @@ choices = [8, 16, 32]
 
 def two_space(sampler="random", **study):
     return make_space(sampler, study={"name": "study", "metrics": METRICS, "directions": BOTH, **study})
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SWEEP_STUDIES", raising=False)
-    (tmp_path / "space.toml").write_text(FILE)
-    return tmp_path
 
 
 @pytest.fixture
@@ -251,7 +243,7 @@ def test_the_run_ends_with_the_pareto_optimal_trials(swept):
 
 
 def test_show_puts_the_pareto_optimal_first(folder, swept, capsys):
-    space = FILE.replace('directions = ["maximize", "maximize"]\n', "").replace('"mine"', '"agree"')
+    space = SPACE.replace('directions = ["maximize", "maximize"]\n', "").replace('"mine"', '"agree"')
     (folder / "agree.toml").write_text(space)  # both metrics want the same: one trial is best
     assert main(["run", "agree.toml", "--engine", "fake", "--quiet"]) == 0
     capsys.readouterr()
@@ -330,7 +322,7 @@ def test_a_report_compares_studies_of_one_objective_alone(swept, capsys):
 
 def test_a_timing_is_taken_on_one_lane_and_verify_never_checks_it(folder):
     """Real training, in a process of its own: the automatic choice would be packed lanes."""
-    text = FILE.replace('["val_accuracy", "loss"]', '["seconds", "val_accuracy"]')
+    text = SPACE.replace('["val_accuracy", "loss"]', '["seconds", "val_accuracy"]')
     text = text.replace('directions = ["maximize", "maximize"]', "").replace("epochs = 4", "epochs = 2")
     (folder / "timed.toml").write_text(text + "\n[data]\nnum_train = 100\nnum_validation = 100\n")
     result = subprocess.run(
@@ -343,7 +335,7 @@ def test_a_timing_is_taken_on_one_lane_and_verify_never_checks_it(folder):
 
 
 def test_a_timing_on_several_lanes_is_said_to_mislead(folder, capsys):
-    (folder / "timed.toml").write_text(FILE.replace('"loss"', '"seconds"'))
+    (folder / "timed.toml").write_text(SPACE.replace('"loss"', '"seconds"'))
     assert main(["run", "timed.toml", "--engine", "fake", "--lanes", "3"]) == 0
     assert "note: seconds of trials that train side by side are of shared cores" in capsys.readouterr().out
 
@@ -357,7 +349,7 @@ def test_a_timing_on_several_lanes_is_said_to_mislead(folder, capsys):
     ],
 )
 def test_the_size_of_a_discrete_space_is_said_before_it_starts(folder, capsys, flags, said):
-    text = FILE.replace("log = true", "step = 0.005").replace("[training]", '[sampler]\nname = "grid"\n[training]')
+    text = SPACE.replace("log = true", "step = 0.005").replace("[training]", '[sampler]\nname = "grid"\n[training]')
     (folder / "grid.toml").write_text(text)
     assert main(["run", "grid.toml", "--engine", "fake", *flags]) == 0
     assert said in capsys.readouterr().out

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
 from sweep.function_config import value_names
+from sweep.objective_section import TIMING
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def run_values(history: Sequence[RunMetrics], metrics: Sequence[str]) -> list[fl
     """
     kept = history[history[-1].best_epoch - 1]
     median_s = statistics.median(epoch.seconds for epoch in history)
-    return [median_s if metric == "seconds" else kept.score(metric) for metric in metrics]
+    return [median_s if metric == TIMING else kept.score(metric) for metric in metrics]
 
 
 class Engine(Protocol):

@@ -43,9 +43,9 @@ def _figure(data: StudyData) -> str:
     )
     figure.add_scatter(
         x=names,
-        y=rounded(one.interval.mean for one in shown),
-        error_y={"type": "data", "array": rounded(one.interval.high - one.interval.mean for one in shown)},
-        name="mean, 95 % interval".replace("%", "&#37;"),
+        y=rounded(one.mean for one in shown),
+        error_y={"type": "data", "array": rounded(one.interval.high - one.mean for one in shown)},
+        name=plot_text("mean, 95 % interval"),
         mode="markers",
         marker={"color": COLORS[2], "size": 10, "symbol": "diamond"},
     )

@@ -21,7 +21,7 @@ from sweep.report.figures import (
 )
 from sweep.report.page import Section
 from sweep.report.samples import sample, what_is_shown
-from sweep.report.tables import table
+from sweep.report.tables import params_cells, table
 from sweep.report.texts import duration, paragraph, plot_text, short
 
 NUM_BEST = 10
@@ -40,16 +40,18 @@ def best_trials(data: StudyData) -> Section:
         return Section("Best trials", [paragraph("No trial is COMPLETE yet.", "empty")])
     names = data.parameter_names
     rows = [
-        [trial.number, data.score(trial), num_epochs(trial), duration(trial_seconds(trial)), *_params(trial, names)]
+        [
+            trial.number,
+            data.score(trial),
+            num_epochs(trial),
+            duration(trial_seconds(trial)),
+            *params_cells(trial, names),
+        ]
         for trial in data.complete[:NUM_BEST]
     ]
     shown = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
     columns = ["trial", short(data.metric, 40), "epochs", "time", *names]
     return Section("Best trials", [table(columns, rows), paragraph(shown, "note") if shown else ""])
-
-
-def _params(trial: FrozenTrial, names: list[str]) -> list[Any]:
-    return [short(trial.params[name]) if name in trial.params else "-" for name in names]
 
 
 def best_trial(data: StudyData) -> Section:

@@ -10,7 +10,7 @@ from sweep.report.data import StudyData, num_epochs
 from sweep.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
 from sweep.report.page import Section
 from sweep.report.samples import sample, spread, what_is_shown
-from sweep.report.tables import table
+from sweep.report.tables import params_cells, table
 from sweep.report.texts import count, paragraph, plot_text, short
 
 MOST_POINTS = 2000
@@ -77,12 +77,7 @@ def _figure(data: StudyData, others: list[FrozenTrial], best: list[FrozenTrial],
 def _table(data: StudyData, best: list[FrozenTrial]) -> list[str]:
     names = data.parameter_names
     rows = [
-        [
-            trial.number,
-            *(trial.values or ()),
-            num_epochs(trial),
-            *(short(trial.params[name]) if name in trial.params else "-" for name in names),
-        ]
+        [trial.number, *(trial.values or ()), num_epochs(trial), *params_cells(trial, names)]
         for trial in best[:MOST_ROWS]
     ]
     columns = ["trial", *(short(metric, 40) for metric in data.metrics), "epochs", *names]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from optuna.trial import FrozenTrial
 
 from sweep.report.texts import short
 
@@ -15,6 +16,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     with pd.option_context("display.max_colwidth", None):
         text = frame.to_html(index=False, border=0, escape=True, classes="many" if len(columns) > 10 else None)
     return f'<div class="scroll">{text}</div>'
+
+
+def params_cells(trial: FrozenTrial, names: Sequence[str]) -> list[str]:
+    """The trial's value of each parameter; a dash where it has none."""
+    return [short(trial.params[name]) if name in trial.params else "-" for name in names]
 
 
 def facts(rows: Sequence[tuple[str, Any]]) -> str:

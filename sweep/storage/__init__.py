@@ -22,10 +22,11 @@ from sweep.storage.digest import CONFIRMATION
 from sweep.storage.live import LiveStorage
 from sweep.storage.lock import StudyLock
 from sweep.storage.studies import check_rows, list_studies, read_study, reading
-from sweep.storage.write_behind import ForeignChange, WriteBehindStorage, create_study
+from sweep.storage.write_behind import STUDY_ID, ForeignChange, WriteBehindStorage, create_study
 
 __all__ = [
     "CONFIRMATION",
+    "STUDY_ID",
     "ForeignChange",
     "LiveStorage",
     "StudyLock",

@@ -26,6 +26,8 @@ from sweep.storage.database_errors import DRIVER_ERRORS, WAIT, Wait, in_words, w
 from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, OWN_STUDY_ATTRS, TRAINED_BY_SWEEP, TrialDigests, study_digest
 from sweep.storage.studies import check_rows, reading
 
+STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
+
 
 @dataclass(frozen=True)
 class ForeignChange:
@@ -175,7 +177,7 @@ class WriteBehindStorage(InMemoryStorage):
 
     def _seal(self) -> None:
         """Digests of what the transaction touched; of everything, if the study was made before there were digests."""
-        pending, user_attrs = self._to_write(), self.get_study_user_attrs(0)
+        pending, user_attrs = self._to_write(), self.get_study_user_attrs(STUDY_ID)
         if MADE_BY_SWEEP not in user_attrs:
             return
         numbers = pending.touched_trials() if self._is_sealed else range(self.num_trials)
@@ -184,7 +186,7 @@ class WriteBehindStorage(InMemoryStorage):
                 pending.add_attr(rows.TRIAL_SYSTEM_ATTRS, trial.number, DIGEST, json.dumps(self._digests.of(trial)))
         self._is_study_sealed &= self._is_sealed
         if not self._is_study_sealed:
-            seal = study_digest(self._study_name, self.get_study_directions(0), user_attrs)
+            seal = study_digest(self._study_name, self.get_study_directions(STUDY_ID), user_attrs)
             pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, DIGEST, json.dumps(seal))
             self._is_sealed = self._is_study_sealed = True
 
@@ -195,7 +197,7 @@ class WriteBehindStorage(InMemoryStorage):
                 "another program damaged its numbering; go on under another --study"
             )
         self._row_ids[trial.number] = trial._trial_id
-        super().create_new_trial(0, trial)
+        super().create_new_trial(STUDY_ID, trial)
         if not trial.state.is_finished():
             self._open_numbers.add(trial.number)
 

@@ -18,7 +18,7 @@ from sweep.errors import SweepStopped
 from sweep.executors.base import Event, LaneLost, LaneRetried
 from sweep.executors.local_workers import LocalWorkers
 from sweep.progress import QuietProgress
-from sweep.search_space import load_space
+from sweep.space_file import load_space
 from sweep.storage import database_url
 from sweep.tuner import Limits, Tuner
 
