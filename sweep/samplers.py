@@ -35,6 +35,7 @@ NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 ONE_OBJECTIVE = ("cmaes",)
 FIXED_ORDER = ("grid", "qmc")
 EXHAUSTIBLE = ("grid", "brute_force")
+MODELS_HISTORY = ("tpe", "partial_fixed", "gp")  # the longer it is, the longer each asking takes
 MOST_POINTS = 1_000_000  # listed in memory
 OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # not for a file to say
 

@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.errors import StudyError
+from sweep.history import MOST_BEST, RecentSampler, RecentStudy
 from sweep.pruners import build_pruner
-from sweep.samplers import SamplerFactory, sampler_factory
+from sweep.samplers import MODELS_HISTORY, SamplerFactory, sampler_factory
 from sweep.search_space import Space
 from sweep.storage import (
     STUDY_ID,
@@ -56,11 +57,22 @@ class Settings:
 class SweepStudy(optuna.Study):
     """An Optuna study on a `WriteBehindStorage`, whose sampler is made anew for each trial."""
 
-    def __init__(self, storage: WriteBehindStorage, name: str, samplers: SamplerFactory, pruner: Any) -> None:
+    def __init__(
+        self,
+        storage: WriteBehindStorage,
+        name: str,
+        samplers: SamplerFactory,
+        pruner: Any,
+        *,
+        models_history: bool = False,
+    ) -> None:
+        """`models_history` says that the sampler is better given a history that is bounded."""
         super().__init__(study_name=name, storage=storage, sampler=samplers(0), pruner=pruner)
         self.write_behind = storage
         self.ended_in_order = False  # the process before; its running trials are not to blame then
         self._samplers = samplers
+        self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
+        self._seen_by_pruner = RecentStudy(name, storage, most_best=0)
 
     def frozen_trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states (all without any), not copied: do not change them."""
@@ -69,17 +81,21 @@ class SweepStudy(optuna.Study):
     def ask_next(self) -> optuna.Trial:
         """Ask with the sampler of the trial's number: an enqueued trial's own, else the next free one."""
         waiting = self.frozen_trials(TrialState.WAITING)
-        self.sampler = self._samplers(waiting[0].number if waiting else self.write_behind.num_trials)
+        self.sampler = self._sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
         return self.ask()
 
     def should_prune(self, number: int) -> bool:
         """What the pruner says of a running trial."""
-        return self.pruner.prune(self, self.write_behind.get_trial(number))
+        return self.pruner.prune(self._seen_by_pruner, self.write_behind.get_trial(number))
 
     def tell_number(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
         """Tell with the sampler of the trial's number."""
-        self.sampler = self._samplers(number)
+        self.sampler = self._sampler_of(number)
         self.tell(number, values, state=state)
+
+    def _sampler_of(self, number: int) -> optuna.samplers.BaseSampler:
+        sampler = self._samplers(number)
+        return sampler if self._seen_by_sampler is None else RecentSampler(sampler, self._seen_by_sampler)
 
     def stop(self) -> None:
         """Grid and brute-force samplers call this when their points are used up; the tuner counts the points itself."""
@@ -116,7 +132,7 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
             rewrite_study_attrs(storage, asdict(settings))
     elif stored is not None:
         _compare(name, stored, asdict(settings))
-    return SweepStudy(storage, name, samplers, pruner)
+    return SweepStudy(storage, name, samplers, pruner, models_history=space.sampler.name in MODELS_HISTORY)
 
 
 def _directions(record: dict[str, Any]) -> list[str]:

@@ -137,7 +137,7 @@ class Tuner:
     @property
     def num_finished(self) -> int:
         """Trials that count towards `num_trials`."""
-        return sum(trial.state.is_finished() for trial in self._study.frozen_trials())
+        return len(self._study.write_behind.finished_numbers)
 
     # ---- resume ----
 
@@ -212,13 +212,11 @@ class Tuner:
         return not self._rounds_to_repeat and self._free_lane() is not None and self._may_ask()
 
     def _may_ask(self) -> bool:
-        trials = self._study.frozen_trials()
-        ours = sum(trial.state.is_finished() for trial in trials) + len(self._running)
-        if ours >= self._limits.num_trials:
+        if self.num_finished + len(self._running) >= self._limits.num_trials:
             return False
-        asked = sum(trial.state != TrialState.WAITING and "fixed_params" not in trial.system_attrs for trial in trials)
-        is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
-        return self._num_points is None or asked < self._num_points or is_waiting
+        if self._num_points is None or self._study.frozen_trials(TrialState.WAITING):
+            return True
+        return sum("fixed_params" not in trial.system_attrs for trial in self._study.frozen_trials()) < self._num_points
 
     def _ask_for_free_lanes(self) -> list[RunningTrial]:
         """They count as running at once, so that whatever ends the process from here on finds them all."""

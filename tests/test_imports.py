@@ -31,6 +31,7 @@ LEVELS = [  # from top to bottom
     {"settle", "confirm_plan"},
     {"objective", "tuner", "retrain", "export", "verify"},
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
+    {"history"},
     {"worker_choice"},
     {"executors", "pruners", "interruption", "dashboard_notes"},
     {"samplers", "confirmation"},

@@ -49,6 +49,16 @@ def test_killed_study_equals_unbroken(tmp_path, sampler, pruner, num_lanes):
     assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken")
 
 
+@pytest.mark.parametrize("pruner", ["median", "hyperband", "successive_halving"])
+def test_killed_study_whose_history_is_bounded_equals_unbroken(tmp_path, monkeypatch, pruner):
+    run_sweep(tmp_path / "unbounded", make_space("tpe", pruner), 50, 3)
+    monkeypatch.setattr("sweep.history.MOST_RECENT", 12)
+    monkeypatch.setattr("sweep.study.MOST_BEST", 4)
+    run_sweep(tmp_path / "unbroken", make_space("tpe", pruner), 50, 3)
+    assert run_with_kills(tmp_path / "killed", make_space("tpe", pruner), 50, 3, seed=3) >= 1
+    assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken") != read_trials(tmp_path / "unbounded")
+
+
 def test_killed_study_on_packed_lanes_equals_unbroken(tmp_path):
     """Real training: repeated trials stand beside other ones, on other lanes, in a process that compiles anew."""
     space = make_space(

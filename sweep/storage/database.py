@@ -22,6 +22,7 @@ from sweep.storage.backup import damaged
 from sweep.storage.database_errors import BUSY_TIMEOUT_S, speak_plainly, study_error, when_unlocked
 from sweep.storage.files import held, uri_to_read
 from sweep.storage.integrity import file_problem
+from sweep.storage.reader import Reader
 
 READER_TIMEOUT_S = 30
 # Optuna tells in two steps, a look at the state and the writing, outside of one transaction: a trial that was told in
@@ -165,7 +166,7 @@ def connect_reader(url: str, *, write: bool = False, **engine_options: Any) -> R
     uri = f"file:{path}?mode=rw" if write else uri_to_read(path)  # neither creates a file
     try:
         when_unlocked(lambda: _check_is_optunas(path))
-        storage = RDBStorage(f"sqlite:///{uri}&uri=true", engine_kwargs=options, skip_table_creation=True)
+        storage = Reader(f"sqlite:///{uri}&uri=true", engine_kwargs=options, skip_table_creation=True)
     except SweepError:
         raise
     except Exception as error:  # damaged tables may raise anything

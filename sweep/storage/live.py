@@ -54,11 +54,6 @@ class LiveStorage(_CachedStorage):
         self._check(study_id, known)
         return trials
 
-    def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        """Optuna's six queries as of one moment: a copy of what they gave (the dashboard renames so) is whole."""
-        self._backend.scoped_session().execute(sqlalchemy.text("BEGIN"))
-        super()._read_trials_from_remote_storage(study_id)
-
     def _check(self, study_id: int, known_row: int) -> None:
         try:
             check_rows_after(self._url, study_id, known_row)

@@ -55,7 +55,8 @@ class WriteBehindStorage(InMemoryStorage):
         self._study_name = study_name
         self._study_row = self._reader.get_study_id_from_name(study_name)
         self._row_ids: dict[int, int] = {}
-        self._open_numbers: set[int] = set()
+        self.open_numbers: set[int] = set()
+        self.finished_numbers: list[int] = []  # in the order of finishing
         self._pending: rows.PendingRows | None = None  # only inside a transaction
         self.is_out_of_step = False
         self._digests = TrialDigests()
@@ -126,7 +127,7 @@ class WriteBehindStorage(InMemoryStorage):
         if template_trial is not None:
             raise StudyError("trials are enqueued through another storage, not through the one that sweeps")
         number = super().create_new_trial(study_id)
-        self._open_numbers.add(number)
+        self.open_numbers.add(number)
         self._to_write().new_trials.append(self.get_trial(number))
         return number
 
@@ -140,7 +141,7 @@ class WriteBehindStorage(InMemoryStorage):
         if not super().set_trial_state_values(trial_id, state, values):
             return False
         if state.is_finished():
-            self._open_numbers.discard(trial_id)
+            self._count_as_finished(trial_id)
         self._to_write().add_state(self.get_trial(trial_id))
         return True
 
@@ -172,7 +173,7 @@ class WriteBehindStorage(InMemoryStorage):
         for key, value in database.get_study_system_attrs(row).items():
             super().set_study_system_attr(study_id, key, value)
         self._is_sealed = DIGEST in self.get_study_system_attrs(study_id)
-        for trial in sorted(database.get_all_trials(row), key=lambda trial: trial.number):
+        for trial in sorted(database.get_all_trials(row, deepcopy=False), key=lambda trial: trial.number):
             self._add_loaded(trial)
 
     def _seal(self) -> None:
@@ -197,9 +198,10 @@ class WriteBehindStorage(InMemoryStorage):
                 "another program damaged its numbering; go on under another --study"
             )
         self._row_ids[trial.number] = trial._trial_id
-        super().create_new_trial(STUDY_ID, trial)
-        if not trial.state.is_finished():
-            self._open_numbers.add(trial.number)
+        trial._trial_id = super().create_new_trial(STUDY_ID)
+        self._set_trial(trial.number, trial)  # a template would be copied, at ten times the cost of reading it
+        self._update_cache(trial.number, STUDY_ID)
+        (self.finished_numbers.append if trial.state.is_finished() else self.open_numbers.add)(trial.number)
 
     def _file_identity(self) -> tuple[int, int] | None:
         try:
@@ -216,7 +218,7 @@ class WriteBehindStorage(InMemoryStorage):
         ).scalar()
         if found != self._study_name:
             raise StudyError(f"study {self._study_name} was deleted by another program; nothing more is written")
-        open_rows = {self._row_ids[number]: number for number in self._open_numbers}
+        open_rows = {self._row_ids[number]: number for number in self.open_numbers}
         last_row = max(self._row_ids.values(), default=0)
         now = rows.select_trials(connection, self._study_row, last_row, list(open_rows))
         missing = set(open_rows) - {row.trial_id for row in now}
@@ -257,7 +259,11 @@ class WriteBehindStorage(InMemoryStorage):
             super().set_trial_system_attr(number, key, value)
         super().set_trial_state_values(number, trial.state, trial.values)
         if trial.state.is_finished():
-            self._open_numbers.discard(number)
+            self._count_as_finished(number)
+
+    def _count_as_finished(self, number: int) -> None:
+        self.open_numbers.discard(number)
+        self.finished_numbers.append(number)
 
 
 def create_study(
