@@ -125,6 +125,10 @@ def _add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _add_dashboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("dashboard", help="browse the studies, live, in optuna-dashboard on 127.0.0.1")
+    command.add_argument("study", nargs="?", metavar="STUDY", help="this study alone (all)")
+    command.add_argument(
+        "--best", type=_at_least_one, metavar="N", help="of a study of thousands the best N and latest N trials (all)"
+    )
     _add_storage(command)
     command.add_argument("--port", type=_port, default=8080, help="8080 by default; 0 takes a free one")
     command.add_argument(

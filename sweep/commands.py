@@ -132,10 +132,14 @@ def show(options: argparse.Namespace) -> None:
 
 def dashboard(options: argparse.Namespace) -> None:
     """Serve optuna-dashboard until Ctrl-C."""
-    from sweep.dashboard import serve
-    from sweep.storage import database_url
+    from sweep.dashboard import Shown, serve
+    from sweep.storage import check_study_name, database_url
 
-    serve(database_url(options.studies, options.storage), options.port, write=options.write, public=options.public)
+    url = database_url(options.studies, options.storage)
+    if options.write and options.best:
+        raise InputError("--best: the pages rename a study by copying what they see of it; remove --write or --best")
+    shown = Shown(check_study_name(options.study) if options.study else None, options.best)
+    serve(url, options.port, shown, write=options.write, public=options.public)
 
 
 def confirm(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from socket import gethostname
 from socketserver import ThreadingMixIn
@@ -19,7 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from sweep.errors import InputError, Interrupted, StudyError
 from sweep.interruption import Interruption
-from sweep.storage import LiveStorage
+from sweep.storage import LiveStorage, check_is_there
 from sweep.storage.database import database_path
 
 if TYPE_CHECKING:
@@ -35,26 +36,42 @@ PUBLIC = """--public: whoever can reach this port sees every study of this datab
 errors with their tracebacks, and command lines{changes}.
 No password is asked, nothing is encrypted.
 Safer, without --public: ssh -L {port}:127.0.0.1:{port} {name}"""
+BEST = "--best: of each study its best {most:,} trials and its latest {most:,}, as of now, and those that follow"
 CHANGES = ", and can change and delete all of it"
 
 
-def serve(url: str, port: int, *, write: bool, public: bool = False) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What of the database: one study alone, and of a study the best N trials and the latest N; None is all."""
+
+    study: str | None = None
+    most: int | None = None
+
+
+EVERYTHING = Shown()
+
+
+def serve(url: str, port: int, shown: Shown = EVERYTHING, *, write: bool, public: bool = False) -> None:
     """Serve until SIGINT or SIGTERM. StudyError without a database, InputError if the port is taken."""
     with suppress(Interrupted), Interruption():
-        app = create_app(url, write=write, public=public)
+        app = create_app(url, shown, write=write, public=public)
         with _listen(EVERYWHERE if public else HOST, port, app) as server:
             port, name = server.server_port, gethostname()
             print(f"{database_path(url)}: http://{name if public else HOST}:{port}/")
             print(WRITE if write else READ_ONLY)
+            if shown.most is not None:
+                print(BEST.format(most=shown.most))
             if public:
                 print(PUBLIC.format(changes=CHANGES if write else "", port=port, name=name))
             print("Ctrl-C ends it", flush=True)
             server.serve_forever()
 
 
-def create_app(url: str, *, write: bool, public: bool = False) -> "WSGIApplication":
+def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool = False) -> "WSGIApplication":
     """optuna-dashboard with our guard in front."""
-    storage = LiveStorage(url, write=write)
+    if shown.study is not None:
+        check_is_there(url, shown.study)
+    storage = LiveStorage(url, write=write, most=shown.most, only=shown.study)
     import optuna_dashboard
 
     app: Any = optuna_dashboard.wsgi(storage)

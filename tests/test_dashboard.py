@@ -14,11 +14,12 @@ import optuna
 import optuna_dashboard
 import plotly.graph_objects as go
 import pytest
+from optuna.trial import TrialState
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sweeps import NASTY, FailingEngine, make_space, open_in, read_trials, request, run_sweep
 
 from sweep.cli import main
-from sweep.dashboard import create_app
+from sweep.dashboard import Shown, create_app
 from sweep.dashboard_notes import MOST_EPOCHS, MOST_TRIALS, learning_curves, study_attrs
 from sweep.engines.fake import FakeEngine
 from sweep.errors import Cause
@@ -235,6 +236,38 @@ def test_a_study_deleted_and_made_anew_is_read_anew(tmp_path):
     detail = request(app, "GET", "/api/studies/1")[1]
     assert [len(trial["params"]) for trial in detail["trials"]] == [2, 2]
     assert {item["name"] for item in detail["union_search_space"]} == {"momentum", "filters_1"}
+
+
+def shown_numbers(app, after=0):
+    detail = request(app, "GET", f"/api/studies/1?after={after}")[1]
+    return [trial["number"] for trial in detail["trials"]]
+
+
+def test_of_a_large_study_the_best_and_the_latest_are_served_and_those_that_follow(tmp_path):
+    study = run_sweep(tmp_path, make_space("random", "median"), 40)
+    best = sorted(study.frozen_trials(TrialState.COMPLETE), key=lambda trial: -trial.value)[:5]
+    app = create_app(database_url(tmp_path), Shown(most=5), write=False)
+    served = sorted({trial.number for trial in best} | {*range(35, 40)})
+    assert shown_numbers(app) == served
+    run_sweep(tmp_path, make_space("random", "median"), 46)
+    time.sleep(2.1)  # optuna-dashboard asks its storage at most every two seconds
+    assert shown_numbers(app, after=len(served)) == [*range(40, 46)]
+    assert shown_numbers(app) == [*served, *range(40, 46)]
+
+
+def test_one_study_may_be_served_alone(tmp_path):
+    run_sweep(tmp_path, make_space(), 2)
+    optuna.create_study(study_name="other", storage=f"sqlite:///{tmp_path / 'sweep.db'}")
+    app = create_app(database_url(tmp_path), Shown(study="other"), write=False)
+    listed = request(app, "GET", "/api/studies")[1]["study_summaries"]
+    assert [study["study_name"] for study in listed] == ["other"]
+
+
+def test_a_study_that_is_not_there_and_copies_of_a_part_are_refused(studies, capsys):
+    assert main(["dashboard", "nowhere", "--studies", str(studies)]) == 2
+    assert "no study named nowhere; there are: study" in capsys.readouterr().err
+    assert main(["dashboard", "--best", "5", "--write", "--studies", str(studies)]) == 2
+    assert "copying what they see of it; remove --write" in capsys.readouterr().err
 
 
 # ---- as a process ----

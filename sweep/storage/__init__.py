@@ -21,7 +21,7 @@ from sweep.storage.database_errors import Wait
 from sweep.storage.digest import CONFIRMATION
 from sweep.storage.live import LiveStorage
 from sweep.storage.lock import StudyLock
-from sweep.storage.studies import check_rows, list_studies, read_study, reading
+from sweep.storage.studies import check_is_there, check_rows, list_studies, read_study, reading
 from sweep.storage.write_behind import STUDY_ID, ForeignChange, WriteBehindStorage, create_study
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Wait",
     "WriteBehindStorage",
     "back_up",
+    "check_is_there",
     "check_rows",
     "check_study_name",
     "connect_reader",

@@ -5,17 +5,20 @@ finished trials makes that an instant. It takes a study's id for the study for e
 deleted study again; a study that turns out to be another one is read anew. What is read is checked, once as well.
 """
 
+import copy
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy
 from optuna.storages._cached_storage import _CachedStorage
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial
 
 from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.database import check_file, connect_reader
+from sweep.storage.selection import Selection
 from sweep.storage.studies import check_rows_after
 
 _FIRST_TRIAL = (
@@ -31,15 +34,17 @@ class LiveStorage(_CachedStorage):
     """Optuna's storage on a database that others write; read-only unless `write`. StudyError if there is none.
 
     `on_replaced` is called when what was remembered of a study is dropped, `on_damage` before a StudyError is raised.
+    With `most`, a study shows a `Selection` of its trials; with `only`, no other study is there.
     """
 
-    def __init__(self, url: str, *, write: bool = False) -> None:
+    def __init__(self, url: str, *, write: bool = False, most: int | None = None, only: str | None = None) -> None:
         check_file(url)
         # each session opens the file anew: a database that was deleted and made again is noticed
         super().__init__(connect_reader(url, write=write, poolclass=sqlalchemy.pool.NullPool))
         self.on_replaced: Callable[[], None] = lambda: None
         self.on_damage: Callable[[StudyError], None] = lambda _: None
-        self._url = url
+        self._url, self._most, self._only = url, most, only
+        self._selections: dict[int, Selection] = {}
         self._first_trials: dict[int, tuple[str, int | None, datetime | None]] = {}
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
@@ -47,12 +52,27 @@ class LiveStorage(_CachedStorage):
         self._forget_if_replaced(study_id)
         known = self._last_known_row(study_id)
         try:
-            trials = super().get_all_trials(study_id, deepcopy, states)
+            trials = super().get_all_trials(study_id, deepcopy=False)
         except Exception:  # Optuna's over a damaged row
             self._check(study_id, known)
             raise
         self._check(study_id, known)
-        return trials
+        if self._most is not None:
+            trials = self._selection(study_id, trials).of(trials)
+        chosen = [trial for trial in trials if states is None or trial.state in states]
+        return copy.deepcopy(chosen) if deepcopy else chosen
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """Optuna's, or the one study alone."""
+        return [study for study in super().get_all_studies() if self._only in (None, study.study_name)]
+
+    def _selection(self, study_id: int, trials: list[FrozenTrial]) -> Selection:
+        assert self._most is not None
+        directions = self.get_study_directions(study_id)
+        with self._lock:
+            if study_id not in self._selections:
+                self._selections[study_id] = Selection(self._most, trials, directions)
+            return self._selections[study_id]
 
     def _check(self, study_id: int, known_row: int) -> None:
         try:
@@ -81,5 +101,6 @@ class LiveStorage(_CachedStorage):
             is_replaced = before[0] != now[0] or (before[1] is not None and before != now)
             if is_replaced:
                 self._studies.pop(study_id, None)
+                self._selections.pop(study_id, None)
         if is_replaced:
             self.on_replaced()

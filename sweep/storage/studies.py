@@ -58,14 +58,25 @@ def read_study(url: str, name: str) -> optuna.Study:
     storage = connect_reader(url)
     check_rows(url, check_study_name(name))
     with reading(url):
-        try:
-            storage.get_study_id_from_name(name)
-        except KeyError:
-            names = ", ".join(study.study_name for study in storage.get_all_studies()) or "none"
-            raise StudyError(f"no study named {name}; there are: {names}") from None
+        _check_is_there(storage, name)
         study = optuna.load_study(study_name=name, storage=storage)
         _read_all(study)
     return study
+
+
+def check_is_there(url: str, name: str) -> None:
+    """StudyError, with the names there are, if there is no such study."""
+    check_file(url)
+    with reading(url):
+        _check_is_there(connect_reader(url), name)
+
+
+def _check_is_there(storage: Any, name: str) -> None:
+    try:
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        names = ", ".join(study.study_name for study in storage.get_all_studies()) or "none"
+        raise StudyError(f"no study named {name}; there are: {names}") from None
 
 
 def _read_all(study: optuna.Study) -> None:
