@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     from sweep.launch import print_start, run_to_limits
     from sweep.settle import check_data, check_names, settle
     from sweep.settle_function import check_flags, settle_function
-    from sweep.storage import StudyLock, back_up, check_study_name, database_path, database_url
+    from sweep.storage import back_up, check_study_name, database_url, study_lock
     from sweep.study import open_study, stored_settings
     from sweep.worker_choice import num_workers_of, start_workers
 
@@ -63,9 +63,9 @@ def run(options: argparse.Namespace) -> None:
         check_flags(options)
     data = check_data(space) if space.function is None else None
     url = database_url(options.studies, options.storage)
-    with Interruption() as interruption, StudyLock(url, name) as lock:
+    with Interruption() as interruption, study_lock(url, name) as lock:
         stored = stored_settings(url, name)
-        back_up(database_path(url))
+        back_up(url)
         num_workers = num_workers_of(options, stored or {})
         with start_workers(options, num_workers, interruption.check) as workers:
             if data is not None:
@@ -152,13 +152,13 @@ def confirm(options: argparse.Namespace) -> None:
     from sweep.launch import make_executor
     from sweep.settle import settle_again
     from sweep.show_confirmation import print_confirmation
-    from sweep.storage import StudyLock, WriteBehindStorage, check_study_name, database_url, read_study
+    from sweep.storage import WriteBehindStorage, check_study_name, database_url, read_study, study_lock
     from sweep.study import SETTINGS
 
     check_device_name(options.device)
     url, name = database_url(options.studies, options.storage), check_study_name(options.study)
     read_study(url, name)  # a wrong name shall leave no lock file behind
-    with Interruption() as interruption, StudyLock(url, name):
+    with Interruption() as interruption, study_lock(url, name):
         study = read_study(url, name)
         plan = plan_confirmation(study, options.top, options.num_seeds, again=options.again)
         if "builder" in plan.space.fixed.get("model", {}):

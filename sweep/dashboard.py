@@ -20,8 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from sweep.errors import InputError, Interrupted, StudyError
 from sweep.interruption import Interruption
-from sweep.storage import LiveStorage, check_is_there
-from sweep.storage.database import database_path
+from sweep.storage import LiveStorage, backend_of, check_is_there
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -57,7 +56,7 @@ def serve(url: str, port: int, shown: Shown = EVERYTHING, *, write: bool, public
         app = create_app(url, shown, write=write, public=public)
         with _listen(EVERYWHERE if public else HOST, port, app) as server:
             port, name = server.server_port, gethostname()
-            print(f"{database_path(url)}: http://{name if public else HOST}:{port}/")
+            print(f"{backend_of(url).name}: http://{name if public else HOST}:{port}/")
             print(WRITE if write else READ_ONLY)
             if shown.most is not None:
                 print(BEST.format(most=shown.most))

@@ -16,7 +16,7 @@ from sweep.samplers import num_points, size_line
 from sweep.search_space import Space
 from sweep.settle import Settled
 from sweep.several_objectives import pareto_front, shown_values
-from sweep.storage.database import database_path
+from sweep.storage import backend_of
 from sweep.study import Settings, SweepStudy
 from sweep.tuner import Limits, Tuner
 
@@ -70,7 +70,7 @@ def make_executor(
 def print_start(space: Space, url: str, name: str, settled: Settled, num_trials: int) -> None:
     """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
     device, num_workers = settled.device, settled.settings.num_workers
-    print(f"study {name} in {database_path(url)}; {space.goal}; space {space.fingerprint}")
+    print(f"study {name} in {backend_of(url).name}; {space.goal}; space {space.fingerprint}")
     print(f"device: {device.description if device else f'none ({settled.choice.engine} engine)'}")
     if device is not None and device.note:
         print(device.note)

@@ -20,7 +20,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.interruption import Interruption
 from sweep.report import make_page
 from sweep.space_file import parse_space
-from sweep.storage import StudyLock, WriteBehindStorage, database_url, read_study
+from sweep.storage import WriteBehindStorage, database_url, read_study, study_lock
 from sweep.study import SETTINGS, Settings
 
 EPOCHS = 4
@@ -316,7 +316,7 @@ def test_wrong_input_is_one_line(commanded, capsys, arguments, message):
 
 
 def test_a_study_that_is_being_swept_is_not_confirmed_meanwhile(folder, capsys):
-    with StudyLock(database_url(folder), "study"):
+    with study_lock(database_url(folder), "study"):
         assert main(["confirm", "study", "--studies", str(folder)]) == 2
     assert "is being swept by process" in capsys.readouterr().err
 

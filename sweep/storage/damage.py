@@ -5,30 +5,34 @@ Read without Optuna and SQLAlchemy, which fail over damaged rows in many ways, a
 
 import json
 import math
-import sqlite3
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from sweep.storage.digest import DIGEST, TRAINED_BY_SWEEP, TrialContent, is_intact, study_hash
 
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
-_STUDY = """
-    SELECT 'name', 0, study_name FROM studies WHERE study_id = :id
-    UNION ALL SELECT 'direction', objective, direction FROM study_directions WHERE study_id = :id
-    UNION ALL SELECT 'user', key, value_json FROM study_user_attributes WHERE study_id = :id
-    UNION ALL SELECT 'system', key, value_json FROM study_system_attributes WHERE study_id = :id
-"""
+_STUDY = {
+    "name": "SELECT 0, study_name FROM studies WHERE study_id = ?",
+    "direction": "SELECT objective, direction FROM study_directions WHERE study_id = ?",
+    "user": "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?",
+    "system": "SELECT key, value_json FROM study_system_attributes WHERE study_id = ?",
+}
 _CHOSEN = "FROM trials WHERE study_id = ? AND trial_id > ?"
 
 
-def find_damage(
-    database: sqlite3.Connection, study_id: int, *, after_row: int = 0, ends_only: bool = False
-) -> str | None:
+class Database(Protocol):
+    """A connection of SQLite's module, or what stands in for one: parameters are question marks."""
+
+    def execute(self, query: str, parameters: tuple[Any, ...], /) -> Iterable[Any]:
+        """The rows."""
+
+
+def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_only: bool = False) -> str | None:
     """What of a study is damaged, in words; None if nothing is.
 
     Only trials with a row id above `after_row` are looked at, and, with `ends_only`, only their states and values. The
-    caller has begun a transaction, so that nothing changes meanwhile. Raises what sqlite3 raises.
+    caller has begun a transaction, so that nothing changes meanwhile. Raises what the driver raises.
     """
     name, is_sealed, is_right = _read_study(database, study_id)
     if not is_right:
@@ -43,11 +47,19 @@ def find_damage(
     return None
 
 
-def _read_study(database: sqlite3.Connection, study_id: int) -> tuple[str, bool, bool]:
+def find_any_damage(database: Database, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
+    """The same of all studies, or of one by its name."""
+    for study_id, name in [*database.execute("SELECT study_id, study_name FROM studies", ())]:
+        if study_name in (None, name):
+            problem = find_damage(database, study_id, ends_only=ends_only)
+            if problem is not None:
+                return problem
+    return None
+
+
+def _read_study(database: Database, study_id: int) -> tuple[str, bool, bool]:
     """Its name, whether it has a digest, and whether that is right."""
-    found: dict[str, dict[Any, Any]] = {"name": {}, "direction": {}, "user": {}, "system": {}}
-    for part, key, value in database.execute(_STUDY, {"id": study_id}):
-        found[part][key] = value
+    found = {part: dict(database.execute(query, (study_id,))) for part, query in _STUDY.items()}
     name, stored = found["name"].get(0, ""), found["system"].get(DIGEST)
     try:
         is_right = stored in (None, json.dumps(study_hash(name, found["direction"], found["user"])))
@@ -56,15 +68,13 @@ def _read_study(database: sqlite3.Connection, study_id: int) -> tuple[str, bool,
     return name, stored is not None, is_right
 
 
-def _read_trials(
-    database: sqlite3.Connection, study_id: int, after_row: int, ends_only: bool
-) -> Iterable[TrialContent]:
+def _read_trials(database: Database, study_id: int, after_row: int, ends_only: bool) -> Iterable[TrialContent]:
     """By a query a table. Without the params and intermediate values, and most attributes, if `ends_only`."""
     bound = (study_id, after_row)
     query = f"SELECT trial_id, number, state {_CHOSEN} ORDER BY trial_id"
     trials = {row: TrialContent(number, state) for row, number, state in database.execute(query, bound)}
 
-    def rows(table: str, columns: str, condition: str = "") -> sqlite3.Cursor:
+    def rows(table: str, columns: str, condition: str = "") -> Iterable[Any]:
         of_these = f"trial_id IN (SELECT trial_id {_CHOSEN}) {condition}"
         return database.execute(f"SELECT trial_id, {columns} FROM {table} WHERE {of_these}", bound)
 

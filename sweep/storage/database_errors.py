@@ -1,23 +1,17 @@
 """SQLite's errors in a user's words, and waiting while another program has the database locked."""
 
-import math
 import shutil
 import sqlite3
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import optuna
 import sqlalchemy
 
 from sweep.errors import DISK_IS_FULL, StudyError, is_disk_full
+from sweep.storage.waiting import WAIT, Result, Wait, tried_again
 
-BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are repeated by `when_unlocked`
-RETRY_S = 0.2
+BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are `tried_again`
 LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
 DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -29,48 +23,18 @@ ADVICE = {
     **dict.fromkeys(LOCKED, "another program keeps it locked; end that one, then the same command goes on"),
 }
 
-Result = TypeVar("Result")
-
-
-def say(text: str) -> None:
-    """The notice of a command without progress."""
-    print(text, file=sys.stderr, flush=True)
-
-
-@dataclass(frozen=True)
-class Wait:
-    """How to wait: `notice` takes what the user should know, `check` is called now and then and may raise."""
-
-    check: Callable[[], None] = lambda: None
-    notice: Callable[[str], None] = say
-    at_most_s: float = math.inf
-
-
-WAIT = Wait()
-
 
 def when_unlocked(action: Callable[[], Result], wait: Wait = WAIT) -> Result:
     """What `action` gives, tried again as long as another program has the database locked.
 
-    The action itself waits a second or so inside SQLite. Says once that it waits, and at the end how long it took.
+    The action itself waits a second or so inside SQLite.
     """
-    started, is_said = time.monotonic(), False
-    while True:
-        try:
-            result = action()
-            break
-        except (*DRIVER_ERRORS, optuna.exceptions.StorageInternalError) as error:
-            waited_s = time.monotonic() - started
-            if _primary_code(error) not in LOCKED or waited_s >= wait.at_most_s:
-                raise
-        if not is_said:
-            wait.notice("waiting: another program has locked the database")
-            is_said = True
-        wait.check()
-        time.sleep(RETRY_S)
-    if is_said:
-        wait.notice(f"the database is free again after {time.monotonic() - started:.0f} s; going on")
-    return result
+    return tried_again(action, is_locked, wait, "another program has locked the database", "the database is free again")
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether it is an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, that passes."""
+    return _primary_code(error) in LOCKED
 
 
 @contextmanager
@@ -111,18 +75,19 @@ def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
 
 def _primary_code(error: BaseException) -> int | None:
     """SQLite's result code without its extension; None if the error is not SQLite's."""
-    code = getattr(_innermost(error), "sqlite_errorcode", None)
+    code = getattr(innermost(error), "sqlite_errorcode", None)
     return None if code is None else int(code) & 0xFF
 
 
-def _innermost(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
+    """The driver's own error."""
     cause = error.__cause__ or error
     return getattr(cause, "orig", None) or cause
 
 
 def first_line(error: BaseException) -> str:
     """What SQLite or Optuna says, without SQLAlchemy's words around it."""
-    lines = str(_innermost(error)).strip().splitlines()
+    lines = str(innermost(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 

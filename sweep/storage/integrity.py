@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sweep.storage import rows
-from sweep.storage.damage import find_damage
+from sweep.storage.damage import find_any_damage, find_damage
 from sweep.storage.database_errors import BUSY_TIMEOUT_S, first_line, is_damage, study_error, when_unlocked
 from sweep.storage.files import uri_to_read
 from sweep.storage.wal import loses_transactions
@@ -31,7 +31,7 @@ def file_problem(path: Path) -> str | None:
 
 def row_problem(path: Path, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
     """Which study or trial, of all studies or of one, is not as the sweep wrote it."""
-    return _look(path, uri_to_read(path), lambda database: _find_changed_rows(database, study_name, ends_only))
+    return _look(path, uri_to_read(path), lambda database: find_any_damage(database, study_name, ends_only=ends_only))
 
 
 def row_problem_after(path: Path, study_id: int, row: int) -> str | None:
@@ -44,7 +44,7 @@ def copy_problem(path: Path) -> str | None:
     if path.stat().st_size == 0:
         return EMPTY
     uri = f"file:{path}?mode=ro&immutable=1"
-    return _look(path, uri, lambda database: _find_broken_structure(database) or _find_changed_rows(database))
+    return _look(path, uri, lambda database: _find_broken_structure(database) or find_any_damage(database))
 
 
 def _look(path: Path, uri: str, find: Callable[[sqlite3.Connection], str | None]) -> str | None:
@@ -73,15 +73,3 @@ def _find_broken_structure(database: sqlite3.Connection) -> str | None:
     missing = {*NEEDED, VERSION} - tables
     is_optunas = VERSION in tables or missing == {VERSION}
     return f"it has no table {min(missing)}" if is_optunas and missing else None
-
-
-def _find_changed_rows(
-    database: sqlite3.Connection, study_name: str | None = None, ends_only: bool = False
-) -> str | None:
-    studies = database.execute("SELECT study_id, study_name FROM studies").fetchall()
-    for study_id, name in studies:
-        if study_name in (None, name):
-            problem = find_damage(database, study_id, ends_only=ends_only)
-            if problem is not None:
-                return problem
-    return None

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from sweep.errors import StudyError
 from sweep.storage import rows
-from sweep.storage.database import check_file, connect_reader
+from sweep.storage.database import backend_of, connect_reader
 from sweep.storage.selection import Selection
 from sweep.storage.studies import check_rows_after
 
@@ -38,7 +38,7 @@ class LiveStorage(_CachedStorage):
     """
 
     def __init__(self, url: str, *, write: bool = False, most: int | None = None, only: str | None = None) -> None:
-        check_file(url)
+        backend_of(url).check()
         # each session opens the file anew: a database that was deleted and made again is noticed
         super().__init__(connect_reader(url, write=write, poolclass=sqlalchemy.pool.NullPool))
         self.on_replaced: Callable[[], None] = lambda: None

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import Self
 
 from sweep.errors import StudyError
-from sweep.storage.database import database_path
 from sweep.storage.database_errors import study_error
 
 OWNER_TRIES = 20  # of 50 ms: an owner writes its PID right after it has the lock
 
 
-class StudyLock:
+class FileLock:
     """`flock` on a hidden file beside the database; the kernel drops it with the process, however that ends.
 
     The file holds the owner's PID, for the message to a second launcher, and nothing once it ended in order, which is
     said here as a database on a full disk cannot take it any more (`ended_in_order`). Linux and macOS.
     """
 
-    def __init__(self, url: str, study_name: str) -> None:
-        database = database_path(url)
+    def __init__(self, database: Path, study_name: str) -> None:
         self._study_name = study_name
         self._path: Path = database.with_name(f".{database.name}.{study_name}.lock")
         self._descriptor: int | None = None

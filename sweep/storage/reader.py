@@ -46,10 +46,18 @@ class Reader(RDBStorage):
         if states is not None:
             chosen &= rows.TRIALS.c.state.in_([state for state in TrialState if state in states])
         with _create_scoped_session(self.scoped_session) as session:
+            connection = _at_one_moment(session, self.engine.dialect.name)
             models.StudyModel.find_or_raise_by_id(study_id, session)
-            connection = session.connection()
-            connection.exec_driver_sql("BEGIN")  # all queries as of one moment, which the driver does not see to
             return _read_trials(connection, chosen)
+
+
+def _at_one_moment(session: Any, dialect: str) -> sqlalchemy.Connection:
+    """A connection whose queries all see the database as it is now."""
+    if dialect == "postgresql":
+        return session.connection(execution_options={"isolation_level": "REPEATABLE READ"})  # type: ignore[no-any-return]
+    connection: sqlalchemy.Connection = session.connection()
+    connection.exec_driver_sql("BEGIN")  # SQLite's driver leaves that to the first writing
+    return connection
 
 
 def _read_trials(connection: sqlalchemy.Connection, chosen: Any) -> list[FrozenTrial]:

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 STUDIES = models.StudyModel.__table__
 STUDY_DIRECTIONS = models.StudyDirectionModel.__table__
@@ -47,6 +47,7 @@ _SELECT_TRIALS = (
         | TRIALS.c.trial_id.in_(sqlalchemy.bindparam("rows", expanding=True))
     )
     .order_by(TRIALS.c.trial_id)
+    .with_for_update()  # who tells one waits; SQLite has one lock for all
 )
 
 _COUNT_TRIALS = sqlalchemy.select(sqlalchemy.func.count()).where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
@@ -108,7 +109,8 @@ class PendingRows:
                 {owner: row_id, KEYS[table]: key, **row}
                 for row_id, ((_, key), row) in zip(ids, rows.items(), strict=True)
             ]
-            connection.execute(_upsert(table, owner, tuple(values[0])), values)
+            upsert = _upsert(connection.dialect.name, table, owner, tuple(values[0]))
+            connection.execute(upsert, values)
         for number, trial in self._states.items():
             statement = TRIALS.update().where(TRIALS.c.trial_id == row_ids[number])
             connection.execute(statement.values(state=trial.state, **_times(trial)))
@@ -142,6 +144,19 @@ def select_trials(
     return connection.execute(_SELECT_TRIALS, bound).all()
 
 
+def lock_study(connection: sqlalchemy.Connection, study_id: int) -> str | None:
+    """The study's name, None if it is not there. Who creates a trial waits for the end of this transaction."""
+    query = sqlalchemy.select(STUDIES.c.study_name).where(STUDIES.c.study_id == study_id)
+    return connection.execute(query.with_for_update()).scalar()
+
+
+def select_study_attr(connection: sqlalchemy.Connection, study_id: int, key: str) -> str | None:
+    """A system attribute of the study as JSON."""
+    table = STUDY_SYSTEM_ATTRS.c
+    query = sqlalchemy.select(table.value_json).where(table.study_id == study_id, table.key == key)
+    return connection.execute(query).scalar()
+
+
 def count_trials(connection: sqlalchemy.Connection, study_id: int) -> int:
     """All rows of a study."""
     return int(connection.execute(_COUNT_TRIALS, {"study_id": study_id}).scalar_one())
@@ -167,7 +182,7 @@ def _as_stored(local: datetime | None) -> datetime | None:
 
 
 @lru_cache  # building a statement costs more than executing it
-def _upsert(table: sqlalchemy.Table, owner: str, columns: tuple[str, ...]) -> Any:
-    statement = sqlite.insert(table)
+def _upsert(dialect: str, table: sqlalchemy.Table, owner: str, columns: tuple[str, ...]) -> Any:
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     replaced = {name: statement.excluded[name] for name in columns if name not in (owner, KEYS[table])}
     return statement.on_conflict_do_update(index_elements=[owner, KEYS[table]], set_=replaced)

@@ -15,10 +15,8 @@ from optuna.trial import TrialState
 
 from sweep.errors import StudyError, SweepError
 from sweep.several_objectives import losses, unbeaten
-from sweep.storage.backup import damaged
-from sweep.storage.database import check_file, check_study_name, connect_reader, database_path
-from sweep.storage.database_errors import first_line, is_damage, study_error
-from sweep.storage.integrity import row_problem, row_problem_after
+from sweep.storage.database import backend_of, check_study_name, connect_reader
+from sweep.storage.database_errors import first_line
 
 
 def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
@@ -26,18 +24,18 @@ def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = Fal
 
     Of all studies, or of one; with `ends_only`, only the studies themselves and what their trials were told.
     """
-    path = database_path(url)
-    problem = row_problem(path, study_name, ends_only=ends_only)
+    backend = backend_of(url)
+    problem = backend.row_problem(study_name, ends_only=ends_only)
     if problem is not None:
-        raise damaged(path, problem)
+        raise backend.damaged(problem)
 
 
 def check_rows_after(url: str, study_id: int, row: int) -> None:
     """The same for the study's trials with a row id above `row`."""
-    path = database_path(url)
-    problem = row_problem_after(path, study_id, row)
+    backend = backend_of(url)
+    problem = backend.row_problem_after(study_id, row)
     if problem is not None:
-        raise damaged(path, problem)
+        raise backend.damaged(problem)
 
 
 @contextmanager
@@ -48,13 +46,14 @@ def reading(url: str) -> Iterator[None]:
     except SweepError:
         raise
     except Exception as error:
-        path = database_path(url)
-        raise (damaged(path, first_line(error)) if is_damage(error) else study_error(path, error)) from None
+        backend = backend_of(url)
+        is_damage = backend.is_damage(error)
+        raise (backend.damaged(first_line(error)) if is_damage else backend.error(error)) from None
 
 
 def read_study(url: str, name: str) -> optuna.Study:
     """A study to read, checked. StudyError, with the names there are, if it does not exist."""
-    check_file(url)
+    backend_of(url).check()
     storage = connect_reader(url)
     check_rows(url, check_study_name(name))
     with reading(url):
@@ -66,7 +65,7 @@ def read_study(url: str, name: str) -> optuna.Study:
 
 def check_is_there(url: str, name: str) -> None:
     """StudyError, with the names there are, if there is no such study."""
-    check_file(url)
+    backend_of(url).check()
     with reading(url):
         _check_is_there(connect_reader(url), name)
 
@@ -100,7 +99,7 @@ class StudySummary:
 
 def list_studies(url: str) -> list[StudySummary]:
     """Every study with counts, best value and time of the last change, checked."""
-    check_file(url)
+    backend_of(url).check()
     engine = connect_reader(url).engine
     check_rows(url, ends_only=True)
     with reading(url), engine.connect() as connection:

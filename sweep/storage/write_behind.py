@@ -7,10 +7,9 @@ trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what 
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -21,10 +20,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import StudyError
 from sweep.storage import rows
-from sweep.storage.database import connect_reader, connect_writer, database_path
-from sweep.storage.database_errors import DRIVER_ERRORS, WAIT, Wait, in_words, when_unlocked
+from sweep.storage.database import backend_of
 from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, OWN_STUDY_ATTRS, TRAINED_BY_SWEEP, TrialDigests, study_digest
 from sweep.storage.studies import check_rows, reading
+from sweep.storage.waiting import WAIT, Wait
+from sweep.storage.writer import StudyWriter, begin, in_words, when_free
 
 STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
 
@@ -48,12 +48,11 @@ class WriteBehindStorage(InMemoryStorage):
         """Load a study that exists; KeyError if it does not, StudyError if it is damaged."""
         super().__init__()
         check_rows(url, study_name)
-        self._reader = connect_reader(url)
-        self._writer = connect_writer(url)
-        self._path = database_path(url)
-        self._file = self._file_identity()
+        self._backend = backend_of(url)
+        self._reader = self._backend.connect_reader()
         self._study_name = study_name
         self._study_row = self._reader.get_study_id_from_name(study_name)
+        self._writer = StudyWriter(self._backend, study_name, self._study_row)
         self._row_ids: dict[int, int] = {}
         self.open_numbers: set[int] = set()
         self.finished_numbers: list[int] = []  # in the order of finishing
@@ -88,26 +87,23 @@ class WriteBehindStorage(InMemoryStorage):
         """
         if self.is_out_of_step:
             raise StudyError("the study's memory is ahead of its database after an error; start again, nothing is lost")
-        with write_transaction(self._writer, self._path, wait) as connection:
-            self._pending, self.is_out_of_step = rows.PendingRows(), True
-            try:
-                yield self._adopt_foreign_changes(connection)
-                self._seal()
-                self._pending.write(connection, self._study_row, self._row_ids)
-            finally:
-                self._pending = None
+        self._pending = rows.PendingRows()
+        try:
+            with in_words(self._backend):
+                connection, changes = when_free(self._begin, self._backend, wait)
+                with closing(connection):
+                    yield changes
+                    self._seal()
+                    self._writer.write(connection, self._pending, self._row_ids, wait)
+        finally:
+            self._pending = None
         self.is_out_of_step = False
 
     def close(self) -> None:
-        """Put everything into the one database file, so that it can be copied, and let go of it.
-
-        Where that cannot be done now (the disk is full, another program has locked it) the log stays beside the file.
-        """
+        """Let go of the database; a file has everything in it then, so that it can be copied."""
         self._reader.remove_session()
         self._reader.engine.dispose()
-        with suppress(*DRIVER_ERRORS), closing(self._writer.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._writer.dispose()
+        self._writer.close()
 
     # ---- Optuna's writing methods: in memory at once, pending for the transaction ----
     # attributes as JSON gives them back, so that samplers see the same before and after a resume
@@ -203,31 +199,26 @@ class WriteBehindStorage(InMemoryStorage):
         self._update_cache(trial.number, STUDY_ID)
         (self.finished_numbers.append if trial.state.is_finished() else self.open_numbers.add)(trial.number)
 
-    def _file_identity(self) -> tuple[int, int] | None:
+    def _begin(self) -> tuple[sqlalchemy.Connection, list[ForeignChange]]:
+        connection = self._writer.begin()
         try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+            self.is_out_of_step = True
+            return connection, self._adopt_foreign_changes(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def _adopt_foreign_changes(self, connection: sqlalchemy.Connection) -> list[ForeignChange]:
-        if self._file_identity() != self._file:  # SQLite would go on writing into a file that has no name any more
-            raise StudyError(f"{self._path} was removed or replaced while the sweep ran; nothing more can be stored")
-        found = connection.execute(
-            sqlalchemy.select(rows.STUDIES.c.study_name).where(rows.STUDIES.c.study_id == self._study_row)
-        ).scalar()
-        if found != self._study_name:
-            raise StudyError(f"study {self._study_name} was deleted by another program; nothing more is written")
         open_rows = {self._row_ids[number]: number for number in self.open_numbers}
         last_row = max(self._row_ids.values(), default=0)
-        now = rows.select_trials(connection, self._study_row, last_row, list(open_rows))
+        now, count = self._writer.look(connection, last_row, [*open_rows])
         missing = set(open_rows) - {row.trial_id for row in now}
         if missing:
             raise StudyError(
                 f"trial {open_rows[missing.pop()]} was deleted by another program; nothing more is written"
             )
         changes = [self._adopt(row, open_rows.get(row.trial_id)) for row in now]
-        if rows.count_trials(connection, self._study_row) != len(self._row_ids):
+        if count != len(self._row_ids):
             raise StudyError("a finished trial was deleted by another program; nothing more is written")
         return [change for change in changes if change is not None]
 
@@ -275,23 +266,11 @@ def create_study(
 ) -> None:
     """Create a study with its attributes, all or nothing."""
     seal = {DIGEST: study_digest(study_name, directions, user_attrs)} if MADE_BY_SWEEP in user_attrs else {}
-    with write_transaction(connect_writer(url), database_path(url)) as connection:
-        rows.insert_study(connection, study_name, directions, user_attrs, {**(system_attrs or {}), **seal})
-
-
-@contextmanager
-def write_transaction(engine: sqlalchemy.Engine, path: Path, wait: Wait = WAIT) -> Iterator[sqlalchemy.Connection]:
-    """A transaction that holds the write lock, which it waits for; StudyError, and nothing written, if SQLite fails."""
-    with in_words(path), when_unlocked(partial(_begin, engine), wait) as connection:
-        yield connection
-        connection.commit()
-
-
-def _begin(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
-    connection = engine.connect()
+    backend = backend_of(url)
+    engine = backend.connect_writer()
     try:
-        connection.begin()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        with in_words(backend), closing(when_free(partial(begin, engine), backend)) as connection:
+            rows.insert_study(connection, study_name, directions, user_attrs, {**(system_attrs or {}), **seal})
+            connection.commit()
+    finally:
+        engine.dispose()

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from sweep.errors import StudyError
-from sweep.storage import StudyLock, database_url
+from sweep.storage import database_url, study_lock
 
 HOLD_LATE = """
 import fcntl, sys, time
@@ -22,8 +22,8 @@ with open(sys.argv[1], "r+") as file:
 """
 HOLD = """
 import sys, time
-from sweep.storage import StudyLock
-with StudyLock(*sys.argv[1:]):
+from sweep.storage import study_lock
+with study_lock(*sys.argv[1:]):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -35,15 +35,15 @@ def test_second_launcher_is_refused_with_the_pid_until_the_first_dies(tmp_path):
     assert owner.stdout is not None
     with owner:
         assert owner.stdout.readline() == "held\n"
-        with pytest.raises(StudyError, match=f"process {owner.pid}"), StudyLock(url, "study"):
+        with pytest.raises(StudyError, match=f"process {owner.pid}"), study_lock(url, "study"):
             pass
-        with StudyLock(url, "other"):
+        with study_lock(url, "other"):
             pass
         owner.send_signal(signal.SIGKILL)
-    with StudyLock(url, "study") as lock:
+    with study_lock(url, "study") as lock:
         assert (tmp_path / ".sweep.db.study.lock").read_text() == f"{os.getpid()}\n"
     assert not lock.ended_in_order
-    with StudyLock(url, "study") as lock:
+    with study_lock(url, "study") as lock:
         assert lock.ended_in_order
 
 
@@ -59,7 +59,7 @@ def test_owner_that_has_not_written_its_pid_yet_is_named_all_the_same(tmp_path):
         assert owner.stdout.readline() == "held\n"
         with (
             pytest.raises(StudyError, match=f"process {owner.pid};"),
-            StudyLock(database_url(tmp_path), "study"),
+            study_lock(database_url(tmp_path), "study"),
         ):
             pass
         owner.kill()
