@@ -70,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dashboard(commands)
     _add_report(commands)
     _add_confirm(commands)
+    _add_copy(commands)
     _add_export(commands)
     _add_retrain(commands, "retrain", "train a config from several seeds and evaluate it on the test set")
     _add_retrain(commands, "train", "train a config once; a hand-written one is as good as an exported one")
@@ -137,6 +138,14 @@ def _add_dashboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     command.add_argument(
         "--public", action="store_true", help="serve on every network of this machine, to all who can reach it"
     )
+
+
+def _add_copy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("copy", help="copy a study between SQLite and PostgreSQL, and compare it")
+    command.add_argument("study", metavar="STUDY")
+    _add_studies(command)
+    command.add_argument("--from", dest="source", metavar="URL", help="(DIR/sweep.db, or SWEEP_STORAGE)")
+    command.add_argument("--to", dest="target", metavar="URL", help="(DIR/sweep.db, or SWEEP_STORAGE)")
 
 
 def _add_confirm(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -241,7 +250,9 @@ def _add_studies(command: argparse.ArgumentParser) -> None:
 def _add_storage(command: argparse.ArgumentParser) -> None:
     _add_studies(command)
     command.add_argument(
-        "--storage", metavar="URL", help="database instead of DIR/sweep.db: sqlite:///file.db (or SWEEP_STORAGE)"
+        "--storage",
+        metavar="URL",
+        help="instead of DIR/sweep.db: sqlite:///file.db, postgresql+psycopg://user@host/database (or SWEEP_STORAGE)",
     )
 
 

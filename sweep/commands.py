@@ -142,6 +142,17 @@ def dashboard(options: argparse.Namespace) -> None:
     serve(url, options.port, shown, write=options.write, public=options.public)
 
 
+def copy(options: argparse.Namespace) -> None:
+    """A study into another database."""
+    from sweep.storage import backend_of, check_study_name, copy_study, database_url
+
+    source = database_url(options.studies, options.source, "--from")
+    target = database_url(options.studies, options.target, "--to")
+    counts = copy_study(check_study_name(options.study), source, target)
+    shown = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in counts.items() if count)
+    print(f"study {options.study}: {backend_of(source).name} -> {backend_of(target).name}: {shown}; compared, equal")
+
+
 def confirm(options: argparse.Namespace) -> None:
     """Train the best configs from fresh seeds, go on where that stands; say which is best."""
     from sweep.confirm import Confirming

@@ -124,7 +124,7 @@ class DyingExecutor(InProcessExecutor):
 
 def read_trials(folder: Path, name: str = "study") -> list[dict[str, Any]]:
     """Every trial as plain Optuna reads it, without times and without our notes on deaths."""
-    study = optuna.load_study(study_name=name, storage=f"sqlite:///{folder / 'sweep.db'}")
+    study = optuna.load_study(study_name=name, storage=database_url(folder))
     return [trial_values(trial) for trial in study.trials]
 
 

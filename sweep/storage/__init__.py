@@ -3,12 +3,13 @@
 `database` knows URLs, and which `backend` is behind one: `sqlite` (`database_errors`, `files`, `lock`) or `postgres`
 (`postgres_errors`, `postgres_lock`). `waiting` waits for them, `studies` reads, `reader` is Optuna's storage to read
 by, `rows` are the statements, `live` is what a dashboard reads (of a large study a `selection`), and `write_behind` is
-the in-memory Optuna storage in front, `writer` its transactions behind.
+the in-memory Optuna storage in front, `writer` its transactions behind. `copying` is of whole studies.
 
 Damage is found by `integrity`: by SQLite's own check, by `wal` in its log, by `damage` in the rows with their digests
 (`digest`). `backup` has what is put back then.
 """
 
+from sweep.storage.copying import copy_study
 from sweep.storage.database import (
     back_up,
     backend_of,
@@ -37,6 +38,7 @@ __all__ = [
     "check_rows",
     "check_study_name",
     "connect_reader",
+    "copy_study",
     "create_database",
     "create_study",
     "database_url",

@@ -30,7 +30,7 @@ def check_study_name(name: str) -> str:
     return name
 
 
-def database_url(studies: Path, storage: str | None = None) -> str:
+def database_url(studies: Path, storage: str | None = None, flag: str = "--storage") -> str:
     """The SQLAlchemy URL: `storage`, else that of SWEEP_STORAGE, else sweep.db in the folder `studies`.
 
     StudyError for what is not supported, and for a password in `storage`, which comes from the command line.
@@ -38,10 +38,10 @@ def database_url(studies: Path, storage: str | None = None) -> str:
     given = storage or os.environ.get("SWEEP_STORAGE")
     if not given:
         return _sqlite_url(studies / "sweep.db")
-    origin = "--storage" if storage else "SWEEP_STORAGE"
+    origin = flag if storage else "SWEEP_STORAGE"
     if storage and mask_passwords(storage) != storage:
         raise StudyError(
-            "--storage: every user of this machine can read a password in the command line; give the URL in the "
+            f"{flag}: every user of this machine can read a password in the command line; give the URL in the "
             "environment variable SWEEP_STORAGE, or the password in ~/.pgpass"
         )
     try:

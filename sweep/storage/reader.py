@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ ORDER = {  # the primary key of each table: the order of writing
     rows.TRIAL_USER_ATTRS: "trial_user_attribute_id",
     rows.TRIAL_SYSTEM_ATTRS: "trial_system_attribute_id",
 }
+_STUDY = sqlalchemy.select(rows.STUDIES.c.study_id).where(rows.STUDIES.c.study_id == sqlalchemy.bindparam("study_id"))
 _distribution = lru_cache(maxsize=10_000)(json_to_distribution)  # trials share it
 
 
@@ -45,19 +47,21 @@ class Reader(RDBStorage):
         chosen = sqlalchemy.and_(rows.TRIALS.c.study_id == study_id, is_read)
         if states is not None:
             chosen &= rows.TRIALS.c.state.in_([state for state in TrialState if state in states])
-        with _create_scoped_session(self.scoped_session) as session:
-            connection = _at_one_moment(session, self.engine.dialect.name)
-            models.StudyModel.find_or_raise_by_id(study_id, session)
+        with self.at_one_moment() as connection:
+            if connection.execute(_STUDY, {"study_id": study_id}).first() is None:
+                raise KeyError(f"no study has the id {study_id}")
             return _read_trials(connection, chosen)
 
-
-def _at_one_moment(session: Any, dialect: str) -> sqlalchemy.Connection:
-    """A connection whose queries all see the database as it is now."""
-    if dialect == "postgresql":
-        return session.connection(execution_options={"isolation_level": "REPEATABLE READ"})  # type: ignore[no-any-return]
-    connection: sqlalchemy.Connection = session.connection()
-    connection.exec_driver_sql("BEGIN")  # SQLite's driver leaves that to the first writing
-    return connection
+    @contextmanager
+    def at_one_moment(self) -> Iterator[sqlalchemy.Connection]:
+        """A connection whose queries all see the database as it is now."""
+        with _create_scoped_session(self.scoped_session) as session:
+            if self.engine.dialect.name == "postgresql":
+                yield session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            else:
+                connection = session.connection()
+                connection.exec_driver_sql("BEGIN")  # SQLite's driver leaves that to the first writing
+                yield connection
 
 
 def _read_trials(connection: sqlalchemy.Connection, chosen: Any) -> list[FrozenTrial]:

@@ -12,8 +12,8 @@ import optuna
 from faults.fault import Fault
 from sweeps import make_space, open_in, run_sweep
 
-from sweep.storage import back_up, database_url
-from sweep.storage.backup import MOST_KEPT
+from sweep.storage import database_url
+from sweep.storage.backup import MOST_KEPT, back_up
 from sweep.storage.integrity import copy_problem
 
 FILLER_BYTES = 8_000_000
@@ -21,7 +21,7 @@ LATEST_S = 0.4  # after the first backup
 BACK_UP = """
 import sys
 from pathlib import Path
-from sweep.storage import back_up
+from sweep.storage.backup import back_up
 while True:
     print(back_up(Path(sys.argv[1])), flush=True)
 """

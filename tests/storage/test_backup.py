@@ -11,8 +11,8 @@ from sweeps import make_space, open_in, read_trials, run_sweep
 
 from sweep.cli import main
 from sweep.errors import StudyError
-from sweep.storage import back_up, create_database, database_url, read_study
-from sweep.storage.backup import newest_good
+from sweep.storage import create_database, database_url, read_study
+from sweep.storage.backup import back_up, newest_good
 from sweep.storage.integrity import copy_problem
 
 SPACE = """
@@ -29,7 +29,7 @@ high = 0.9
 BACK_UP = """
 import sys
 from pathlib import Path
-from sweep.storage import back_up
+from sweep.storage.backup import back_up
 for _ in range(8):
     back_up(Path(sys.argv[1]))
 """

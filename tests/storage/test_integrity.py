@@ -9,7 +9,8 @@ import pytest
 from sweeps import make_space, open_in, run_sweep
 
 from sweep.errors import StudyError
-from sweep.storage import LiveStorage, back_up, create_database, database_url, list_studies, read_study
+from sweep.storage import LiveStorage, create_database, database_url, list_studies, read_study
+from sweep.storage.backup import back_up
 from sweep.storage.wal import loses_transactions
 
 SWEEP = """

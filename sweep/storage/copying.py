@@ -1,0 +1,107 @@
+"""A study from one database into another: every row of it, read as of one moment, written all or nothing, compared."""
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+import sqlalchemy
+
+from sweep.errors import StudyError
+from sweep.storage import rows
+from sweep.storage.backend import Backend
+from sweep.storage.database import backend_of, create_database, study_lock
+from sweep.storage.studies import check_is_there, check_rows
+from sweep.storage.writer import begin, in_words
+
+OF_STUDY = (rows.STUDY_DIRECTIONS, rows.STUDY_USER_ATTRS, rows.STUDY_SYSTEM_ATTRS)
+OF_TRIALS = (
+    *(rows.TRIAL_PARAMS, rows.TRIAL_VALUES, rows.TRIAL_INTERMEDIATE_VALUES),
+    *(rows.TRIAL_USER_ATTRS, rows.TRIAL_SYSTEM_ATTRS),
+)
+MOST_ROWS = 10_000  # of a statement
+Content = dict[str, list[dict[str, Any]]]  # rows by table, without ids of the database: trials are their numbers
+
+
+def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]:
+    """Copy it, digests and all; how many rows each table has of it. StudyError if the target has a study of the name.
+
+    A study that is being swept is refused. The copy goes on by the same command, with the same trials.
+    """
+    if source_url == target_url:
+        raise StudyError(f"study {name} would be copied onto itself; --from and --to name two databases")
+    check_is_there(source_url, name)
+    create_database(target_url)
+    with study_lock(source_url, name), study_lock(target_url, name):
+        check_rows(source_url, name)
+        content = _read(source_url, name)
+        backend = backend_of(target_url)
+        engine = backend.connect_writer(name)
+        try:
+            with in_words(backend), closing(begin(engine)) as connection:
+                _write(connection, backend, name, content)
+                connection.commit()
+        finally:
+            backend.let_go(engine)
+    return {table: len(found) for table, found in content.items()}
+
+
+def _read(url: str, name: str) -> Content:
+    reader = backend_of(url).connect_reader()
+    with reader.at_one_moment() as connection:
+        return _content(connection, name)
+
+
+def _content(connection: sqlalchemy.Connection, name: str) -> Content:
+    studies, trials = rows.STUDIES.c, rows.TRIALS.c
+    study_id = connection.execute(sqlalchemy.select(studies.study_id).where(studies.study_name == name)).scalar_one()
+    content = {rows.TRIALS.name: _rows(connection, rows.TRIALS, trials.study_id == study_id)}
+    numbers = {row.pop("trial_id"): row["number"] for row in content[rows.TRIALS.name]}
+    for table in OF_STUDY:
+        content[table.name] = _rows(connection, table, table.c.study_id == study_id)
+    for table in OF_TRIALS:
+        of_study = table.c.trial_id.in_(sqlalchemy.select(trials.trial_id).where(trials.study_id == study_id))
+        content[table.name] = _rows(connection, table, of_study)
+        for row in content[table.name]:
+            row["trial_id"] = numbers[row["trial_id"]]
+    for row in content[rows.STUDY_SYSTEM_ATTRS.name]:
+        row["key"] = _renamed(row["key"], numbers)
+    return content
+
+
+def _rows(connection: sqlalchemy.Connection, table: sqlalchemy.Table, condition: Any) -> list[dict[str, Any]]:
+    """In the order of writing; the row's own id and the study's are left out, a trial's is kept."""
+    (own_id,) = table.primary_key.columns
+    left_out = {"study_id"} if table is rows.TRIALS else {"study_id", own_id.name}
+    query = sqlalchemy.select(*(column for column in table.c if column.name not in left_out))
+    return [dict(row) for row in connection.execute(query.where(condition).order_by(own_id)).mappings()]
+
+
+def _write(connection: sqlalchemy.Connection, backend: Backend, name: str, content: Content) -> None:
+    studies = rows.STUDIES.c
+    if connection.execute(sqlalchemy.select(studies.study_id).where(studies.study_name == name)).first():
+        raise StudyError(f"{backend.name}: has a study {name} already; delete or rename one of them")
+    study_id = connection.execute(rows.STUDIES.insert().values(study_name=name)).inserted_primary_key[0]  # type: ignore[index]
+    _insert(connection, rows.TRIALS, [{**row, "study_id": study_id} for row in content[rows.TRIALS.name]])
+    trials = rows.TRIALS.c
+    found = connection.execute(sqlalchemy.select(trials.number, trials.trial_id).where(trials.study_id == study_id))
+    ids = dict(map(tuple, found))
+    for table in OF_TRIALS:
+        _insert(connection, table, [{**row, "trial_id": ids[row["trial_id"]]} for row in content[table.name]])
+    for table in OF_STUDY:
+        named = [{**row, "study_id": study_id} for row in content[table.name]]
+        if table is rows.STUDY_SYSTEM_ATTRS:
+            named = [{**row, "key": _renamed(row["key"], ids)} for row in named]
+        _insert(connection, table, named)
+    if _content(connection, name) != content:
+        raise StudyError(f"{backend.name}: does not give back what was written; nothing was copied")
+
+
+def _insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: list[dict[str, Any]]) -> None:
+    for start in range(0, len(values), MOST_ROWS):
+        connection.execute(table.insert(), values[start : start + MOST_ROWS])
+
+
+def _renamed(key: str, names: Mapping[int, int]) -> str:
+    """optuna-dashboard keeps its notes on trials with the study, by the trials' ids: `dashboard:17:note_ver`."""
+    return re.sub(r"(?<=^dashboard:)\d+(?=:)", lambda found: str(names.get(int(found[0]), found[0])), key)
