@@ -89,8 +89,5 @@ def _differences(sweep: Sweep, folder: Path, url: str, name: str) -> list[str]:
     return [f"{name}: {len(trials)} trials instead of {len(unbroken)}; different: {lost[:5]}"]
 
 
-FAULTS = [
-    Fault(
-        "kill -9 the sweep on PostgreSQL", "0 lost, 0 twice, also over restarts of the server", 20, 0, kill_on_postgres
-    )
-]
+HOLDS = "0 lost, 0 twice, also over restarts of the server"
+FAULTS = [Fault("kill -9 the sweep on PostgreSQL", HOLDS, 20, 0, kill_on_postgres)]
