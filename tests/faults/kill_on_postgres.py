@@ -44,15 +44,15 @@ def _start(sweep: Sweep, folder: Path, url: str, name: str) -> SweepProcess:
 def _kill_and_restart(
     count: int, chooser: random.Random, server: PostgresServer, url: str, sweep: Sweep, folder: Path
 ) -> list[str]:
-    violations, num_restarts = [], 0
+    violations, num_restarts, apart = [], 0, sweep.num_trials / (count + 2)  # trials: the last kill leaves some to do
     for number in range(1, count + 1):
         process = _start(sweep, folder, url, "study")
         if number % KILLS_A_RESTART == 0:
-            _wait_for_trials(process, server, url, TRIALS_A_KILL * (number - 1))
+            _wait_for_trials(process, server, url, int(apart * (number - 0.5)))
             time.sleep(chooser.uniform(0, 0.3))
             server.restart(by_kill=chooser.random() < 0.5)
             num_restarts += 1
-        is_there = _wait_for_trials(process, server, url, TRIALS_A_KILL * number - TRIALS_A_KILL // 2)
+        is_there = _wait_for_trials(process, server, url, int(apart * number))
         time.sleep(chooser.uniform(0, 0.3))
         process.send(signal.SIGKILL)
         code = process.end()

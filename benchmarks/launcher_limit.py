@@ -1,0 +1,144 @@
+"""How many workers one launcher can feed: trials per hour for 1 to 1,000 of them, from what was measured here.
+
+    python benchmarks/launcher_limit.py [--trials 300]
+
+The launcher's own time (the clock of `coordination.py`, the fake engine, TPE, the 6 parameters of spaces/digits.toml)
+in sweeps with 1 and 64 lanes and 1 and 20 epochs, taken apart by least squares:
+
+    seconds = a * trials + e * epochs + r * rounds
+
+An epoch of digits on 8 packed lanes is measured too. Then, by arithmetic, for W workers of K lanes each, which train
+side by side while the launcher waits, and wait while it tells (a round is an epoch of all of them):
+
+    trials per hour = 3600 * W * K / E / (epoch_s + r + W * K * (e + a / E)),   E epochs a trial
+
+and 3600 / (E * e + a) however many there are. Draws launcher_limit.svg.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import results
+from processes import run_for_json
+
+SPACE_FILE = results.ROOT / "benchmarks" / "spaces" / "digits.toml"
+EPOCHS, LANES = 20, 8  # of a trial; of a worker
+WORKERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+ASSUMED_EPOCHS_S = (1.0, 10.0, 60.0)  # of a worker's lanes
+MEASURED = ((1, 1), (1, EPOCHS), (64, 1), (64, EPOCHS))  # lanes and epochs
+HEADER = ("a worker's epoch of 8 lanes", *(f"{workers:,} workers" for workers in WORKERS), "half the limit at")
+
+
+def main() -> None:
+    """Measure, reckon, append a table, draw."""
+    options = _parse_arguments()
+    machine = results.describe_machine()
+    trial_s, event_s, round_s = costs(options.trials)
+    epochs_s = {"digits, measured": digits_epoch_s(), **{f"{seconds:g} s": seconds for seconds in ASSUMED_EPOCHS_S}}
+    curves = {
+        name: [rate(workers, epoch_s, trial_s, event_s, round_s) for workers in WORKERS]
+        for name, epoch_s in epochs_s.items()
+    }
+    limit = 3600 / (EPOCHS * event_s + trial_s)
+    rows = [
+        [f"{name} ({epochs_s[name]:.3g} s)", *(f"{value:,.0f}" for value in values), _half(values, limit)]
+        for name, values in curves.items()
+    ]
+    said = (
+        f"The launcher takes {1000 * trial_s:.1f} ms a trial (asking, telling), {1000 * event_s:.2f} ms an epoch of a "
+        f"lane and {1000 * round_s:.1f} ms a round: at most {limit:,.0f} trials of {EPOCHS} epochs per hour. Workers:"
+    )
+    results.append(options.out, "One launcher, many workers", machine, said, results.table(HEADER, rows))
+    draw(curves, limit, results.ROOT / "benchmarks" / "launcher_limit.svg")
+
+
+def rate(workers: int, epoch_s: float, trial_s: float, event_s: float, round_s: float) -> float:
+    """Trials per hour."""
+    lanes = workers * LANES
+    return 3600 * lanes / EPOCHS / (epoch_s + round_s + lanes * (event_s + trial_s / EPOCHS))
+
+
+def costs(num_trials: int) -> tuple[float, float, float]:
+    """Of the launcher: seconds a trial, an epoch of a lane, a round."""
+    import numpy as np
+
+    amounts, seconds = [], []
+    for lanes, epochs in MEASURED:
+        runs = [_launcher_s(num_trials, lanes, epochs) for _ in range(3)]
+        amounts.append([num_trials, num_trials * epochs, num_trials * epochs / lanes])
+        seconds.append(statistics.median(runs))
+    found = np.linalg.lstsq(np.array(amounts), np.array(seconds), rcond=None)[0]
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def _launcher_s(num_trials: int, lanes: int, epochs: int) -> float:
+    with results.scratch_folder() as folder:
+        flags = ["--engine", "fake", "--lanes", str(lanes), "--sampler", "tpe", "--set", f"training.epochs={epochs}"]
+        sweep = ["run", str(SPACE_FILE), *flags, "--trials", str(num_trials), "--quiet", "--studies", folder]
+        script = Path(__file__).with_name("coordination.py")
+        return float(run_for_json([sys.executable, str(script), "--child", *sweep])["coordination"])
+
+
+def digits_epoch_s() -> float:
+    """The median epoch of 8 packed lanes on this machine's cores."""
+    from equality import draw_configs
+
+    from sweep.devices import set_up_device
+    from sweep.engines.packed import PackedEngine
+
+    threads = os.cpu_count() or 1
+    set_up_device("cpu", threads, operation_threads=1)
+    configs = draw_configs(SPACE_FILE, LANES, EPOCHS, seed=0)
+    engine = PackedEngine(LANES, threads, widest=[*{config.model.widths for config in configs}])
+    for lane, config in enumerate(configs):
+        engine.admit(lane, config)
+    seconds = []
+    for _ in range(EPOCHS):
+        started = time.perf_counter()
+        engine.train_epoch()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def _half(values: Sequence[float], limit: float) -> str:
+    reached = [workers for workers, value in zip(WORKERS, values, strict=True) if value >= limit / 2]
+    return f"{reached[0]:,} workers" if reached else "more"
+
+
+def draw(curves: dict[str, list[float]], limit: float, path: Path) -> None:
+    """Write an SVG; says so and writes none where matplotlib is not installed."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("no picture: matplotlib is not installed; pip install -e '.[bench]'", file=sys.stderr)
+        return
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "launcher"}):  # small, and the same for the same rows
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        axes: Any = figure.subplots()
+        for name, values in curves.items():
+            axes.plot(WORKERS, values, marker="o", markersize=3, label=name)
+        axes.axhline(limit, color="#888888", linestyle="--", label="the launcher's limit")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(f"workers of {LANES} lanes")
+        axes.set_ylabel(f"trials of {EPOCHS} epochs per hour")
+        axes.legend(frameon=False, title="epoch of a worker's lanes")
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=300, metavar="N", help="of each sweep (300)")
+    parser.add_argument("--out", type=Path, default=results.RESULTS, metavar="FILE", help="results file to append to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
