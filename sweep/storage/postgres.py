@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy.engine import make_url
 
 from sweep.errors import StudyError
+from sweep.masking import mask_passwords
 from sweep.storage.damage import find_any_damage, find_damage
 from sweep.storage.postgres_errors import (
     DRIVER_ERRORS,
@@ -50,7 +51,7 @@ class PostgresBackend:
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
-        self.name = self._url.render_as_string(hide_password=True)
+        self.name = mask_passwords(self._url.render_as_string(hide_password=True))
 
     def create(self) -> None:
         """Make Optuna's schema and our trigger, one launcher after another."""

@@ -1,5 +1,6 @@
 """Studies on a real PostgreSQL: what holds on SQLite holds here, whoever dies, the launcher or the server."""
 
+import gc
 import re
 import signal
 import time
@@ -37,6 +38,13 @@ def url(server, monkeypatch):
     url = server.new_database()
     monkeypatch.setenv("SWEEP_STORAGE", url)
     return url
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """Connections that are left open are said here, and not in a later test of another file."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

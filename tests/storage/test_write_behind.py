@@ -251,7 +251,7 @@ def test_disk_that_is_full_is_said_and_leaves_the_study_as_it_was(tmp_path, url)
     with storage.transaction():
         study.ask()
     before = read_rows(tmp_path / "sweep.db")
-    with storage._writer.connect() as connection:
+    with storage._writer._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as many as there are
     with pytest.raises(StudyError, match="the disk is full; free space, then the same command goes on"):  # noqa: SIM117
         with storage.transaction():
