@@ -9,7 +9,7 @@ from sweep.engines.make import make_engine
 from sweep.errors import NoUsableTrial
 from sweep.executors.base import Executor
 from sweep.executors.in_process import InProcessExecutor
-from sweep.executors.local_workers import LocalWorkers
+from sweep.executors.workers import Workers
 from sweep.interruption import Interruption
 from sweep.progress import Scoreboard, make_progress
 from sweep.samplers import num_points, size_line
@@ -29,7 +29,7 @@ def run_to_limits(
     study: SweepStudy,
     settings: Settings,
     interruption: Interruption,
-    workers: LocalWorkers | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Run the tuner until a limit is reached, with progress; NoUsableTrial if nothing came of it.
 
@@ -55,7 +55,7 @@ def make_executor(
     space: Space,
     settings: Settings,
     interruption: Interruption,
-    workers: LocalWorkers | None = None,
+    workers: Workers | None = None,
 ) -> Executor:
     """Of the workers, or with an engine in this process."""
     name, num_lanes, threads, widest = settings.engine, settings.num_lanes, settings.threads, space.widest()

@@ -6,7 +6,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -24,7 +24,7 @@ from sweep.engine_choice import (
     operation_threads,
 )
 from sweep.errors import StudyError
-from sweep.executors.local_workers import LocalWorkers
+from sweep.executors.workers import Share, Workers
 from sweep.masking import mask_passwords
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
@@ -80,7 +80,7 @@ def settle(
     stored: dict[str, Any],
     seed: int,
     data: DataSummary,
-    workers: LocalWorkers | None = None,
+    workers: Workers | None = None,
 ) -> Settled:
     """What the flags say, else what the study has stored, else the automatic choice and the defaults.
 
@@ -88,14 +88,15 @@ def settle(
     CPU, where the set-up matters, and once more if the device turns out to be a GPU.
     """
     num_workers = workers.num_workers if workers else 0
-    processes = max(1, num_workers)
-    threads = _threads(options, stored, processes)
-    choice = _choose_engine(options, space, stored, _situation(options, space, data, threads, "cpu", processes))
+    share = workers.share if workers else Share(os.cpu_count() or 1, host_memory_bytes())
+    share = replace(share, threads=int(options.threads or stored.get("threads") or share.threads))
+    threads, processes = share.threads, max(1, num_workers)
+    choice = _choose_engine(options, space, stored, _situation(options, space, data, share, "cpu", processes))
     device = None
     if choice.engine != "fake":
         device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
         if device.kind == "gpu":
-            choice = _choose_engine(options, space, stored, _situation(options, space, data, threads, "gpu", processes))
+            choice = _choose_engine(options, space, stored, _situation(options, space, data, share, "gpu", processes))
     return Settled(make_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
 
 
@@ -107,13 +108,8 @@ def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, An
     return settle(argparse.Namespace(**{**vars(options), "trials": num_runs}), space, stored, stored["seed"], data)
 
 
-def _threads(options: argparse.Namespace, stored: dict[str, Any], processes: int) -> int:
-    """Of each engine: as asked, as the study began, else an equal part of the cores."""
-    return int(options.threads or stored.get("threads") or max(1, (os.cpu_count() or 1) // processes))
-
-
 def _set_up(
-    options: argparse.Namespace, space: Space, threads: int, num_threads: int, workers: LocalWorkers | None
+    options: argparse.Namespace, space: Space, threads: int, num_threads: int, workers: Workers | None
 ) -> Device:
     """Here, or in the workers; a user's builder is looked for where it will run."""
     builder = space.fixed.get("model", {}).get("builder")
@@ -145,9 +141,9 @@ def _situation(
     options: argparse.Namespace,
     space: Space,
     data: DataSummary,
-    threads: int,
+    share: Share,
     device_kind: DeviceKind,
-    processes: int = 1,
+    processes: int,
 ) -> Situation:
     """Of one of so many processes. The memory of a GPU is known only where it was capped."""
     gpu_memory_bytes = options.gpu_memory_gb and round(options.gpu_memory_gb * 2**30)
@@ -155,8 +151,8 @@ def _situation(
     return Situation(
         cost=largest_cost(space, data.image_shape, data.num_classes),
         device_kind=device_kind,
-        threads=threads,
-        memory_bytes=host_memory_bytes() // processes if device_kind == "cpu" else gpu_memory_bytes,
+        threads=share.threads,
+        memory_bytes=share.memory_bytes if device_kind == "cpu" else gpu_memory_bytes,
         num_trials=-(-min(num_trials, num_points(space) or num_trials) // processes),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sweep.engine_choice import EngineChoice
 from sweep.errors import InputError
-from sweep.executors.local_workers import LocalWorkers
+from sweep.executors.workers import Workers
 from sweep.objective_functions import check_calls, is_own
 from sweep.search_space import Space
 from sweep.settle import DataSummary, Settled, make_settings
@@ -28,7 +28,7 @@ def check_flags(options: argparse.Namespace) -> None:
 
 
 def settle_function(
-    options: argparse.Namespace, space: Space, stored: dict[str, Any], seed: int, workers: LocalWorkers | None = None
+    options: argparse.Namespace, space: Space, stored: dict[str, Any], seed: int, workers: Workers | None = None
 ) -> Settled:
     """The function is looked for where it will run; lanes as asked, as the study began, else one a process."""
     assert space.function is not None

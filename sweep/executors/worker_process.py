@@ -1,4 +1,4 @@
-"""A worker's process as the launcher sees it: started, spoken to, and buried."""
+"""A worker in a process of this machine, as the launcher sees it: a `WorkerHandle` over a pipe."""
 
 import os
 import platform
@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,10 @@ from typing import Any
 from sweep.errors import Cause
 from sweep.executors.base import MAXRSS_PER_MB
 from sweep.executors.messages import decode, encode
+from sweep.executors.worker_handle import PATIENCE_S, SECRETS, Obituary, is_of_no_memory, last_lines
 
 LOG_BYTES = 8000
-LOG_LINES = 20
-PATIENCE_S = 2.0  # for an orderly end, before it is killed
-SECRETS = ("SWEEP_STORAGE", "PGPASSWORD", "PGPASSFILE", "PGUSER", "PGHOST", "DATABASE_URL")
 KERNEL_COUNTERS = Path("/proc/vmstat")
-WORDS_OF_NO_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "RESOURCE_EXHAUSTED", "out of memory")
-
-
-@dataclass(frozen=True)
-class Obituary:
-    """How a process ended, in words; `cause` is what a trial that did it failed of."""
-
-    cause: Cause
-    error: str
-    peak_memory_mb: float
-    log_tail: str
 
 
 class WorkerProcess:
@@ -81,6 +67,10 @@ class WorkerProcess:
         except (EOFError, OSError):
             return None
 
+    def hang_up(self) -> None:
+        """Tell it to end, and do not wait for that."""
+        self.connection.close()
+
     def end(self) -> None:
         """Let it end; kill it if it does not."""
         self.connection.close()
@@ -113,7 +103,7 @@ class WorkerProcess:
     def _how_it_ended(self, code: int, log_tail: str) -> tuple[Cause, str]:
         if code == -signal.SIGKILL and _num_oom_kills() > self._num_oom_kills:
             return Cause.OUT_OF_MEMORY, f"the kernel killed the worker on {self.host} as the memory was full"
-        if any(words in log_tail for words in WORDS_OF_NO_MEMORY):
+        if is_of_no_memory(log_tail):
             return Cause.OUT_OF_MEMORY, f"the worker on {self.host} ran out of memory"
         if code < 0:
             return Cause.KILLED, f"the worker was killed by {signal.Signals(-code).name}"
@@ -123,7 +113,7 @@ class WorkerProcess:
         """What the process printed last."""
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - LOG_BYTES))
-        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+        return last_lines(self._log.read().decode(errors="replace"))
 
     def _release(self) -> None:
         self._log.close()

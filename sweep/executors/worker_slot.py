@@ -9,14 +9,14 @@ is charged with the first death too.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.errors import Cause, InputError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, LaneLost, LaneRetried
 from sweep.executors.messages import event_of
-from sweep.executors.worker_process import Obituary, WorkerProcess
+from sweep.executors.worker_handle import Obituary, WorkerHandle
 from sweep.function_config import RunConfig
 
 MOST_FAILED_STARTS = 3
@@ -40,8 +40,10 @@ class Run:
 class WorkerSlot:
     """A place for a worker. Lanes are those of its engine, 0 .. num_lanes - 1."""
 
-    def __init__(self, environment: Mapping[str, str], num_retries: int, trial_timeout_s: float | None) -> None:
-        self._environment, self._num_retries, self._trial_timeout_s = environment, num_retries, trial_timeout_s
+    def __init__(
+        self, start_worker: Callable[[], WorkerHandle], num_retries: int, trial_timeout_s: float | None
+    ) -> None:
+        self._start_worker, self._num_retries, self._trial_timeout_s = start_worker, num_retries, trial_timeout_s
         self._runs: dict[int, Run] = {}
         self._set_up: dict[str, Any] = {}
         self._make: dict[str, Any] = {}
@@ -52,25 +54,25 @@ class WorkerSlot:
         self._num_ended = 0  # runs of this worker
         self.device: dict[str, Any] | None = None  # of the worker, once it is set up
         self._is_made = False  # its engine
-        self.process = WorkerProcess(environment)
+        self.worker = start_worker()
         self._asked_at = time.monotonic()
 
     def set_up(self, **values: Any) -> None:
         """Have the worker import and bind its device; `device` is filled by its answer."""
         self._set_up = values
         self._asked_at = time.monotonic()
-        self.process.send(do="set_up", **values)
+        self.worker.send(do="set_up", **values)
 
     def make(self, most_runs: int | None, **values: Any) -> None:
         """Have it make its engine. After `most_runs`, once no lane is taken, a new worker follows it."""
         self._make = {"most_runs": most_runs, **values}
-        self.process.send(do="make", **values)
+        self.worker.send(do="make", **values)
 
     def start(self, lane: int, config: RunConfig) -> None:
         """Put a config on a lane."""
         most_runs = self._make["most_runs"]
         if most_runs is not None and self._num_ended >= most_runs and not self._runs:
-            self.process.end()
+            self.worker.end()
             self._begin_anew()
         self._runs[lane] = Run(config)
         self._send_start(lane)
@@ -79,7 +81,7 @@ class WorkerSlot:
         """Free a lane."""
         if self._runs.pop(lane, None) is not None:
             self._num_ended += 1
-            self.process.send(do="stop", lane=lane)
+            self.worker.send(do="stop", lane=lane)
 
     # ---- a round ----
 
@@ -100,13 +102,15 @@ class WorkerSlot:
         if due and self._is_made and not self._training:
             self._training = due[: self._most_at_once]
             self._asked_at = time.monotonic()
-            self.process.send(do="train", lanes=self._training)
+            self.worker.send(do="train", lanes=self._training)
 
     def take(self) -> list[Event]:
         """What the worker has answered, or what its death means."""
-        answer = self.process.receive()
+        answer = self.worker.receive()
         if answer is None:
-            return self._replace(self.process.bury())
+            return self._replace(self.worker.bury())
+        if not answer:
+            return []
         if "failed" in answer:
             raise InputError(str(answer["failed"]))
         if "device" in answer:
@@ -127,7 +131,7 @@ class WorkerSlot:
         """Replace a worker that takes too long for an answer."""
         if self._trial_timeout_s is None or time.monotonic() - self._asked_at <= self._allowed_s():
             return []
-        obituary = self.process.bury(patience_s=0.0)
+        obituary = self.worker.bury(patience_s=0.0)
         error = f"no epoch ended in the {self._trial_timeout_s:g} s of a trial"
         return self._replace(Obituary(Cause.TIMEOUT, error, obituary.peak_memory_mb, obituary.log_tail))
 
@@ -159,15 +163,15 @@ class WorkerSlot:
         """What memory lacked it may have on a new worker; every other error would come again."""
         where = event.circumstances
         if event.cause == Cause.OUT_OF_MEMORY and run.num_deaths < self._num_retries:
-            log_tail = self.process.bury(patience_s=0.0).log_tail
+            log_tail = self.worker.bury(patience_s=0.0).log_tail
             self._training = [event.lane]
-            return self._replace(Obituary(event.cause, event.error, where.peak_memory_mb or 0.0, log_tail))
+            return self._replace(Obituary(event.cause, event.error, where.peak_memory_mb, log_tail))
         del self._runs[event.lane]
         return [replace(event, circumstances=self._as_known_here(where, run))]
 
     def _as_known_here(self, where: Circumstances, run: Run) -> Circumstances:
         """A worker knows neither the attempt nor what it printed."""
-        return replace(where, attempt=run.attempt, log_tail=self.process.log_tail())
+        return replace(where, attempt=run.attempt, log_tail=self.worker.log_tail())
 
     # ---- a death ----
 
@@ -187,7 +191,7 @@ class WorkerSlot:
 
     def _begin_anew(self) -> None:
         self._training, self._is_made, self._num_ended = [], False, 0
-        self.process = WorkerProcess(self._environment)
+        self.worker = self._start_worker()
         self.set_up(**self._set_up)
         if self._make:
             self.make(**self._make)
@@ -209,9 +213,9 @@ class WorkerSlot:
         return events
 
     def _lost_with_worker(self, lane: int, run: Run, obituary: Obituary) -> LaneLost:
-        where = Circumstances(run.attempt, self.process.host, obituary.peak_memory_mb, obituary.log_tail)
+        where = Circumstances(run.attempt, self.worker.host, obituary.peak_memory_mb, obituary.log_tail)
         return LaneLost(lane, obituary.cause, obituary.error, "", where)
 
     def _send_start(self, lane: int) -> None:
         run = self._runs[lane]
-        self.process.send(do="start", lane=lane, attempt=run.attempt, config=run.config.values())
+        self.worker.send(do="start", lane=lane, attempt=run.attempt, config=run.config.values())

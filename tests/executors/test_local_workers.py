@@ -13,7 +13,7 @@ from failing_engines import MARKS
 from sweep.config import TrialConfig
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause, InputError, Interrupted, SweepStopped
-from sweep.executors import worker_slot
+from sweep.executors import local_workers
 from sweep.executors.base import EpochDone, LaneLost, LaneRetried
 from sweep.executors.local_workers import LocalWorkers
 from sweep.executors.worker_process import WorkerProcess
@@ -165,7 +165,7 @@ def test_late_answer_of_an_earlier_attempt_is_refused(make_workers):
     slot = workers._slots[0]
     late = {"lane": 0, "metrics": fake_metrics(config, 2).__dict__ | {"accuracy": 0.0}, "circumstances": None}
     os.kill(workers.pids[0], signal.SIGKILL)
-    receive = type(slot.process).receive
+    receive = type(slot.worker).receive
 
     def receive_late(process):
         answer = receive(process)
@@ -174,7 +174,7 @@ def test_late_answer_of_an_earlier_attempt_is_refused(make_workers):
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(slot.process), "receive", receive_late)
+        patch.setattr(type(slot.worker), "receive", receive_late)
         told = [event.metrics for event in workers.wait() if isinstance(event, EpochDone)]
     assert told == curve(config)[1:2]
 
@@ -192,9 +192,7 @@ def test_workers_end_with_the_launcher_in_the_middle_of_an_epoch(tmp_path):
     code = """
 import sys
 from sweep.config import TrialConfig
-from sweep.executors import worker_slot
 from sweep.executors.local_workers import LocalWorkers
-from sweep.executors.worker_process import WorkerProcess
 workers = LocalWorkers([{"SWEEP_FAKE_EPOCH_S": "60"}] * 2)
 workers.make("fake", 1, 1)
 for lane in (0, 1):
@@ -222,7 +220,7 @@ def _is_alive(pid):
 
 
 def test_sequential_worker_is_replaced_between_runs_before_it_grows(make_workers, monkeypatch):
-    monkeypatch.setattr(worker_slot, "WorkerProcess", CountedProcess)
+    monkeypatch.setattr(local_workers, "WorkerProcess", CountedProcess)
     CountedProcess.num_started = 0
     workers = make_workers()
     for slot in workers._slots:
