@@ -221,13 +221,14 @@ def _add_overrides(command: argparse.ArgumentParser) -> None:
 
 def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help="auto (default), cpu, gpu:N")
-    command.add_argument("--gpu-memory-gb", type=_gigabytes, metavar="GB", help="cap on GPU memory")
+    command.add_argument("--gpu-memory-gb", type=_above_zero, metavar="GB", help="cap on GPU memory")
     command.add_argument("--threads", type=_at_least_one, metavar="N", help="CPU threads (all cores)")
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--workers",
+        "--num-workers",
         type=_from_zero,
         metavar="N",
         help="processes that train; a trial survives the death of one (the study's, else 0: in this process)",
@@ -238,6 +239,19 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--gpus", type=_gpus, metavar="0,1", help="a worker for each of these GPUs")
     command.add_argument("--slots-per-gpu", type=_at_least_one, metavar="N", help="workers that share a GPU (1)")
+    command.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="the workers are actors of this Ray cluster: auto, host:port; without an address of one started here",
+    )
+    command.add_argument(
+        "--cpus-per-worker", type=_at_least_one, metavar="N", help="of a Ray (an equal part; a node's for one each)"
+    )
+    command.add_argument(
+        "--gpus-per-worker", type=_above_zero, metavar="X", help="of a Ray: 1, 2, or 0.5 to share one (0)"
+    )
 
 
 def _add_studies(command: argparse.ArgumentParser) -> None:
@@ -298,9 +312,9 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _gigabytes(text: str) -> float:
+def _above_zero(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of gigabytes above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return float(text)
 
 

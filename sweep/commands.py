@@ -52,9 +52,10 @@ def run(options: argparse.Namespace) -> None:
     from sweep.settle_function import check_flags, settle_function
     from sweep.storage import back_up, check_study_name, database_url, study_lock
     from sweep.study import open_study, stored_settings
-    from sweep.worker_choice import num_workers_of, start_workers
+    from sweep.worker_choice import check_flags_of_ray, num_workers_of, start_workers
 
     check_device_name(options.device)
+    check_flags_of_ray(options)
     space = _load_space(options)
     name = check_study_name(space.study.name if options.study is None else options.study)
     seed = space.study.seed if options.seed is None else options.seed
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
         stored = stored_settings(url, name)
         back_up(url)
         num_workers = num_workers_of(options, stored or {})
-        with start_workers(options, num_workers, interruption.check) as workers:
+        with start_workers(options, num_workers, interruption.check, space, stored or {}) as workers:
             if data is not None:
                 settled = settle(options, space, stored or {}, seed, data, workers)
             else:

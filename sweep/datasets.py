@@ -25,12 +25,15 @@ from sweep.errors import DataError
 Images = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Pair = tuple[NDArray[Any], NDArray[Any]]
+Pool = Pair  # images and labels that are not test, as they are in their source
+PoolKey = tuple[str, str | None, float]
 
 MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 IDX_UINT8 = 8
+_given_pools: dict[PoolKey, Pool] = {}  # by the launcher
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,24 @@ def load_test(config: DataConfig) -> tuple[Images, Labels]:
     return _fit_scaling(train[0], config)(images), labels
 
 
+def pool_key(config: DataConfig) -> PoolKey:
+    """What the pool depends on: configs that split or scale it in their own ways share it."""
+    return (config.name, config.path, config.test_fraction)
+
+
+def read_pool(config: DataConfig) -> Pool:
+    """All that is not test, from its file unless it was given. DataError if it cannot be had."""
+    given = _given_pools.get(pool_key(config))
+    return given if given is not None else _source(config).read_pool()
+
+
+def give_pools(pools: dict[PoolKey, Pool]) -> None:
+    """What `read_pool` shall take instead of files: this process's machine may not have them."""
+    _given_pools.update(pools)
+
+
 def _split(config: DataConfig) -> tuple[Pair, Pair, int, str]:
-    images, labels = _source(config).read_pool()
+    images, labels = read_pool(config)
     images, num_classes = _with_channels(images), _count_classes(labels)
     labels = _checked_labels(labels, num_classes)
     content_hash = _content_hash(images, labels)

@@ -79,7 +79,10 @@ def print_start(space: Space, url: str, name: str, settled: Settled, num_trials:
         print(size)
     print(settled.choice.line())
     if num_workers:
-        print(f"{num_workers} worker{'' if num_workers == 1 else 's'}, each with such an engine of its own")
+        print(
+            f"{num_workers} worker{'' if num_workers == 1 else 's'}, "
+            f"each with such an engine of its own, {settled.kind_of_workers}"
+        )
     if space.is_timed and settled.choice.num_lanes * max(1, num_workers) > 1:
         print(
             "note: seconds of trials that train side by side are of shared cores; "

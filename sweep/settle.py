@@ -53,6 +53,7 @@ class Settled:
     settings: Settings
     device: Device | None
     choice: EngineChoice
+    kind_of_workers: str = ""
 
 
 def check_names(space: Space, seed: int) -> None:
@@ -97,7 +98,8 @@ def settle(
         device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
         if device.kind == "gpu":
             choice = _choose_engine(options, space, stored, _situation(options, space, data, share, "gpu", processes))
-    return Settled(make_settings(space, seed, data, choice, threads, device, num_workers), device, choice)
+    settings = make_settings(space, seed, data, choice, threads, device, num_workers)
+    return Settled(settings, device, choice, workers.kind if workers else "")
 
 
 def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, Any], num_runs: int) -> Settled:

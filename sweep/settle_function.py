@@ -41,4 +41,5 @@ def settle_function(
         workers.set_up(None, threads=1, function={"function": space.function, "calls": calls})
     choice = EngineChoice("function", options.lanes or stored.get("num_lanes") or 1, f"calls {space.function}")
     num_workers = workers.num_workers if workers else 0
-    return Settled(make_settings(space, seed, NO_DATA, choice, 1, None, num_workers), None, choice)
+    settings = make_settings(space, seed, NO_DATA, choice, 1, None, num_workers)
+    return Settled(settings, None, choice, workers.kind if workers else "")

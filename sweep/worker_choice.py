@@ -1,25 +1,38 @@
-"""How many workers there are, and what each sees of the machine.
+"""How many workers there are, where, and what each sees of the machine.
 
 Without GPUs the CPU threads are divided among `--workers N`. With `--gpus 0,1 --slots-per-gpu 2` there is a worker for
-each slot, which sees one GPU and an equal share of its memory.
+each slot, which sees one GPU and an equal share of its memory. With `--ray` they are actors on the nodes of a cluster.
 """
 
 import argparse
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import Any
 
+from sweep.datasets import Pool, PoolKey, pool_key, read_pool
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local_workers import LocalWorkers
+from sweep.executors.workers import Workers
+from sweep.search_space import Space
+
+DEFAULT_RETRIES = 1
+ADDRESS = re.compile(r"auto|local|(ray://)?[^\s/]+:\d+")
 
 MEMORY_TO_SHARE = 0.9  # of a GPU: the rest is the driver's and the libraries' own
 QUERY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
 
 
 def num_workers_of(options: argparse.Namespace, stored: Mapping[str, Any]) -> int:
-    """What the flags say, else what the study began with; 0 trains in this process. InputError if they contradict."""
+    """What the flags say, else what the study began with; InputError if they contradict.
+
+    0 trains in this process, or on a Ray leaves the number to its nodes.
+    """
+    if options.ray is not None:
+        return int(options.workers or stored.get("num_workers", 0))
     if options.slots_per_gpu is not None and not options.gpus:
         raise InputError("--slots-per-gpu: needs --gpus, as in --gpus 0,1")
     num_slots = len(options.gpus or ()) * (options.slots_per_gpu or 1)
@@ -35,14 +48,46 @@ def num_workers_of(options: argparse.Namespace, stored: Mapping[str, Any]) -> in
     return num_workers
 
 
+def check_flags_of_ray(options: argparse.Namespace) -> None:
+    """InputError for flags that contradict, and without Ray."""
+    if options.ray is None:
+        for flag, value in (
+            ("--cpus-per-worker", options.cpus_per_worker),
+            ("--gpus-per-worker", options.gpus_per_worker),
+        ):
+            if value is not None:
+                raise InputError(f"{flag}: is asked of a cluster; add --ray, or remove it")
+        return
+    if not ADDRESS.fullmatch(options.ray):
+        raise InputError(f"--ray {options.ray}: is no address; use auto or host:port, or put --ray last")
+    if options.gpus or options.slots_per_gpu:
+        raise InputError("--gpus counts those of this machine; with --ray use --gpus-per-worker 1, or 0.5 to share one")
+    if options.workers == 0:
+        raise InputError("--workers 0: with --ray something has to train; remove it")
+    if find_spec("ray") is None:
+        raise InputError("--ray: Ray is not installed; pip install 'sweep[ray]'")
+
+
 def start_workers(
-    options: argparse.Namespace, num_workers: int, pause: Callable[[], None]
-) -> AbstractContextManager[LocalWorkers | None]:
+    options: argparse.Namespace, num_workers: int, pause: Callable[[], None], space: Space, stored: Mapping[str, Any]
+) -> AbstractContextManager[Workers | None]:
     """Their processes, which import meanwhile; None where this process trains."""
+    num_retries = DEFAULT_RETRIES if options.retries is None else options.retries
+    if options.ray is not None:
+        from sweep.executors.ray_workers import ray_workers
+
+        cpus = options.cpus_per_worker or stored.get("threads")
+        asked = (num_workers or None, cpus, options.gpus_per_worker)
+        return ray_workers(options.ray, asked, _pools(space), num_retries, options.trial_timeout, pause)
     if num_workers == 0:
         return nullcontext()
     environments = [{} for _ in range(num_workers)] if not options.gpus else gpu_environments(options)
-    return LocalWorkers(environments, 1 if options.retries is None else options.retries, options.trial_timeout, pause)
+    return LocalWorkers(environments, num_retries, options.trial_timeout, pause)
+
+
+def _pools(space: Space) -> dict[PoolKey, Pool]:
+    """The images that the space names, each once."""
+    return {pool_key(config): read_pool(config) for config in space.data_configs()}
 
 
 def gpu_environments(options: argparse.Namespace) -> list[dict[str, str]]:

@@ -14,6 +14,8 @@ from sweep.executors.workers import Share, Workers
 class LocalWorkers(Workers):
     """A worker for each of the `environments`, which add to this process's own."""
 
+    kind = "a process of this machine"
+
     def __init__(
         self,
         environments: Sequence[Mapping[str, str]],

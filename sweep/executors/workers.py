@@ -33,6 +33,7 @@ class Workers(ABC):
 
     shares_process = False
     share: Share  # of each worker
+    kind: str  # of worker, for a user
 
     def __init__(
         self,

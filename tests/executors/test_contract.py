@@ -2,6 +2,7 @@
 
 import pytest
 from failing_engines import FailingEngine
+from ray_nodes import make_ray_workers, two_nodes
 
 from sweep.config import TrialConfig
 from sweep.engines.fake import fake_metrics
@@ -20,6 +21,7 @@ def local_workers(num_lanes):
 EXECUTORS = {
     "in_process": lambda num_lanes: InProcessExecutor(FailingEngine(num_lanes)),
     "local_workers": local_workers,
+    "ray": lambda num_lanes: make_ray_workers(1, "failing_engines:FailingEngine", num_lanes),
 }
 
 
@@ -27,8 +29,17 @@ def make_config(epochs=3, **model):
     return TrialConfig.from_values({"training": {"epochs": epochs}, "model": model}, "test")
 
 
+@pytest.fixture(scope="module")
+def ray_of_two_nodes():
+    """Two nodes, each with room for a worker."""
+    with two_nodes():
+        yield
+
+
 @pytest.fixture(params=sorted(EXECUTORS))
 def executor(request):
+    if request.param == "ray":
+        request.getfixturevalue("ray_of_two_nodes")
     executor = EXECUTORS[request.param](2)
     yield executor
     executor.close()

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from executor_runs import curve, make_config, run_to_the_end
 from failing_engines import MARKS
 
-from sweep.config import TrialConfig
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause, InputError, Interrupted, SweepStopped
 from sweep.executors import local_workers
-from sweep.executors.base import EpochDone, LaneLost, LaneRetried
+from sweep.executors.base import EpochDone, LaneRetried
 from sweep.executors.local_workers import LocalWorkers
 from sweep.executors.worker_process import WorkerProcess
 
@@ -35,33 +35,6 @@ def make_workers(tmp_path):
     yield make
     for workers in made:
         workers.close()
-
-
-def make_config(dense_units=8, epochs=3, seed=0):
-    values = {"training": {"epochs": epochs, "seed": seed}, "model": {"dense_units": dense_units}}
-    return TrialConfig.from_values(values, "test")
-
-
-def run_to_the_end(workers, configs, num_lanes=None):
-    """Start all, refill nothing; lane -> epochs told, lane -> loss, and every retry."""
-    for lane, config in enumerate(configs):
-        workers.start(lane, config)
-    told, lost, retried = {lane: [] for lane in range(len(configs))}, {}, []
-    while any(not (lane in lost or (told[lane] and told[lane][-1].is_last)) for lane in told):
-        for event in workers.wait():
-            if isinstance(event, EpochDone):
-                told[event.lane].append(event.metrics)
-                if event.metrics.is_last:
-                    workers.stop(event.lane)
-            elif isinstance(event, LaneLost):
-                lost[event.lane] = event
-            else:
-                retried.append(event)
-    return told, lost, retried
-
-
-def curve(config):
-    return [fake_metrics(config, epoch) for epoch in range(1, config.training.epochs + 1)]
 
 
 @pytest.mark.parametrize("num_rounds", [0, 1, 2])

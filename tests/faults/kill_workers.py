@@ -1,5 +1,6 @@
 """Workers killed, stopped and short of memory while a real tuner sweeps on them, on a real SQLite file."""
 
+import math
 import os
 import random
 import resource
@@ -17,6 +18,7 @@ from sweep.config import TrialConfig
 from sweep.errors import SweepStopped
 from sweep.executors.base import Event, LaneLost, LaneRetried
 from sweep.executors.local_workers import LocalWorkers
+from sweep.executors.workers import Workers
 from sweep.progress import QuietProgress
 from sweep.space_file import load_space
 from sweep.storage import database_url
@@ -29,12 +31,12 @@ WINDOWS = ("before start", "after start", "before an epoch", "in an epoch", "aft
 DEATHS = {"cause", "error", "traceback"}
 
 
-class UnluckyWorkers(LocalWorkers):
-    """Hurts one of its workers now and then, in a window drawn at random."""
+class Unlucky(Workers):
+    """Hurts one of its workers now and then, in a window drawn at random; at most so many."""
 
-    def __init__(self, num_workers: int, chooser: random.Random, hurt: Callable[[int], None], **options: Any) -> None:
-        super().__init__([{"SWEEP_FAKE_EPOCH_S": EPOCH_S}] * num_workers, **options)
-        self._chooser, self._hurt = chooser, hurt
+    def tempt_fate(self, chooser: random.Random, hurt: Callable[[int], None], most: float = math.inf) -> None:
+        """Call before anything else."""
+        self._chooser, self._hurt, self._most = chooser, hurt, most
         self.num_hurt = 0
         self.lost: list[LaneLost] = []
         self.num_retried = 0
@@ -68,7 +70,7 @@ class UnluckyWorkers(LocalWorkers):
 
     def _is_time(self, window: str) -> bool:
         self._passages -= window == self._window
-        if window != self._window or self._passages > 0:
+        if window != self._window or self._passages > 0 or self.num_hurt >= self._most:
             return False
         self._draw()
         return True
@@ -83,6 +85,14 @@ class UnluckyWorkers(LocalWorkers):
             self.num_hurt += 1
         except ProcessLookupError:
             pass  # it was being replaced
+
+
+class UnluckyWorkers(Unlucky, LocalWorkers):
+    """Of processes."""
+
+    def __init__(self, num_workers: int, chooser: random.Random, hurt: Callable[[int], None], **options: Any) -> None:
+        super().__init__([{"SWEEP_FAKE_EPOCH_S": EPOCH_S}] * num_workers, **options)
+        self.tempt_fate(chooser, hurt)
 
 
 def kill(pid: int) -> None:

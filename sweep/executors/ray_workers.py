@@ -1,0 +1,95 @@
+"""Workers that are actors of Ray, on any node of its cluster."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from sweep.datasets import Pool, PoolKey
+from sweep.executors.ray_cluster import Place, choose_places, connected, memory_bytes, nodes
+from sweep.executors.ray_host import versions
+from sweep.executors.ray_worker import RayWorker
+from sweep.executors.worker_handle import SECRETS
+from sweep.executors.workers import POLL_S, Share, Workers
+
+ROOM_S = 15.0  # that a lost worker's place has to be found again
+PASSED_ON = ("KERAS_", "SWEEP_", "TF_", "XLA_", "JAX_")  # of this process's environment
+MEMORY_TO_SHARE = 0.9  # of a GPU
+
+
+class RayWorkers(Workers):
+    """So many workers of one `place` each. Call while connected to the cluster.
+
+    A worker that was lost with its node comes to another one; where that has no CPU to spare it shares what there is.
+    """
+
+    def __init__(
+        self,
+        num_workers: int,
+        place: Place,
+        pools: Mapping[PoolKey, Pool],
+        num_retries: int = 1,
+        trial_timeout_s: float | None = None,
+        pause: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """The images of `pools` are put into the cluster's memory once, for all workers and trials."""
+        self.share = Share(max(1, int(place.cpus)), memory_bytes(place))
+        self.kind = f"an actor on a Ray of {len(nodes())} nodes, with {place}"
+        self._asked, self._say, self._pause = place, say, pause
+        self._arguments = (_environment(place), versions(), ray.put(dict(pools)))
+        self._num_to_place = num_workers
+        self._unplaced: list[RayWorker] = []
+        self._waited_s = 0.0
+        super().__init__([self._start] * num_workers, num_retries, trial_timeout_s, pause)
+
+    def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
+        """References of Ray."""
+        first, _ = ray.wait(waitables, num_returns=1, timeout=timeout_s)
+        self._say_if_crowded(0.0 if first else self._waited_s + timeout_s)
+        return list(ray.wait(waitables, num_returns=len(waitables), timeout=0)[0]) if first else []
+
+    def _say_if_crowded(self, waited_s: float) -> None:
+        """Others may use the cluster too."""
+        if self._waited_s < ROOM_S <= waited_s:
+            self._unplaced = [worker for worker in self._unplaced if not worker.is_placed()]
+            if self._unplaced:
+                self._say(f"{len(self._unplaced)} of {self.num_workers} workers wait for a place with {self._asked}")
+        self._waited_s = waited_s
+
+    def _start(self) -> RayWorker:
+        """The first ones find their places while this process goes on; the place of a lost one may be gone."""
+        worker = RayWorker(self._asked, *self._arguments)
+        self._unplaced.append(worker)
+        if self._num_to_place:
+            self._num_to_place -= 1
+            return worker
+        for _ in range(round(ROOM_S / POLL_S)):
+            if worker.is_placed(POLL_S):
+                return worker
+            self._pause()
+        if self._asked.gpus:
+            return worker
+        worker.end()
+        self._unplaced.remove(worker)
+        self._say("the cluster has no CPU to spare for a lost worker: it shares those of the others")
+        return RayWorker(Place(0), *self._arguments)
+
+
+@contextmanager
+def ray_workers(
+    address: str, asked: tuple[int | None, int | None, float | None], pools: Mapping[PoolKey, Pool], *options: Any
+) -> Iterator[RayWorkers]:
+    """Workers on the Ray of this address: `asked` of `choose_places`, the `options` given to `RayWorkers`."""
+    with connected(address), RayWorkers(*choose_places(*asked), pools, *options) as workers:
+        yield workers
+
+
+def _environment(place: Place) -> dict[str, str]:
+    """What of this process's environment says how to train; JAX's share of a GPU."""
+    passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON) and name not in SECRETS}
+    if 0 < place.gpus < 1:
+        passed.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{MEMORY_TO_SHARE * place.gpus:.3f}")
+    return passed

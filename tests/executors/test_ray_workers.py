@@ -1,0 +1,173 @@
+"""Actors and nodes of a Ray die; what they trained goes on elsewhere, exactly as with local workers."""
+
+import os
+import signal
+import time
+
+import pytest
+import ray
+from executor_runs import curve, make_config, run_to_the_end
+from failing_engines import MARKS
+from ray_nodes import make_ray_workers, node_of, two_nodes
+
+from sweep.errors import Cause, InputError, SweepStopped
+from sweep.executors import ray_cluster, ray_host, ray_workers
+from sweep.executors.base import EpochDone, LaneRetried
+from sweep.executors.ray_cluster import Node, Place, choose_places
+
+ENGINE = "failing_engines:FailingEngine"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with two_nodes() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def make_workers(cluster, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setenv(MARKS, str(tmp_path))
+
+    def make(num_workers=1, num_lanes=1, engine=ENGINE, **options):
+        made.append(make_ray_workers(num_workers, engine, num_lanes, **options))
+        return made[-1]
+
+    yield make
+    for workers in made:
+        workers.close()
+
+
+def test_run_whose_actor_is_killed_goes_on_and_tells_each_epoch_once(make_workers):
+    workers, config = make_workers(2), make_config()
+    workers.start(0, config)
+    workers.start(1, config)
+    events = workers.wait()
+    os.kill(workers.pids[1], signal.SIGKILL)
+    events += [event for _ in range(2) for event in workers.wait()]
+    for lane in (0, 1):
+        told = [event.metrics for event in events if isinstance(event, EpochDone) and event.lane == lane]
+        assert told == curve(config)
+    (retried,) = [event for event in events if isinstance(event, LaneRetried)]
+    assert (retried.lane, retried.attempt, retried.cause) == (1, 2, Cause.KILLED)
+    assert retried.error.startswith("the worker on ")
+    assert retried.error.endswith(" died")
+
+
+def test_actor_that_dies_between_rounds_is_not_held_against_the_run_that_follows(make_workers):
+    workers = make_workers(num_retries=0)
+    os.kill(workers.pids[0], signal.SIGKILL)
+    time.sleep(1)
+    assert run_to_the_end(workers, [make_config()])[:2] == ({0: curve(make_config())}, {})
+
+
+def test_of_many_lanes_the_one_that_kills_its_actor_is_found_and_lost_alone(make_workers):
+    configs = [make_config(), make_config(16), make_config(epochs=4)]
+    told, lost, _ = run_to_the_end(make_workers(1, 3), configs)
+    assert {lane: told[lane] for lane in (0, 2)} == {lane: curve(configs[lane]) for lane in (0, 2)}
+    assert {lane: event.cause for lane, event in lost.items()} == {1: Cause.KILLED}
+    assert lost[1].circumstances.attempt >= 2
+    assert lost[1].circumstances.host
+
+
+def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
+    workers = make_workers()
+    workers.start(0, make_config(23))
+    events = [event for _ in range(2) for event in workers.wait()]
+    diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.diverged())
+    assert diverged.circumstances.attempt == 2
+    assert "about to diverge" in diverged.circumstances.log_tail
+
+
+def test_run_that_hangs_once_is_tried_again_and_ends(make_workers):
+    configs = [make_config(20, seed=3), make_config()]
+    told, lost, retried = run_to_the_end(make_workers(2, trial_timeout_s=1.0), configs)
+    assert lost == {}
+    assert told == {0: curve(configs[0]), 1: curve(configs[1])}
+    assert [(event.lane, event.attempt, event.cause) for event in retried] == [(0, 2, Cause.TIMEOUT)]
+
+
+def test_run_that_fails_by_itself_is_not_tried_again(make_workers):
+    _, lost, retried = run_to_the_end(make_workers(), [make_config(14)])
+    assert lost[0].error == "ValueError: fourteen"
+    assert retried == []
+
+
+def test_workers_that_cannot_start_end_the_sweep_with_the_reason(make_workers):
+    workers = make_workers(engine="nowhere:Engine")
+    workers.start(0, make_config())
+    with pytest.raises(SweepStopped, match=r"no worker starts: .* No module named 'nowhere'"):
+        workers.wait()
+
+
+def test_node_with_another_version_is_refused_in_words(make_workers, monkeypatch):
+    monkeypatch.setattr(ray_workers, "versions", lambda: {**ray_host.versions(), "keras": "2.0"})
+    with pytest.raises(InputError, match=r"has keras 3\..*, this machine 2.0; install the same on all"):
+        run_to_the_end(make_workers(), [make_config()])
+
+
+def test_run_goes_on_on_another_node_when_its_own_is_lost(cluster, monkeypatch):
+    monkeypatch.setattr(ray_workers, "ROOM_S", 2.0)
+    said, config = [], make_config(epochs=4)
+    with make_ray_workers(2, "fake", 1, say=said.append) as workers:
+        workers.start(0, config)
+        workers.start(1, config)
+        events = workers.wait()
+        node = next(iter(cluster.worker_nodes))
+        on_it = next(lane for lane, pid in enumerate(workers.pids) if node_of(pid) == node.node_id)
+        lost = workers.pids[on_it]
+        cluster.remove_node(node, allow_graceful=False)
+        os.kill(lost, signal.SIGKILL)  # with a real node, all its processes
+        events += [event for _ in range(3) for event in workers.wait()]
+        assert {node_of(pid) for pid in workers.pids} == {cluster.head_node.node_id}
+    for lane in (0, 1):
+        told = [event.metrics for event in events if isinstance(event, EpochDone) and event.lane == lane]
+        assert told == curve(config)
+    assert [(event.lane, event.attempt) for event in events if isinstance(event, LaneRetried)] == [(on_it, 2)]
+    cluster.add_node(num_cpus=1)
+    assert said == ["the cluster has no CPU to spare for a lost worker: it shares those of the others"]
+
+
+def test_images_are_put_into_the_cluster_once(cluster, monkeypatch):
+    puts = []
+    put = ray.put
+    monkeypatch.setattr(ray, "put", lambda value: puts.append(value) or put(value))
+    with make_ray_workers(2, "fake", 1) as workers:
+        run_to_the_end(workers, [make_config(seed=seed) for seed in range(2)])
+        os.kill(workers.pids[0], signal.SIGKILL)
+        run_to_the_end(workers, [make_config(seed=seed) for seed in range(2)])
+    assert len(puts) == 1
+
+
+NODES = [Node(8, 2, 32 * 2**30), Node(4, 1, 8 * 2**30)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ((None, None, None), (3, Place(4))),  # a node's CPUs each, of the smaller node
+        ((2, None, None), (2, Place(4))),  # 6 each do not fit the smaller node
+        ((6, None, None), (6, Place(2))),
+        ((None, 3, None), (3, Place(3))),
+        ((None, None, 0.5), (6, Place(2, 0.5))),
+        ((None, None, 1.0), (3, Place(4, 1.0))),
+        ((1, None, 2.0), (1, Place(8, 2.0))),
+    ],
+)
+def test_places_are_what_is_asked_and_fill_the_cluster_otherwise(asked, expected, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "nodes", lambda: NODES)
+    assert choose_places(*asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ((13, None, None), "no room for 13 workers of 1 CPUs each, the cluster has 12 CPUs and 3 GPUs on 2 nodes"),
+        ((None, 9, None), "no room for 1 workers of 9 CPUs each"),
+        ((4, None, 1.0), "no room for 4 workers of 1 CPUs and 1 GPUs each"),
+    ],
+)
+def test_more_than_the_cluster_has_is_refused_at_once(asked, message, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "nodes", lambda: NODES)
+    with pytest.raises(InputError, match=message):
+        choose_places(*asked)

@@ -1,0 +1,135 @@
+"""`sweep run --ray`: the study of one process, no secret in an actor, no process left behind however it ends."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from sweeps import read_trials
+
+from sweep.cli import build_parser, main
+from sweep.errors import InputError
+from sweep.worker_choice import check_flags_of_ray
+
+SPACE = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
+RUN = ["run", str(SPACE), "--engine", "fake", "--trials", "12", "--study", "study"]
+ON_RAY = ["--ray", "--num-workers", "2", "--lanes", "2"]
+
+
+class RaySweep:
+    """A `sweep run --ray` in a process of its own; all its processes are found by a mark in their environment."""
+
+    def __init__(self, folder, epoch_s, **environment):
+        self.mark = uuid.uuid4().hex
+        given = {"SWEEP_TEST_MARK": self.mark, "SWEEP_FAKE_EPOCH_S": str(epoch_s), "SWEEP_STUDIES": str(folder)}
+        command = [sys.executable, "-m", "sweep.cli", *RUN, *ON_RAY]
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, **given, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for_a_trial(self):
+        """Its output so far."""
+        lines = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            lines.append(line)
+            if line.startswith("trial"):
+                break
+        return lines
+
+    def others(self):
+        """Processes beside the launcher, and what each has in its environment and command line."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                content = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if self.mark.encode() in content and int(folder.name) != self.process.pid:
+                found[int(folder.name)] = content
+        return found
+
+    def ends_alone(self, within_s=30):
+        """Whether all its processes end."""
+        deadline = time.monotonic() + within_s
+        while self.others() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return not self.others()
+
+
+def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signal(tmp_path, capsys):
+    assert main([*RUN, "--lanes", "4", "--studies", str(tmp_path / "alone")]) == 0
+    killed = RaySweep(tmp_path / "ray", 0.1)
+    with killed.process:
+        killed.wait_for_a_trial()
+        killed.process.kill()
+    assert killed.ends_alone()
+    told = RaySweep(tmp_path / "ray", 0.1)
+    with told.process:
+        told.wait_for_a_trial()
+        told.process.terminate()
+        assert "interrupted; the same command goes on" in told.process.stdout.read()
+    assert told.process.returncode == 143
+    assert told.ends_alone()
+    last = RaySweep(tmp_path / "ray", 0)
+    output = last.process.communicate()[0]
+    assert last.process.returncode == 0, output
+    assert "2 workers, each with such an engine of its own, an actor on a Ray of 1 nodes" in output
+    assert "(raylet)" not in output
+    assert last.ends_alone()
+    assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
+
+
+def test_no_process_of_ray_knows_the_database(tmp_path):
+    database = tmp_path / "very-secret.db"
+    sweep = RaySweep(tmp_path, 0.1, SWEEP_STORAGE=f"sqlite:///{database}", PGPASSWORD="very-secret")
+    with sweep.process:
+        sweep.wait_for_a_trial()
+        others = sweep.others()
+        logs = [path for path in Path("/tmp/ray/session_latest/logs").rglob("*") if path.is_file()]
+        sweep.process.terminate()
+    assert database.exists()
+    assert len(others) >= 4  # two servers, two actors
+    assert not [pid for pid, content in others.items() if b"very-secret" in content]
+    assert logs
+    assert not [path for path in logs if b"very-secret" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--ray", "nowhere"), "--ray nowhere: is no address; use auto or host:port, or put --ray last"),
+        (("--ray", "--gpus", "0,1"), "with --ray use --gpus-per-worker 1"),
+        (("--ray", "--workers", "0"), "--workers 0: with --ray something has to train"),
+        (("--cpus-per-worker", "2"), "--cpus-per-worker: is asked of a cluster; add --ray"),
+        (("--gpus-per-worker", "0.5", "--workers", "2"), "--gpus-per-worker: is asked of a cluster; add --ray"),
+    ],
+)
+def test_flags_that_contradict_are_refused_with_the_fix(arguments, message):
+    with pytest.raises(InputError, match=message):
+        check_flags_of_ray(build_parser().parse_args(["run", "space.toml", *arguments]))
+
+
+def test_cluster_that_is_not_there_and_room_that_it_has_not_are_one_line_each(tmp_path):
+    for flags, words in (
+        (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: "),
+        (["--ray", "--workers", "500"], "--ray: no room for 500 workers of 1 CPUs each, the cluster has "),
+    ):
+        command = [sys.executable, "-m", "sweep.cli", *RUN, "--studies", str(tmp_path), *flags]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"sweep: {words}")
+
+
+def test_missing_ray_is_said(monkeypatch):
+    monkeypatch.setattr("sweep.worker_choice.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"--ray: Ray is not installed; pip install 'sweep\[ray\]'"):
+        check_flags_of_ray(build_parser().parse_args(["run", "space.toml", "--ray"]))
