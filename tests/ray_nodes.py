@@ -10,14 +10,19 @@ from sweep.executors.ray_cluster import Place, connected
 from sweep.executors.ray_workers import RayWorkers
 
 OF_ONE_CPU = Place(1)
+SEES_DEATH_SOON = {  # of a node: in two seconds instead of fifteen
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 3,
+}
 
 
 @contextmanager
-def two_nodes(cpus_each: int = 1) -> Iterator[Cluster]:
+def two_nodes() -> Iterator[Cluster]:
     """This process is a driver of it."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus_each})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": SEES_DEATH_SOON})
     try:
-        cluster.add_node(num_cpus=cpus_each)
+        cluster.add_node(num_cpus=1)
         with connected(cluster.address):
             yield cluster
     finally:

@@ -30,12 +30,13 @@ class WorkerHost:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(self._log.fileno(), stream.fileno())
         give_pools(pools)
-        self._versions, self._worker = versions, Worker()
+        self._problem, self._worker = _version_problem(versions), Worker()
 
     def do(self, message: bytes) -> bytes | None:
         """Do what the launcher says; the answer, where there is one. Other errors are the actor's end."""
         try:
-            self._check_versions()
+            if self._problem is not None:
+                raise SweepError(self._problem)
             said = decode(message)
             if "path" in said:
                 said["path"] = [*(place for place in said["path"] if place not in sys.path), *sys.path]
@@ -55,16 +56,16 @@ class WorkerHost:
         self._log.seek(0)
         return platform.node(), os.getpid(), last_lines(self._log.read().decode(errors="replace"))
 
-    def _check_versions(self) -> None:
-        here = versions()
-        different = [name for name, wanted in self._versions.items() if here[name] != wanted]
-        if different:
-            name, wanted = different[0], self._versions[different[0]]
-            raise SweepError(
-                f"{platform.node()} has {name} {here[name]}, this machine {wanted}; install the same on all"
-            )
-
 
 def versions() -> dict[str, str]:
     """Of what trains, in this environment."""
     return {"python": ".".join(map(str, sys.version_info[:2])), **{name: version(name) for name in SAME_VERSIONS}}
+
+
+def _version_problem(wanted: Mapping[str, str]) -> str | None:
+    here = versions()
+    different = next((name for name in wanted if here[name] != wanted[name]), None)
+    if different is None:
+        return None
+    where, other = f"{platform.node()} has {different} {here[different]}", wanted[different]
+    return f"{where}, this machine {other}; install the same on all"

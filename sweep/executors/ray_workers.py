@@ -14,7 +14,7 @@ from sweep.executors.ray_worker import RayWorker
 from sweep.executors.worker_handle import SECRETS
 from sweep.executors.workers import POLL_S, Share, Workers
 
-ROOM_S = 15.0  # that a lost worker's place has to be found again
+ROOM_S = 40.0  # to find a place for a lost worker: Ray needs 15 to see that a node is dead, and may choose it till then
 PASSED_ON = ("KERAS_", "SWEEP_", "TF_", "XLA_", "JAX_")  # of this process's environment
 MEMORY_TO_SHARE = 0.9  # of a GPU
 

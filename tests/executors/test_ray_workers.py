@@ -107,7 +107,7 @@ def test_node_with_another_version_is_refused_in_words(make_workers, monkeypatch
 
 
 def test_run_goes_on_on_another_node_when_its_own_is_lost(cluster, monkeypatch):
-    monkeypatch.setattr(ray_workers, "ROOM_S", 2.0)
+    monkeypatch.setattr(ray_workers, "ROOM_S", 8.0)
     said, config = [], make_config(epochs=4)
     with make_ray_workers(2, "fake", 1, say=said.append) as workers:
         workers.start(0, config)
