@@ -56,7 +56,8 @@ def connected(address: str) -> Iterator[None]:
         _connect(address)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"--ray {address}: {reason}; `ray status` says whether one runs there") from None
+        hint = "does `ray status` show one there? One with tokens needs RAY_AUTH_MODE=token here too"
+        raise InputError(f"--ray {address}: {reason}; {hint}") from None
     finally:
         os.environ.update(secrets)
         for number, handler in handlers.items():
