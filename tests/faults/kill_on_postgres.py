@@ -46,9 +46,10 @@ def _kill_and_restart(
 ) -> list[str]:
     violations, num_restarts, apart = [], 0, sweep.num_trials / (count + 2)  # trials: the last kill leaves some to do
     for number in range(1, count + 1):
+        before = _num_finished(server, url)
         process = _start(sweep, folder, url, "study")
-        if number % KILLS_A_RESTART == 0:
-            _wait_for_trials(process, server, url, int(apart * (number - 0.5)))
+        if number % KILLS_A_RESTART == 0:  # in the middle of the sweep: it has told a trial
+            _wait_for_trials(process, server, url, max(before + 1, int(apart * (number - 0.5))))
             time.sleep(chooser.uniform(0, 0.3))
             server.restart(by_kill=chooser.random() < 0.5)
             num_restarts += 1
@@ -66,18 +67,22 @@ def _kill_and_restart(
 
 def _wait_for_trials(process: SweepProcess, server: PostgresServer, url: str, num_trials: int) -> bool:
     """Wait until so many of its trials are finished; False if the process ended before."""
+    while process.is_running:
+        if _num_finished(server, url) >= num_trials:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _num_finished(server: PostgresServer, url: str) -> int:
     query = (
         "SELECT count(*) FROM trials JOIN studies USING (study_id) "
         "WHERE study_name = 'study' AND state IN ('COMPLETE', 'PRUNED', 'FAIL')"
     )
-    while process.is_running:
-        try:
-            if server.execute(query, url)[0][0] >= num_trials:
-                return True
-        except psycopg.Error:  # no tables yet, or the server is away
-            pass
-        time.sleep(0.02)
-    return False
+    try:
+        return int(server.execute(query, url)[0][0])
+    except psycopg.Error:  # no tables yet, or the server is away
+        return 0
 
 
 def _differences(sweep: Sweep, folder: Path, url: str, name: str) -> list[str]:
