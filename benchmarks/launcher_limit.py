@@ -2,17 +2,7 @@
 
     python benchmarks/launcher_limit.py [--trials 300]
 
-The launcher's own time (the clock of `coordination.py`, the fake engine, TPE, the 6 parameters of spaces/digits.toml)
-in sweeps with 1 and 64 lanes and 1 and 20 epochs, taken apart by least squares:
-
-    seconds = a * trials + e * epochs + r * rounds
-
-An epoch of digits on 8 packed lanes is measured too. Then, by arithmetic, for W workers of K lanes each, which train
-side by side while the launcher waits, and wait while it tells (a round is an epoch of all of them):
-
-    trials per hour = 3600 * W * K / E / (epoch_s + r + W * K * (e + a / E)),   E epochs a trial
-
-and 3600 / (E * e + a) however many there are. Draws launcher_limit.svg.
+Writes launcher_limit.md, whose text says how, and draws launcher_limit.svg.
 """
 
 import argparse
@@ -32,6 +22,34 @@ EPOCHS, LANES = 20, 8  # of a trial; of a worker
 WORKERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 ASSUMED_EPOCHS_S = (1.0, 10.0, 60.0)  # of a worker's lanes
 MEASURED = ((1, 1), (1, EPOCHS), (64, 1), (64, EPOCHS))  # lanes and epochs
+PAGE = results.ROOT / "benchmarks" / "launcher_limit.md"
+MEASURING = f"""\
+The launcher's own time was measured with the fake engine, TPE and the 6 parameters of spaces/digits.toml, in sweeps of 1
+and 64 lanes and of 1 and {EPOCHS} epochs a trial, and taken apart by least squares:
+
+    seconds = a * trials + e * epochs of lanes + r * rounds
+
+Then, by arithmetic, for W workers of K = {LANES} lanes each, E = {EPOCHS} epochs a trial: they train side by side while the
+launcher waits, and wait while it tells (a round is an epoch of all of them):
+
+    trials per hour = 3600 * W * K / E / (epoch_s + r + W * K * (e + a / E))
+
+and at most 3600 / (E * e + a), however many workers there are."""
+NEXT = """\
+## Where the limit is, and what would come next
+
+The launcher stands still while its workers train, and they while it tells. So half of its limit is reached where both
+take equally long: the last column. Up to there a sweep gains nearly in proportion to its workers; a study whose epochs
+take seconds is far from it with hundreds of workers.
+
+1. **Tell while they train**: start the next epoch of a worker once its own events are taken, and write the round's
+   transaction meanwhile. The limit itself stays, and is reached with fewer workers. A trial that is pruned then trains
+   one epoch more.
+2. **Ask ahead**: TPE's ask is most of `a`. Asking for the next trials while lanes train takes it out of the round; they
+   then know the trials of the round before, as they do with that many lanes anyway.
+3. **Write every so many rounds**: `e` is rows of intermediate values. A round is durable today; every tenth would be
+   enough where an epoch takes less than a second, and a kill would repeat ten of them.
+4. Beyond these, two studies: each has a launcher of its own, also in one database (PostgreSQL)."""
 HEADER = ("a worker's epoch of 8 lanes", *(f"{workers:,} workers" for workers in WORKERS), "half the limit at")
 
 
@@ -51,11 +69,12 @@ def main() -> None:
         for name, values in curves.items()
     ]
     said = (
-        f"The launcher takes {1000 * trial_s:.1f} ms a trial (asking, telling), {1000 * event_s:.2f} ms an epoch of a "
-        f"lane and {1000 * round_s:.1f} ms a round: at most {limit:,.0f} trials of {EPOCHS} epochs per hour. Workers:"
+        f"a = {1000 * trial_s:.1f} ms a trial (asking, telling), e = {1000 * event_s:.2f} ms an epoch of a lane, "
+        f"r = {1000 * round_s:.1f} ms a round: at most {limit:,.0f} trials of {EPOCHS} epochs per hour."
     )
-    results.append(options.out, "One launcher, many workers", machine, said, results.table(HEADER, rows))
-    draw(curves, limit, results.ROOT / "benchmarks" / "launcher_limit.svg")
+    draw(curves, limit, PAGE.with_suffix(".svg"))
+    parts = ["# One launcher, many workers", machine, MEASURING, said, results.table(HEADER, rows)]
+    PAGE.write_text("\n\n".join([*parts, "![Trials per hour against workers](launcher_limit.svg)", NEXT]) + "\n")
 
 
 def rate(workers: int, epoch_s: float, trial_s: float, event_s: float, round_s: float) -> float:
@@ -136,7 +155,6 @@ def draw(curves: dict[str, list[float]], limit: float, path: Path) -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=300, metavar="N", help="of each sweep (300)")
-    parser.add_argument("--out", type=Path, default=results.RESULTS, metavar="FILE", help="results file to append to")
     return parser.parse_args()
 
 

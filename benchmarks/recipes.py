@@ -2,10 +2,11 @@
 
     SWEEP_DATA=DIR python benchmarks/recipes.py [NAME ...] [--seeds 5] [--epochs N]
 
-Trains `search_spaces/recipes/NAME.toml` (all of them) in full, or for N epochs, which the table says. Seeds are those
-of `sweep retrain --seeds`, trained as lanes of the packed engine. A recipe validates on the test set, as the articles
-did: its last epoch is one look at it, its best epoch is chosen by it. Appends a table, and writes each recipe's line
-`# Ours:`.
+Trains `search_spaces/recipes/NAME.toml` (all of the articles') in full, or for N epochs, which the table says. Seeds
+are those of `sweep retrain --seeds`, trained as lanes of the packed engine. A recipe of the articles validates on the
+test set, as they did: its last epoch is one look at it, its best epoch is chosen by it. The recipe `cnn_beyond`, named
+alone, is trained by `sweep retrain` itself in DIR/cnn_beyond (`--models DIR`), where it goes on if it was interrupted;
+it has no best epoch. Appends a table, and writes each recipe's line `# Ours:`.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import results
 from results import ROOT, SOURCE
 
 FOLDER = ROOT / "search_spaces" / "recipes"
+ALONE = "cnn_beyond"  # is trained by itself: threads are divided otherwise
 HEADER = (
     *("recipe", "seeds", "epochs", "train accuracy, last epoch", "test accuracy, last epoch", "best epoch", "largest"),
     *("the source's figure", "minutes"),
@@ -61,7 +63,44 @@ class Trained:
     def sentence(self) -> str:
         """For the recipe's own line."""
         accuracies = f"test accuracy {self.last}, best epoch {spread(self.bests)}"
-        return f"{accuracies}; {len(self.histories)} seeds, {self.epochs} epochs"
+        return f"{accuracies}; {len(self.histories)} seeds, {self.epochs} epochs, {self.minutes:.1f} minutes in all"
+
+    @property
+    def cells(self) -> list[object]:
+        """Of the table, between name and source."""
+        lasts = (self.train, self.last, spread(self.bests), f"{max(self.bests):.4f}")
+        return [len(self.histories), self.epochs, *lasts]
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The content of the metrics.json of `sweep retrain`: each seed tested once."""
+
+    content: dict[str, Any]
+
+    @property
+    def minutes(self) -> float:
+        """Of training, in all."""
+        return sum(epoch["seconds"] for seed in self.content["seeds"] for epoch in seed["history"]) / 60
+
+    @property
+    def tests(self) -> list[float]:
+        """Test accuracy of each seed."""
+        return [seed["test_accuracy"] for seed in self.content["seeds"]]
+
+    @property
+    def sentence(self) -> str:
+        """For the recipe's own line."""
+        epochs, scores = self.content["config"]["training"]["epochs"], f"{min(self.tests):.4f} to {max(self.tests):.4f}"
+        taken = f"{len(self.tests)} seeds, {epochs} epochs, {self.minutes:.0f} minutes in all"
+        return f"test accuracy {spread(self.tests)}, {scores}; {taken}"
+
+    @property
+    def cells(self) -> list[object]:
+        """Of the table, between name and source."""
+        train = spread([seed["history"][-1]["accuracy"] for seed in self.content["seeds"]])
+        epochs = self.content["config"]["training"]["epochs"]
+        return [len(self.tests), epochs, train, spread(self.tests), "-", f"{max(self.tests):.4f}"]
 
 
 def main() -> int:
@@ -70,16 +109,28 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from sweep.devices import set_up_device
 
-    set_up_device("cpu", os.cpu_count() or 1, operation_threads=1)
+    is_packed = options.names != [ALONE]
+    set_up_device("cpu", os.cpu_count() or 1, operation_threads=1 if is_packed else None)
     machine, rows = results.describe_machine(), []
-    for name in options.names or sorted(file.stem for file in FOLDER.glob("*.toml")):
+    for name in options.names or sorted({file.stem for file in FOLDER.glob("*.toml")} - {ALONE}):
         file = FOLDER / f"{name}.toml"
-        trained = train(file, options.seeds, options.epochs)
+        trained = measure(file, options)
         rows.append(row(file, trained))
         print(results.table(HEADER, rows[-1:]), file=sys.stderr, flush=True)
         results.write_ours(file, trained.sentence)
     results.append(options.out, "Recipes of the source articles", machine, results.table(HEADER, rows), __doc__ or "")
     return 0
+
+
+def measure(file: Path, options: argparse.Namespace) -> Trained | Retrained:
+    """Train a recipe in its own way."""
+    from sweep.config_file import read_config
+    from sweep.retrain import Retraining
+
+    config, _ = read_config(file)
+    if config.data.validation == "test":
+        return train(file, options.seeds, options.epochs)
+    return Retrained(Retraining(config, options.seeds, options.models / file.stem).run())
 
 
 def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
@@ -102,13 +153,10 @@ def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
     return Trained(histories, whole.training.epochs, (time.monotonic() - started) / 60)
 
 
-def row(file: Path, trained: Trained) -> list[object]:
+def row(file: Path, trained: Trained | Retrained) -> list[object]:
     """Of the table."""
-    source = next(line for line in file.read_text().splitlines() if line.startswith(SOURCE)).removeprefix(SOURCE)
-    return [
-        *(file.stem, len(trained.histories), trained.epochs, trained.train, trained.last, spread(trained.bests)),
-        *(f"{max(trained.bests):.4f}", source.removesuffix("."), f"{trained.minutes:.1f}"),
-    ]
+    source = results.read_line(file, SOURCE)
+    return [file.stem, *trained.cells, source.removesuffix("."), f"{trained.minutes:.1f}"]
 
 
 def spread(values: Sequence[float]) -> str:
@@ -122,6 +170,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of recipes (all)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="(5)")
     parser.add_argument("--epochs", type=int, metavar="N", help="at most (as the recipe says)")
+    folder = ROOT / "studies" / "recipes"
+    parser.add_argument(
+        "--models", type=Path, default=folder, metavar="DIR", help="of what is retrained (studies/recipes)"
+    )
     parser.add_argument("--out", type=Path, default=results.RESULTS, metavar="FILE", help="results file to append to")
     return parser.parse_args()
 

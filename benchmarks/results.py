@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,14 @@ def append(path: Path, title: str, *paragraphs: str) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else "# Results, each written by its command\n"
     path.write_text(f"{before}\n{section}", encoding="utf-8")
     print(section)
+
+
+def read_line(file: Path, start: str) -> str:
+    """What a line of the head of a space or a recipe says, those that go on with it included; empty without it."""
+    lines = file.read_text().splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith(start)), len(lines))
+    more = takewhile(lambda line: line.startswith("#   "), lines[first + 1 :])
+    return " ".join([*(line.removeprefix(start) for line in lines[first : first + 1]), *(line[4:] for line in more)])
 
 
 def write_ours(file: Path, sentence: str) -> None:

@@ -2,13 +2,14 @@
 
     SWEEP_DATA=DIR python benchmarks/spaces.py [NAME ...]
 
-Runs `sweep run search_spaces/NAME.toml` (all of `NAMES`) as it stands, in a process of its own. Appends a table of the
-trials, and writes each file's line `# Ours:`.
+Runs the command in the first line of search_spaces/NAME.toml (all of `NAMES`), in a process of its own. Appends a table
+of the trials, and writes each file's line `# Ours:`.
 """
 
 import argparse
 import math
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,15 @@ import results
 from results import ROOT, SOURCE
 
 FOLDER = ROOT / "search_spaces"
-NAMES = ("mlp_batch_size", "mlp_initializers", "mlp_rate_momentum_epochs", "restarts", "beale")
+NAMES = (
+    "mlp_batch_size",
+    "mlp_initializers",
+    "mlp_rate_momentum_epochs",
+    "restarts",
+    "beale",
+    "cnn_digits",
+    "cnn_mnist",
+)
 FEW = 10  # trials whose values are all named in the file's line
 
 
@@ -39,17 +48,18 @@ def main() -> int:
             rows = results.table(_header(study), _rows(study))
         else:
             rows = f"Of {len(study.trials)} trials."
-        source = next((line for line in file.read_text().splitlines() if line.startswith(SOURCE)), "")
-        results.append(options.out, f"Space {name}", machine, source.removeprefix("# "), f"Ours: {sentence}.", rows)
+        source = f"The source's figure: {results.read_line(file, SOURCE)}"
+        results.append(options.out, f"Space {name}", machine, source, f"Ours: {sentence}.", rows)
         results.write_ours(file, sentence)
     return 0
 
 
 def _run(file: Path, folder: Path) -> float:
     """Minutes of the whole process."""
-    command = [sys.executable, "-m", "sweep.cli", "run", str(file), "--studies", str(folder)]
+    arguments = shlex.split(file.read_text().splitlines()[0].removeprefix("# sweep "))
+    command = [sys.executable, "-m", "sweep.cli", *arguments, "--studies", str(folder)]
     started = time.monotonic()
-    subprocess.run(command, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     return (time.monotonic() - started) / 60
 
 
@@ -61,14 +71,22 @@ def _read(file: Path, folder: Path) -> Any:
 
 
 def _header(study: Any) -> list[str]:
-    return ["trial", *study.trials[0].params, *_metrics(study)]
+    return ["trial", *_param_names(study), *_metrics(study), "state"]
 
 
 def _rows(study: Any) -> list[list[object]]:
     return [
-        [trial.number, *map(_short, trial.params.values()), *(f"{value:.5f}" for value in trial.values or ())]
+        [
+            *(trial.number, *(_short(trial.params.get(name, "")) for name in _param_names(study))),
+            *(*(f"{value:.5f}" for value in trial.values or ()), trial.state.name),
+        ]
         for trial in study.trials
     ]
+
+
+def _param_names(study: Any) -> list[str]:
+    """Of all trials: some params are conditional."""
+    return [*dict.fromkeys(name for trial in study.trials for name in trial.params)]
 
 
 def _metrics(study: Any) -> list[str]:
@@ -83,11 +101,12 @@ def _summary(study: Any) -> str:
     if len(study.trials) <= FEW:
         return ", ".join(f"{_params(trial)} {_values(metrics, trial)}" for trial in study.trials)
     best = f"best {_values(metrics, study.best_trial)} with {_params(study.best_trial)}"
-    values = [trial.value for trial in study.trials]
+    values = [trial.value for trial in study.trials if trial.state.name == "COMPLETE"]
     if metrics == ["value"]:
         return best
+    which = "all" if len(values) == len(study.trials) else f"{len(values)} COMPLETE"
     mean, deviation = statistics.mean(values), statistics.stdev(values)
-    return f"{best}; all {mean:.4f} +- {deviation:.4f}, {min(values):.4f} to {max(values):.4f}{_parts(study)}"
+    return f"{best}; {which} {mean:.4f} +- {deviation:.4f}, {min(values):.4f} to {max(values):.4f}{_parts(study)}"
 
 
 def _parts(study: Any) -> str:
