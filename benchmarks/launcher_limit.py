@@ -24,13 +24,13 @@ ASSUMED_EPOCHS_S = (1.0, 10.0, 60.0)  # of a worker's lanes
 MEASURED = ((1, 1), (1, EPOCHS), (64, 1), (64, EPOCHS))  # lanes and epochs
 PAGE = results.ROOT / "benchmarks" / "launcher_limit.md"
 MEASURING = f"""\
-The launcher's own time was measured with the fake engine, TPE and the 6 parameters of spaces/digits.toml, in sweeps of 1
-and 64 lanes and of 1 and {EPOCHS} epochs a trial, and taken apart by least squares:
+The launcher's own time was measured with the fake engine, TPE and the 6 parameters of spaces/digits.toml, in sweeps of
+1 and 64 lanes and of 1 and {EPOCHS} epochs a trial, and taken apart by least squares:
 
     seconds = a * trials + e * epochs of lanes + r * rounds
 
-Then, by arithmetic, for W workers of K = {LANES} lanes each, E = {EPOCHS} epochs a trial: they train side by side while the
-launcher waits, and wait while it tells (a round is an epoch of all of them):
+Then, by arithmetic, for W workers of K = {LANES} lanes each, E = {EPOCHS} epochs a trial: they train side by side while
+the launcher waits, and wait while it tells (a round is an epoch of all of them):
 
     trials per hour = 3600 * W * K / E / (epoch_s + r + W * K * (e + a / E))
 
