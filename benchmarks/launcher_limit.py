@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ EPOCHS, LANES = 20, 8  # of a trial; of a worker
 WORKERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 ASSUMED_EPOCHS_S = (1.0, 10.0, 60.0)  # of a worker's lanes
 MEASURED = ((1, 1), (1, EPOCHS), (64, 1), (64, EPOCHS))  # lanes and epochs
+NUM_WORKERS, NUM_ROUNDS = 8, 100  # to measure messages
 PAGE = results.ROOT / "benchmarks" / "launcher_limit.md"
 MEASURING = f"""\
 The launcher's own time was measured with the fake engine, TPE and the 6 parameters of spaces/digits.toml, in sweeps of
@@ -29,12 +31,15 @@ The launcher's own time was measured with the fake engine, TPE and the 6 paramet
 
     seconds = a * trials + e * epochs of lanes + r * rounds
 
+What it takes to ask a worker for an epoch and to read its answer, m, was measured with {NUM_WORKERS} workers of {LANES}
+lanes of the fake engine, as CPU time of the launcher, in processes of this machine and in actors of Ray.
+
 Then, by arithmetic, for W workers of K = {LANES} lanes each, E = {EPOCHS} epochs a trial: they train side by side while
 the launcher waits, and wait while it tells (a round is an epoch of all of them):
 
-    trials per hour = 3600 * W * K / E / (epoch_s + r + W * K * (e + a / E))
+    trials per hour = 3600 * W * K / E / (epoch_s + r + W * (m + K * (e + a / E)))
 
-and at most 3600 / (E * e + a), however many workers there are."""
+with Ray's m, and at most 3600 / (E * (e + m / K) + a), however many workers there are."""
 NEXT = """\
 ## Where the limit is, and what would come next
 
@@ -49,38 +54,66 @@ take seconds is far from it with hundreds of workers.
    then know the trials of the round before, as they do with that many lanes anyway.
 3. **Write every so many rounds**: `e` is rows of intermediate values. A round is durable today; every tenth would be
    enough where an epoch takes less than a second, and a kill would repeat ten of them.
-4. Beyond these, two studies: each has a launcher of its own, also in one database (PostgreSQL)."""
+4. **Fewer, larger workers**: m is paid for each worker, so a node of many cores or GPUs is better one worker of many
+   lanes than many of few.
+5. Beyond these, two studies: each has a launcher of its own, also in one database (PostgreSQL)."""
 HEADER = ("a worker's epoch of 8 lanes", *(f"{workers:,} workers" for workers in WORKERS), "half the limit at")
 
 
 def main() -> None:
     """Measure, reckon, append a table, draw."""
     options = _parse_arguments()
+    if options.messages:
+        print(messages_s(options.messages))
+        return
     machine = results.describe_machine()
     trial_s, event_s, round_s = costs(options.trials)
+    local_s, ray_s = (float(run_for_json([sys.executable, __file__, "--messages", kind])) for kind in ("local", "ray"))
+    worker_s = ray_s + LANES * (event_s + trial_s / EPOCHS)
     epochs_s = {"digits, measured": digits_epoch_s(), **{f"{seconds:g} s": seconds for seconds in ASSUMED_EPOCHS_S}}
     curves = {
-        name: [rate(workers, epoch_s, trial_s, event_s, round_s) for workers in WORKERS]
-        for name, epoch_s in epochs_s.items()
+        name: [rate(workers, epoch_s + round_s, worker_s) for workers in WORKERS] for name, epoch_s in epochs_s.items()
     }
-    limit = 3600 / (EPOCHS * event_s + trial_s)
+    limit = 3600 * LANES / EPOCHS / worker_s
     rows = [
         [f"{name} ({epochs_s[name]:.3g} s)", *(f"{value:,.0f}" for value in values), _half(values, limit)]
         for name, values in curves.items()
     ]
     said = (
         f"a = {1000 * trial_s:.1f} ms a trial (asking, telling), e = {1000 * event_s:.2f} ms an epoch of a lane, "
-        f"r = {1000 * round_s:.1f} ms a round: at most {limit:,.0f} trials of {EPOCHS} epochs per hour."
+        f"r = {1000 * round_s:.1f} ms a round, m = {1000 * local_s:.2f} ms a worker and round in processes and "
+        f"{1000 * ray_s:.2f} ms in Ray's actors: at most {limit:,.0f} trials of {EPOCHS} epochs per hour."
     )
     draw(curves, limit, PAGE.with_suffix(".svg"))
     parts = ["# One launcher, many workers", machine, MEASURING, said, results.table(HEADER, rows)]
     PAGE.write_text("\n\n".join([*parts, "![Trials per hour against workers](launcher_limit.svg)", NEXT]) + "\n")
 
 
-def rate(workers: int, epoch_s: float, trial_s: float, event_s: float, round_s: float) -> float:
-    """Trials per hour."""
-    lanes = workers * LANES
-    return 3600 * lanes / EPOCHS / (epoch_s + round_s + lanes * (event_s + trial_s / EPOCHS))
+def rate(workers: int, together_s: float, worker_s: float) -> float:
+    """Trials per hour: of a round, what all workers take together, and what the launcher takes for each."""
+    return 3600 * workers * LANES / EPOCHS / (together_s + workers * worker_s)
+
+
+def messages_s(kind: str) -> float:
+    """CPU seconds of this process for a worker's epoch."""
+    from sweep.config import TrialConfig
+    from sweep.executors.local_workers import LocalWorkers
+    from sweep.executors.ray_cluster import LOCAL, Place, connected
+    from sweep.executors.ray_workers import RayWorkers
+
+    with connected(LOCAL) if kind == "ray" else nullcontext():
+        made = RayWorkers(NUM_WORKERS, Place(0), {}) if kind == "ray" else LocalWorkers([{}] * NUM_WORKERS)
+        with made as workers:
+            workers.make("fake", LANES, 1)
+            config = TrialConfig.from_values({"training": {"epochs": 10 * NUM_ROUNDS}}, "benchmark")
+            for lane in range(workers.num_lanes):
+                workers.start(lane, config)
+            for _ in range(NUM_ROUNDS):
+                workers.wait()
+            began = time.process_time()
+            for _ in range(NUM_ROUNDS):
+                workers.wait()
+            return (time.process_time() - began) / NUM_ROUNDS / NUM_WORKERS
 
 
 def costs(num_trials: int) -> tuple[float, float, float]:
@@ -155,6 +188,7 @@ def draw(curves: dict[str, list[float]], limit: float, path: Path) -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=300, metavar="N", help="of each sweep (300)")
+    parser.add_argument("--messages", choices=("local", "ray"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
