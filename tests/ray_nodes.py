@@ -10,17 +10,13 @@ from sweep.executors.ray_cluster import Place, connected
 from sweep.executors.ray_workers import RayWorkers
 
 OF_ONE_CPU = Place(1)
-SEES_DEATH_SOON = {  # of a node: in two seconds instead of fifteen
-    "health_check_initial_delay_ms": 0,
-    "health_check_period_ms": 500,
-    "health_check_failure_threshold": 3,
-}
+SEES_DEATH_SOON = {"health_check_period_ms": 1000, "health_check_failure_threshold": 4}  # of a node; else 15 s
 
 
 @contextmanager
-def two_nodes() -> Iterator[Cluster]:
-    """This process is a driver of it."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": SEES_DEATH_SOON})
+def two_nodes(**config: int) -> Iterator[Cluster]:
+    """This process is a driver of it; `config` is Ray's own."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": config})
     try:
         cluster.add_node(num_cpus=1)
         with connected(cluster.address):

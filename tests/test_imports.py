@@ -22,6 +22,8 @@ HEAVY = (
     "numpy",
     "pydantic",
     "rich",
+    "ray",
+    "psycopg",
 )
 LEVELS = [  # from top to bottom
     {"cli"},
@@ -94,7 +96,7 @@ def level(room):
         ["--help"],
         *(
             [name, "--help"]
-            for name in ("init", "check", "run", "list", "show", "dashboard", "report", "confirm", "export")
+            for name in ("init", "check", "run", "list", "show", "dashboard", "report", "confirm", "copy", "export")
         ),
         ["retrain", "--help"],
         ["train", "--help"],

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -87,19 +88,22 @@ def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signa
     assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
 
 
-def test_no_process_of_ray_knows_the_database(tmp_path):
+def test_no_process_and_no_file_of_ray_knows_the_database(tmp_path):
     database = tmp_path / "very-secret.db"
-    sweep = RaySweep(tmp_path, 0.1, SWEEP_STORAGE=f"sqlite:///{database}", PGPASSWORD="very-secret")
-    with sweep.process:
-        sweep.wait_for_a_trial()
-        others = sweep.others()
-        logs = [path for path in Path("/tmp/ray/session_latest/logs").rglob("*") if path.is_file()]
-        sweep.process.terminate()
+    with tempfile.TemporaryDirectory(prefix="ray") as session:  # short, for the names of its sockets
+        secrets = {"SWEEP_STORAGE": f"sqlite:///{database}", "PGPASSWORD": "very-secret"}
+        sweep = RaySweep(tmp_path, 0.1, RAY_TMPDIR=session, **secrets)
+        with sweep.process:
+            sweep.wait_for_a_trial()
+            others = sweep.others()
+            sweep.process.terminate()
+        assert sweep.ends_alone()
+        logs = {path: path.read_bytes() for path in Path(session).rglob("*") if path.is_file()}
     assert database.exists()
     assert len(others) >= 4  # two servers, two actors
     assert not [pid for pid, content in others.items() if b"very-secret" in content]
-    assert logs
-    assert not [path for path in logs if b"very-secret" in path.read_bytes()]
+    assert len(logs) > 10
+    assert not [path for path, content in logs.items() if b"very-secret" in content]
 
 
 @pytest.mark.parametrize(

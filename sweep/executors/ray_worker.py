@@ -13,6 +13,7 @@ from sweep.executors.ray_cluster import Place
 from sweep.executors.ray_host import WorkerHost
 from sweep.executors.worker_handle import PATIENCE_S, Obituary, is_of_no_memory, last_lines
 
+START_S = 120.0  # that an actor may take to say who it is
 BESIDE = "beside"  # the threads of calls that are answered while a lane trains
 WORDS_OF_LOST_NODE = ("node has died", "node is dead", "node was dead", "node failure")
 
@@ -34,7 +35,7 @@ class RayWorker:
     @property
     def pid(self) -> int:
         """Of its process, on its host."""
-        return int(ray.get(self._about)[1])
+        return int(ray.get(self._about, timeout=START_S)[1])
 
     def is_placed(self, timeout_s: float = 0.0) -> bool:
         """Whether the cluster has found room for it within that time."""

@@ -8,7 +8,7 @@ import pytest
 import ray
 from executor_runs import curve, make_config, run_to_the_end
 from failing_engines import MARKS
-from ray_nodes import make_ray_workers, node_of, two_nodes
+from ray_nodes import make_ray_workers, two_nodes
 
 from sweep.errors import Cause, InputError, SweepStopped
 from sweep.executors import ray_cluster, ray_host, ray_workers
@@ -104,28 +104,6 @@ def test_node_with_another_version_is_refused_in_words(make_workers, monkeypatch
     monkeypatch.setattr(ray_workers, "versions", lambda: {**ray_host.versions(), "keras": "2.0"})
     with pytest.raises(InputError, match=r"has keras 3\..*, this machine 2.0; install the same on all"):
         run_to_the_end(make_workers(), [make_config()])
-
-
-def test_run_goes_on_on_another_node_when_its_own_is_lost(cluster, monkeypatch):
-    monkeypatch.setattr(ray_workers, "ROOM_S", 8.0)
-    said, config = [], make_config(epochs=4)
-    with make_ray_workers(2, "fake", 1, say=said.append) as workers:
-        workers.start(0, config)
-        workers.start(1, config)
-        events = workers.wait()
-        node = next(iter(cluster.worker_nodes))
-        on_it = next(lane for lane, pid in enumerate(workers.pids) if node_of(pid) == node.node_id)
-        lost = workers.pids[on_it]
-        cluster.remove_node(node, allow_graceful=False)
-        os.kill(lost, signal.SIGKILL)  # with a real node, all its processes
-        events += [event for _ in range(3) for event in workers.wait()]
-        assert {node_of(pid) for pid in workers.pids} == {cluster.head_node.node_id}
-    for lane in (0, 1):
-        told = [event.metrics for event in events if isinstance(event, EpochDone) and event.lane == lane]
-        assert told == curve(config)
-    assert [(event.lane, event.attempt) for event in events if isinstance(event, LaneRetried)] == [(on_it, 2)]
-    cluster.add_node(num_cpus=1)
-    assert said == ["the cluster has no CPU to spare for a lost worker: it shares those of the others"]
 
 
 def test_images_are_put_into_the_cluster_once(cluster, monkeypatch):
