@@ -15,6 +15,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.pop("SWEEP_STORAGE", None)  # tests have studies of their own
 
 
+@pytest.fixture(autouse=True)
+def _environment_is_left_as_it_was():
+    """What one test sets there would be another one's engine or database."""
+    before = _of_sweep()
+    yield
+    assert _of_sweep() == before
+
+
+def _of_sweep():
+    return {name: value for name, value in os.environ.items() if name.startswith("SWEEP_")}
+
+
 @pytest.fixture
 def folder(request, tmp_path, monkeypatch):
     """The working folder of a test of commands, with the module's SPACE in space.toml."""

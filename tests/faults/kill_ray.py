@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from faults.fault import Fault
 from faults.kill_workers import EPOCH_S, EPOCHS, SilentProgress, Unlucky, kill
@@ -22,8 +23,8 @@ class UnluckyActors(Unlucky, RayWorkers):
     """Of a Ray."""
 
     def __init__(self, chooser: random.Random, hurt: Callable[[int], None], most: int, **options: Any) -> None:
-        os.environ["SWEEP_FAKE_EPOCH_S"] = EPOCH_S
-        super().__init__(NUM_WORKERS, OF_ONE_CPU, {}, **options)
+        with mock.patch.dict(os.environ, {"SWEEP_FAKE_EPOCH_S": EPOCH_S}):  # read here, for all actors to come
+            super().__init__(NUM_WORKERS, OF_ONE_CPU, {}, **options)
         self.tempt_fate(chooser, hurt, most)
 
 
