@@ -6,6 +6,7 @@ Writes launcher_limit.md, whose text says how, and draws launcher_limit.svg.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import sys
@@ -22,14 +23,14 @@ SPACE_FILE = results.ROOT / "benchmarks" / "spaces" / "digits.toml"
 EPOCHS, LANES = 20, 8  # of a trial; of a worker
 WORKERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 ASSUMED_EPOCHS_S = (1.0, 10.0, 60.0)  # of a worker's lanes
-MEASURED = ((1, 1), (1, EPOCHS), (64, 1), (64, EPOCHS))  # lanes and epochs
+MEASURED_LANES, MEASURED_EPOCHS = (1, 4, 16), (1, 20, 60)  # few lanes: the first trials, one a lane, cost TPE nothing
 NUM_WORKERS, NUM_ROUNDS = 8, 100  # to measure messages
 PAGE = results.ROOT / "benchmarks" / "launcher_limit.md"
 MEASURING = f"""\
 The launcher's own time was measured with the fake engine, TPE and the 6 parameters of spaces/digits.toml, in sweeps of
-1 and 64 lanes and of 1 and {EPOCHS} epochs a trial, and taken apart by least squares:
+1, 4 and 16 lanes and of 1, 20 and 60 epochs a trial, and taken apart by least squares:
 
-    seconds = a * trials + e * epochs of lanes + r * rounds
+    seconds = a * trials + e * epochs of lanes + r * rounds + f * rounds that ask for trials
 
 What it takes to ask a worker for an epoch and to read its answer, m, was measured with {NUM_WORKERS} workers of {LANES}
 lanes of the fake engine, as CPU time of the launcher, in processes of this machine and in actors of Ray.
@@ -37,7 +38,7 @@ lanes of the fake engine, as CPU time of the launcher, in processes of this mach
 Then, by arithmetic, for W workers of K = {LANES} lanes each, E = {EPOCHS} epochs a trial: they train side by side while
 the launcher waits, and wait while it tells (a round is an epoch of all of them):
 
-    trials per hour = 3600 * W * K / E / (epoch_s + r + W * (m + K * (e + a / E)))
+    trials per hour = 3600 * W * K / E / (epoch_s + r + f / E + W * (m + K * (e + a / E)))
 
 with Ray's m, and at most 3600 / (E * (e + m / K) + a), however many workers there are."""
 NEXT = """\
@@ -67,12 +68,14 @@ def main() -> None:
         print(messages_s(options.messages))
         return
     machine = results.describe_machine()
-    trial_s, event_s, round_s = costs(options.trials)
+    trial_s, event_s, round_s, filling_s = costs(options.trials)
+    together_s = round_s + filling_s / EPOCHS
     local_s, ray_s = (float(run_for_json([sys.executable, __file__, "--messages", kind])) for kind in ("local", "ray"))
     worker_s = ray_s + LANES * (event_s + trial_s / EPOCHS)
     epochs_s = {"digits, measured": digits_epoch_s(), **{f"{seconds:g} s": seconds for seconds in ASSUMED_EPOCHS_S}}
     curves = {
-        name: [rate(workers, epoch_s + round_s, worker_s) for workers in WORKERS] for name, epoch_s in epochs_s.items()
+        name: [rate(workers, epoch_s + together_s, worker_s) for workers in WORKERS]
+        for name, epoch_s in epochs_s.items()
     }
     limit = 3600 * LANES / EPOCHS / worker_s
     rows = [
@@ -81,8 +84,9 @@ def main() -> None:
     ]
     said = (
         f"a = {1000 * trial_s:.1f} ms a trial (asking, telling), e = {1000 * event_s:.2f} ms an epoch of a lane, "
-        f"r = {1000 * round_s:.1f} ms a round, m = {1000 * local_s:.2f} ms a worker and round in processes and "
-        f"{1000 * ray_s:.2f} ms in Ray's actors: at most {limit:,.0f} trials of {EPOCHS} epochs per hour."
+        f"r = {1000 * round_s:.2f} ms a round, f = {1000 * filling_s:.1f} ms more in one that asks, "
+        f"m = {1000 * local_s:.2f} ms a worker and round in processes and {1000 * ray_s:.2f} ms in Ray's actors: "
+        f"at most {limit:,.0f} trials of {EPOCHS} epochs per hour."
     )
     draw(curves, limit, PAGE.with_suffix(".svg"))
     parts = ["# One launcher, many workers", machine, MEASURING, said, results.table(HEADER, rows)]
@@ -116,17 +120,16 @@ def messages_s(kind: str) -> float:
             return (time.process_time() - began) / NUM_ROUNDS / NUM_WORKERS
 
 
-def costs(num_trials: int) -> tuple[float, float, float]:
-    """Of the launcher: seconds a trial, an epoch of a lane, a round."""
+def costs(num_trials: int) -> list[float]:
+    """Of the launcher: seconds a trial, an epoch of a lane, a round, and what one takes more that asks for trials."""
     import numpy as np
 
     amounts, seconds = [], []
-    for lanes, epochs in MEASURED:
+    for lanes, epochs in itertools.product(MEASURED_LANES, MEASURED_EPOCHS):
         runs = [_launcher_s(num_trials, lanes, epochs) for _ in range(3)]
-        amounts.append([num_trials, num_trials * epochs, num_trials * epochs / lanes])
+        amounts.append([num_trials, num_trials * epochs, num_trials * epochs / lanes, num_trials / lanes])
         seconds.append(statistics.median(runs))
-    found = np.linalg.lstsq(np.array(amounts), np.array(seconds), rcond=None)[0]
-    return float(found[0]), float(found[1]), float(found[2])
+    return [float(cost) for cost in np.linalg.lstsq(np.array(amounts), np.array(seconds), rcond=None)[0]]
 
 
 def _launcher_s(num_trials: int, lanes: int, epochs: int) -> float:

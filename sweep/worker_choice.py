@@ -16,13 +16,12 @@ from typing import Any
 from sweep.datasets import Pool, PoolKey, pool_key, read_pool
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local_workers import LocalWorkers
-from sweep.executors.workers import Workers
+from sweep.executors.workers import MEMORY_TO_SHARE, Workers
 from sweep.search_space import Space
 
 DEFAULT_RETRIES = 1
 ADDRESS = re.compile(r"auto|local|(ray://)?[^\s/]+:\d+")
 
-MEMORY_TO_SHARE = 0.9  # of a GPU: the rest is the driver's and the libraries' own
 QUERY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
 
 

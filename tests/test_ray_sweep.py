@@ -57,8 +57,8 @@ class RaySweep:
                 found[int(folder.name)] = content
         return found
 
-    def ends_alone(self, within_s=30):
-        """Whether all its processes end."""
+    def ends_alone(self, within_s=90):
+        """Whether all its processes end; agents of Ray that were starting take a minute to see that it is gone."""
         deadline = time.monotonic() + within_s
         while self.others() and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -12,11 +12,10 @@ from sweep.executors.ray_cluster import Place, choose_places, connected, memory_
 from sweep.executors.ray_host import versions
 from sweep.executors.ray_worker import RayWorker
 from sweep.executors.worker_handle import SECRETS
-from sweep.executors.workers import POLL_S, Share, Workers
+from sweep.executors.workers import MEMORY_TO_SHARE, POLL_S, Share, Workers
 
 ROOM_S = 40.0  # to find a place for a lost worker: Ray needs 15 to see that a node is dead, and may choose it till then
 PASSED_ON = ("KERAS_", "SWEEP_", "TF_", "XLA_", "JAX_")  # of this process's environment
-MEMORY_TO_SHARE = 0.9  # of a GPU
 
 
 class RayWorkers(Workers):

@@ -17,6 +17,7 @@ from sweep.executors.worker_slot import WorkerSlot
 from sweep.function_config import RunConfig
 
 MOST_RUNS = 10  # of a sequential worker: 5 MB a digits trial were measured, 0 of the packed engine's
+MEMORY_TO_SHARE = 0.9  # of a GPU: the rest is the driver's and the libraries' own
 POLL_S = 0.2  # between looks at `pause` and the clock
 
 
