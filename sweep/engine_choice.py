@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sweep.config import ModelConfig, TrialConfig
+from sweep.counting import counted
 from sweep.errors import InputError
 from sweep.search_space import Space
 
@@ -47,7 +48,7 @@ class Situation:
 
     def describe(self) -> str:
         """`cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most`."""
-        where = self.device_kind if self.device_kind == "gpu" else f"cpu with {_counted(self.threads, 'thread')}"
+        where = self.device_kind if self.device_kind == "gpu" else f"cpu with {counted(self.threads, 'thread')}"
         if self.cost is None:
             return f"{where}; the size of a user's builder is unknown"
         flops, megabytes = self.cost.step_flops / 1e6, self.cost.lane_bytes / 1e6
@@ -64,7 +65,7 @@ class EngineChoice:
 
     def line(self) -> str:
         """`engine: packed, 8 lanes (why)`."""
-        return f"engine: {self.engine}, {_counted(self.num_lanes, 'lane')} ({self.reason})"
+        return f"engine: {self.engine}, {counted(self.num_lanes, 'lane')} ({self.reason})"
 
 
 def choose(situation: Situation, engine: str | None = None, num_lanes: int | None = None) -> EngineChoice:
@@ -81,7 +82,7 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
     if len(asked) < 2 and chosen != "fake":
         reasons.append(situation.describe())
     if engine is None and chosen == "sequential" and situation.cost is not None:
-        reasons.append(f"{_counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
+        reasons.append(f"{counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
     return EngineChoice(chosen, 1 if chosen == "sequential" else lanes, "; ".join(reasons))
 
 
@@ -158,7 +159,3 @@ def _layers(model: ModelConfig, image_shape: tuple[int, int, int], num_classes: 
     for units in (*model.hidden, num_classes):
         yield _Layer((inputs + 1) * units, inputs * units, 0)
         inputs = units
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

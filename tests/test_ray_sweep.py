@@ -82,7 +82,7 @@ def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signa
     last = RaySweep(tmp_path / "ray", 0)
     output = last.process.communicate()[0]
     assert last.process.returncode == 0, output
-    assert "2 workers, each with such an engine of its own, an actor on a Ray of 1 nodes" in output
+    assert "2 workers, each with such an engine of its own, an actor on a Ray of 1 node, with" in output
     assert "(raylet)" not in output
     assert last.ends_alone()
     assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
@@ -124,7 +124,7 @@ def test_flags_that_contradict_are_refused_with_the_fix(arguments, message):
 def test_cluster_that_is_not_there_and_room_that_it_has_not_are_one_line_each(tmp_path):
     for flags, words in (
         (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: "),
-        (["--ray", "--workers", "500"], "--ray: no room for 500 workers of 1 CPUs each, the cluster has "),
+        (["--ray", "--workers", "500"], "--ray: no room for 500 workers of 1 CPU each, the cluster has "),
     ):
         command = [sys.executable, "-m", "sweep.cli", *RUN, "--studies", str(tmp_path), *flags]
         result = subprocess.run(command, capture_output=True, text=True, check=False)

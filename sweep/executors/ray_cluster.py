@@ -11,6 +11,7 @@ from dataclasses import dataclass
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # read at the import: of a lost worker we say what it means
 import ray
 
+from sweep.counting import counted
 from sweep.errors import InputError
 from sweep.executors.worker_handle import SECRETS
 
@@ -27,7 +28,7 @@ class Place:
 
     def __str__(self) -> str:
         """`2 CPUs and 0.5 GPUs`."""
-        return f"{self.cpus} CPUs{f' and {self.gpus:g} GPUs' if self.gpus else ''}"
+        return counted(self.cpus, "CPU") + (f" and {counted(self.gpus, 'GPU')}" if self.gpus else "")
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def choose_places(num_workers: int | None, cpus: int | None, gpus: float | None)
         if room and room >= (num_workers or 1):
             return num_workers or room, place
     has = Place(int(sum(node.cpus for node in there)), sum(node.gpus for node in there))
-    wanted = f"{num_workers or 1} workers of {Place(cpus or 1, gpus or 0.0)} each"
-    raise InputError(f"--ray: no room for {wanted}, the cluster has {has} on {len(there)} nodes; ask for less")
+    wanted = f"{counted(num_workers or 1, 'worker')} of {Place(cpus or 1, gpus or 0.0)} each"
+    on = counted(len(there), "node")
+    raise InputError(f"--ray: no room for {wanted}, the cluster has {has} on {on}; ask for less")
 
 
 def memory_bytes(place: Place) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 
+from sweep.counting import counted
 from sweep.datasets import Pool, PoolKey
 from sweep.executors.ray_cluster import Place, choose_places, connected, memory_bytes, nodes
 from sweep.executors.ray_host import versions
@@ -36,7 +37,7 @@ class RayWorkers(Workers):
     ) -> None:
         """The images of `pools` are put into the cluster's memory once, for all workers and trials."""
         self.share = Share(max(1, int(place.cpus)), memory_bytes(place))
-        self.kind = f"an actor on a Ray of {len(nodes())} nodes, with {place}"
+        self.kind = f"an actor on a Ray of {counted(len(nodes()), 'node')}, with {place}"
         self._asked, self._say, self._pause = place, say, pause
         self._arguments = (_environment(place), versions(), ray.put(dict(pools)))
         self._num_to_place = num_workers

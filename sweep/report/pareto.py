@@ -5,13 +5,14 @@ from dataclasses import replace
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
+from sweep.counting import counted
 from sweep.report import history, parameters
 from sweep.report.data import StudyData, num_epochs
 from sweep.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
 from sweep.report.page import Section
 from sweep.report.samples import sample, spread, what_is_shown
 from sweep.report.tables import params_cells, table
-from sweep.report.texts import count, paragraph, plot_text, short
+from sweep.report.texts import paragraph, plot_text, short
 
 MOST_POINTS = 2000
 MOST_ROWS = 50
@@ -27,8 +28,8 @@ def front(data: StudyData) -> Section:
         return Section("Pareto front", [paragraph("No trial is COMPLETE yet.", "empty")])
     best = data.pareto_front
     text = (
-        f"{count(len(best), 'trial')} of {len(data.complete):,} COMPLETE: no other trial is at least as good in every "
-        "objective and better in one."
+        f"{counted(len(best), 'trial')} of {len(data.complete):,} COMPLETE: no other trial is at least as good in "
+        "every objective and better in one."
     )
     numbers = {trial.number for trial in best}
     shown = sample(data, [trial for trial in data.complete if trial.number not in numbers], MOST_POINTS)

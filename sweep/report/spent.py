@@ -6,12 +6,13 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
+from sweep.counting import counted
 from sweep.report.data import StudyData, epoch_seconds, num_epochs, trial_seconds
 from sweep.report.figures import COLORS, MIDDLE, SMALL, STATE_COLORS, count_axis, figure_box
 from sweep.report.page import Section
 from sweep.report.samples import EscapedStudy, spread, what_is_shown
 from sweep.report.tables import table
-from sweep.report.texts import count, duration, paragraph, plot_text, share, short
+from sweep.report.texts import duration, paragraph, plot_text, share, short
 
 MOST_FAILURES = 100
 MOST_BARS = 400
@@ -30,7 +31,7 @@ def pruning(data: StudyData) -> Section:
         return Section("Pruning", [paragraph("No trial was pruned.", "empty")])
     trained, saved = sum(num_epochs(trial) for trial in data.trials), saved_epochs(data)
     text = (
-        f"{count(len(pruned), 'trial')} of {len(data.trials):,} pruned, which saved {count(saved, 'epoch')}: "
+        f"{counted(len(pruned), 'trial')} of {len(data.trials):,} pruned, which saved {counted(saved, 'epoch')}: "
         f"{share(saved, saved + trained)} of the {saved + trained:,} epochs that there would have been without pruning."
     )
     ends = sorted(Counter(num_epochs(trial) for trial in pruned).items())

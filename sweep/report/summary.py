@@ -6,12 +6,13 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from sweep.counting import counted
 from sweep.report.data import StudyData, num_epochs, section
 from sweep.report.figures import STATE_COLORS
 from sweep.report.page import Section
 from sweep.report.spent import saved_epochs
 from sweep.report.tables import facts, table
-from sweep.report.texts import count, duration, html_text, paragraph, share, short
+from sweep.report.texts import duration, html_text, paragraph, share, short
 
 SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "asked for when")
 
@@ -30,7 +31,7 @@ def header(data: StudyData) -> str:
 
 def _states(data: StudyData) -> str:
     counts = ", ".join(f"{data.counts[state]:,} {state}" for state in STATE_COLORS if data.counts[state])
-    return f"{count(len(data.trials), 'trial')}: {counts}." if data.trials else "No trials yet."
+    return f"{counted(len(data.trials), 'trial')}: {counts}." if data.trials else "No trials yet."
 
 
 def _tiles(data: StudyData) -> list[tuple[str, str]]:
@@ -105,7 +106,7 @@ def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
 
 def _engine(stored: dict[str, Any]) -> str:
     units = (("num_lanes", "lane"), ("threads", "thread"))
-    counts = [count(stored[key], what) for key, what in units if isinstance(stored.get(key), int)]
+    counts = [counted(stored[key], what) for key, what in units if isinstance(stored.get(key), int)]
     names = [stored.get("engine"), *counts, stored.get("device"), stored.get("keras_backend")]
     return ", ".join(str(name) for name in names if name not in (None, "", "none"))
 

@@ -43,11 +43,6 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def count(number: int, what: str) -> str:
-    """`1 trial`, `5,000 trials`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def paragraph(text: str, kind: str = "") -> str:
     """An escaped paragraph; kinds are `note`, `empty` and `warning`."""
     return f'<p class="{kind}">{html_text(text)}</p>' if kind else f"<p>{html_text(text)}</p>"

@@ -140,9 +140,9 @@ def test_places_are_what_is_asked_and_fill_the_cluster_otherwise(asked, expected
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ((13, None, None), "no room for 13 workers of 1 CPUs each, the cluster has 12 CPUs and 3 GPUs on 2 nodes"),
-        ((None, 9, None), "no room for 1 workers of 9 CPUs each"),
-        ((4, None, 1.0), "no room for 4 workers of 1 CPUs and 1 GPUs each"),
+        ((13, None, None), "no room for 13 workers of 1 CPU each, the cluster has 12 CPUs and 3 GPUs on 2 nodes"),
+        ((None, 9, None), "no room for 1 worker of 9 CPUs each"),
+        ((4, None, 1.0), "no room for 4 workers of 1 CPU and 1 GPU each"),
     ],
 )
 def test_more_than_the_cluster_has_is_refused_at_once(asked, message, monkeypatch):
