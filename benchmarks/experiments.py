@@ -51,7 +51,7 @@ def description(file: Path) -> str:
     """The paragraph after the command."""
     lines = file.read_text().splitlines()[2:]
     end = next(number for number, line in enumerate(lines) if not line.startswith("# ") or line.startswith(SOURCE))
-    return " ".join(line.removeprefix("# ") for line in lines[:end])
+    return " ".join(line.removeprefix("# ") for line in lines[:end]).removesuffix(":")
 
 
 if __name__ == "__main__":
