@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from sweep.confirmation import Candidate, Confirmation
+from sweep.counting import counted
 from sweep.terminal import make_console
 
 COLUMNS = ("rank", "trial", "rank in sweep", "score in sweep", "mean", "95 % interval", "deviation", "seeds")
@@ -13,7 +14,7 @@ COLUMNS = ("rank", "trial", "rank in sweep", "score in sweep", "mean", "95 % int
 
 def print_confirmation(confirmation: Confirmation) -> None:
     """A row for each candidate, the ranked ones first; then what it says in words."""
-    seeds = f"{len(confirmation.seeds)} fresh seed{'' if len(confirmation.seeds) == 1 else 's'}"
+    seeds = counted(len(confirmation.seeds), "fresh seed")
     print(f"confirmed from {seeds}, {confirmation.metric}:")
     table = Table(*COLUMNS, box=None)
     for row in rows(confirmation):

