@@ -4,7 +4,7 @@
 
 One objective builds a model from suggested values and calls `fit`; `study.optimize` runs it; the study is in SQLite.
 An adaptive work has TPE and, through Optuna's Keras callback, a median pruner; the others are random and prune nothing.
-The images come through `sweep.datasets`, so that the split is the same. Only the seeds are not what one would write:
+The images come through `sweep.data`, so that the split is the same. Only the seeds are not what one would write:
 the sampler and Keras are seeded for each trial as sweep does it, so that with the random sampler both train the same
 trials from the same initial weights (`fit` shuffles in an order of its own).
 """
@@ -21,7 +21,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import RandomSampler, TPESampler
 
 from sweep.config import DataConfig
-from sweep.datasets import Dataset, load
+from sweep.data import Dataset, load
 from sweep.runs import derived_seed
 
 STUDY_SEED = 0

@@ -15,7 +15,7 @@ import keras
 import keras_tuner
 from fit_loop import BATCH_SIZE, STUDY_SEED, WORKS, Work, build_model
 
-from sweep.datasets import load
+from sweep.data import load
 
 WITHOUT_PRUNING = [name for name, work in WORKS.items() if not work.is_adaptive]
 

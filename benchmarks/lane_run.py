@@ -90,7 +90,7 @@ def lane_configs(job: Job) -> list[Any]:
 
 def train(job: Job) -> Measured:
     """Set up the device and train every lane to its last epoch."""
-    from sweep.datasets import load
+    from sweep.data import load
     from sweep.devices import set_up_device
     from sweep.engine_choice import operation_threads, trial_cost
 

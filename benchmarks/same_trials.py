@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 from fit_loop import BATCH_SIZE, WARMUP_EPOCHS, Work, build_model, suggest
 
-from sweep import datasets, models, optimizers
+from sweep import data, models, optimizers
 from sweep.config import TrialConfig
 from sweep.search_space import Space
 from sweep.space_file import load_space
@@ -43,7 +43,7 @@ def _check_same_search(space: Space, trial: optuna.Trial, work: Work) -> None:
 
 def _check_same_model(config: TrialConfig, params: dict[str, Any], work: Work) -> list[Any]:
     """Weights bit for bit, and the optimizer; returns the weights."""
-    dataset = datasets.load(config.data)
+    dataset = data.load(config.data)
     ours = models.build_model(config, dataset.image_shape, dataset.num_classes)
     optimizer = optimizers.build_optimizer(config.optimizer, config.schedule, total_steps=1)
     weights: list[Any] = ours.get_weights()

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from sweep.config import SECTIONS, TrialConfig
 from sweep.config_keys import KEYS
-from sweep.datasets import Dataset, load
+from sweep.data import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
 from sweep.errors import SpaceError
 from sweep.objective_functions import check_calls, is_own

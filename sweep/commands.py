@@ -252,7 +252,7 @@ def _verify(
 def _retrain(
     options: argparse.Namespace, config: "TrialConfig", provenance: "Provenance | None", interruption: "Interruption"
 ) -> None:
-    from sweep.datasets import load
+    from sweep.data import load
     from sweep.retrain import Retraining
 
     study = provenance.study if provenance is not None else "."

@@ -15,7 +15,7 @@ import optuna
 
 from sweep.callbacks import PruningCallback
 from sweep.config import TrialConfig
-from sweep.datasets import load
+from sweep.data import load
 from sweep.engines.base import EpochMetrics, run_values
 from sweep.errors import SpaceError, SweepError
 from sweep.runs import derived_seed, trial_values

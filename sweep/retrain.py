@@ -16,7 +16,7 @@ import numpy as np
 
 from sweep.config import TrialConfig
 from sweep.curves import write_curves
-from sweep.datasets import load, load_test
+from sweep.data import load, load_test
 from sweep.engines.base import EpochMetrics
 from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
 from sweep.engines.sequential import SequentialEngine

@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 
-from sweep.datasets import load
+from sweep.data import load
 from sweep.devices import Device, set_up_device
 from sweep.engine_choice import (
     DeviceKind,

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from sweep.config import TrialConfig
 from sweep.config_file import Provenance
-from sweep.datasets import load
+from sweep.data import load
 from sweep.engines.base import Engine, RunMetrics, metrics_of, run_values
 from sweep.errors import InputError, SweepError
 from sweep.runs import RunPlan

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any
 
-from sweep.datasets import Pool, PoolKey, pool_key, read_pool
+from sweep.data import Pool, PoolKey, pool_key, read_pool
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local_workers import LocalWorkers
 from sweep.executors.workers import MEMORY_TO_SHARE, Workers

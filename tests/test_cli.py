@@ -183,7 +183,7 @@ def test_changed_data_is_refused(folder, capsys):
     data = ["--set", "data.name=npz", "--set", "data.path=mine.npz", "--quiet"]
     assert run("--trials", "1", *data) == 0
     np.savez(folder / "mine.npz", x=images + 1, y=labels)
-    from sweep.datasets import load
+    from sweep.data import load
 
     load.cache_clear()
     capsys.readouterr()

@@ -6,7 +6,7 @@ from sweeps import make_space, run_sweep
 
 from sweep.cli import main
 from sweep.config_file import Provenance, read_config, write_config
-from sweep.datasets import load
+from sweep.data import load
 from sweep.engines.fake import FakeEngine
 from sweep.errors import InputError, SpaceError
 from sweep.export import export_trials, trial_config

@@ -43,7 +43,7 @@ LEVELS = [  # from top to bottom
     {"search_space"},
     {"config_keys", "objective_section", "several_objectives"},
     {"parameters", "models", "objective_functions", "function_config"},
-    {"optimizers", "datasets", "runs"},
+    {"optimizers", "data", "runs"},
     {"schedules"},
     {"config"},
     {"errors", "masking", "counting"},

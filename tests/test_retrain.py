@@ -10,7 +10,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from sweep.config import TrialConfig
-from sweep.datasets import load, load_test
+from sweep.data import load, load_test
 from sweep.engines.checkpoint import save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError

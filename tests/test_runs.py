@@ -10,7 +10,7 @@ from test_resume import run_with_kills
 from sweep.cli import main
 from sweep.config import DataConfig
 from sweep.config_file import read_config
-from sweep.datasets import load
+from sweep.data import load
 from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import DataError, SpaceError
 from sweep.export import export_trials

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config import TrialConfig
-from sweep.datasets import Dataset
+from sweep.data import Dataset
 from sweep.engines.base import EpochMetrics
 from sweep.engines.grouping import fill
 from sweep.engines.lane_start import EpochInput, LaneArrays, learning_rates, start_arrays

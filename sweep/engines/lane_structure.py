@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config import TrialConfig
-from sweep.datasets import Dataset
+from sweep.data import Dataset
 
 Shape = tuple[int, ...]
 Widths = tuple[int, ...]  # as `ModelConfig.widths`

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from sweep.config import DataConfig, TrialConfig
-from sweep.datasets import Dataset, load
+from sweep.data import Dataset, load
 from sweep.engines.base import EpochMetrics, Outcome
 from sweep.engines.grouping import Group, group_lanes
 from sweep.engines.lane_run import LaneRun, train_together

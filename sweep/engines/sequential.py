@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config import TrialConfig
-from sweep.datasets import Dataset, load
+from sweep.data import Dataset, load
 from sweep.engines.base import EpochMetrics
 from sweep.errors import DeviceError
 from sweep.models import build_model

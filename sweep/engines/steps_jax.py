@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.datasets import Dataset
+from sweep.data import Dataset
 
 EVALUATION_BATCH_SIZE = 256
 State = tuple[Any, ...]  # values of trainable, non-trainable, optimizer and metrics variables

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from sweep.datasets import Dataset
+from sweep.data import Dataset
 
 EVALUATION_BATCH_SIZE = 256
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from sweep.datasets import Pool, PoolKey, give_pools
+from sweep.data import Pool, PoolKey, give_pools
 from sweep.errors import SweepError
 from sweep.executors.messages import decode, encode
 from sweep.executors.worker_handle import SECRETS, last_lines

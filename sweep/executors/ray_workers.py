@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from sweep.counting import counted
-from sweep.datasets import Pool, PoolKey
+from sweep.data import Pool, PoolKey
 from sweep.executors.ray_cluster import Place, choose_places, connected, memory_bytes, nodes
 from sweep.executors.ray_host import versions
 from sweep.executors.ray_worker import RayWorker

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweep.config import OPTIMIZERS, TrialConfig
-from sweep.datasets import Dataset, load
+from sweep.data import Dataset, load
 from sweep.engines.lane_structure import (
     Structure,
     cut_weights,

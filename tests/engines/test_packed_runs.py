@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sweep.config import TrialConfig
-from sweep.datasets import load
+from sweep.data import load
 from sweep.engines.base import EpochMetrics
 from sweep.engines.packed import PackedEngine
 from sweep.engines.sequential import SequentialEngine

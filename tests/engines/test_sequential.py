@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.datasets import load
+from sweep.data import load
 from sweep.engines.sequential import SequentialEngine, minibatch_order
 from sweep.errors import DataError, SpaceError
 from sweep.models import build_model

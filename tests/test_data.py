@@ -11,7 +11,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sweep.config import DataConfig
-from sweep.datasets import MNIST_FILES, Dataset, load, load_test
+from sweep.data import Dataset, load, load_test
+from sweep.data.sources import MNIST_FILES
 from sweep.errors import DataError
 
 NUM_IMAGES = 60

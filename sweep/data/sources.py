@@ -1,0 +1,166 @@
+"""Where images come from: a name or a file -> pairs of images and labels as they are in their source.
+
+Axes: N images, H height, W width, C channels.
+"""
+
+import gzip
+import math
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.config import DataConfig
+from sweep.data.splits import stratified
+from sweep.errors import DataError
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+Pool = Pair  # images and labels that are not test, as they are in their source
+PoolKey = tuple[str, str | None, float]
+
+MNIST_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+IDX_UINT8 = 8
+_given_pools: dict[PoolKey, Pool] = {}  # by the launcher
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where images come from: readers for the part to train on and the test part, and the value of full scale."""
+
+    read_pool: Callable[[], Pair]
+    read_test: Callable[[], Pair]
+
+
+def pool_key(config: DataConfig) -> PoolKey:
+    """What the pool depends on: configs that split or scale it in their own ways share it."""
+    return (config.name, config.path, config.test_fraction)
+
+
+def read_pool(config: DataConfig) -> Pool:
+    """All that is not test, from its file unless it was given. DataError if it cannot be had."""
+    given = _given_pools.get(pool_key(config))
+    return given if given is not None else source(config).read_pool()
+
+
+def give_pools(pools: dict[PoolKey, Pool]) -> None:
+    """What `read_pool` shall take instead of files: this process's machine may not have them."""
+    _given_pools.update(pools)
+
+
+def source(config: DataConfig) -> _Source:
+    if config.name == "digits":
+        return _without_test_set(_read_digits(), config)
+    if config.name == "npz":
+        return _npz_source(Path(str(config.path)), config)
+    return _mnist_source(config)
+
+
+def _without_test_set(pair: Pair, config: DataConfig) -> _Source:
+    """A seeded stratified part becomes the test set, the same for every split seed of the rest."""
+    num_test = math.ceil(config.test_fraction * len(pair[1]))
+    pool, test = stratified(*pair, num_test, 0, "test_fraction")
+    return _Source(lambda: pool, lambda: test)
+
+
+def _read_digits() -> Pair:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.images.astype(np.float32), digits.target
+
+
+def _mnist_source(config: DataConfig) -> _Source:
+    for folder in _mnist_folders(config):
+        if folder.is_file() or (folder / "mnist.npz").is_file():
+            return _npz_source(folder if folder.is_file() else folder / "mnist.npz", config)
+        if _idx_file(folder, MNIST_FILES["train"][0]) is not None:
+            return _Source(lambda f=folder: _read_mnist(f, "train"), lambda f=folder: _read_mnist(f, "test"))  # type: ignore[misc]
+    if config.path or os.environ.get("SWEEP_DATA"):
+        looked = ", ".join(str(folder) for folder in _mnist_folders(config))
+        raise DataError(f"mnist: neither the IDX files nor mnist.npz in {looked}; correct data.path or SWEEP_DATA")
+    return _downloaded_mnist()
+
+
+def _mnist_folders(config: DataConfig) -> list[Path]:
+    if config.path:
+        return [Path(config.path), Path(config.path) / "mnist"]
+    root = os.environ.get("SWEEP_DATA")
+    return [Path(root) / "mnist", Path(root)] if root else []
+
+
+def _downloaded_mnist() -> _Source:
+    import keras
+
+    try:
+        (x_train, y_train), test = keras.datasets.mnist.load_data()
+    except Exception as error:
+        raise DataError(
+            f"mnist could not be downloaded ({error}); set SWEEP_DATA to a folder that holds mnist/"
+        ) from None
+    return _Source(lambda: (x_train, y_train), lambda: test)
+
+
+def _read_mnist(folder: Path, part: str) -> Pair:
+    images, labels = (_read_idx(folder, name) for name in MNIST_FILES[part])
+    if len(images) != len(labels):
+        raise DataError(f"{folder}: {len(images)} {part} images but {len(labels)} labels; fetch the files again")
+    return images, labels
+
+
+def _idx_file(folder: Path, name: str) -> Path | None:
+    candidates = (folder / name, folder / f"{name}.gz", folder / name.replace("-idx", ".idx"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
+    """IDX of unsigned bytes: magic 0 0 8 ndim, big-endian uint32 sizes, then the bytes (yann.lecun.com/exdb/mnist)."""
+    path = _idx_file(folder, name)
+    if path is None:
+        raise DataError(f"{folder}: {name} (plain or .gz) is missing; all four IDX files are needed")
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        ndim = raw[3]
+        shape = np.frombuffer(raw, ">u4", count=ndim, offset=4)
+        if raw[:3] != bytes((0, 0, IDX_UINT8)):
+            raise ValueError("the first bytes are not those of IDX")
+        return np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim).reshape(shape.astype(int))
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+        raise DataError(f"{path}: damaged or no IDX file ({error}); fetch it again") from None
+
+
+def _npz_source(path: Path, config: DataConfig) -> _Source:
+    names = _npz_names(path)
+    if {"x_train", "y_train", "x_test", "y_test"} <= names:
+        return _Source(lambda: _read_npz(path, "x_train", "y_train"), lambda: _read_npz(path, "x_test", "y_test"))
+    if {"x", "y"} <= names:
+        return _without_test_set(_read_npz(path, "x", "y"), config)
+    raise DataError(f"{path}: holds {sorted(names)}; arrays x, y or x_train, y_train, x_test, y_test are wanted")
+
+
+def _npz_names(path: Path) -> set[str]:
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")  # a pipe or a device may never end
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return set(arrays.files)
+    except Exception as error:  # zipfile, OS and NumPy errors alike: the file is not a usable npz
+        raise DataError(f"{path}: not readable as .npz ({error}); correct data.path") from None
+
+
+def _read_npz(path: Path, x_name: str, y_name: str) -> Pair:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            images, labels = arrays[x_name], arrays[y_name]
+    except Exception as error:  # an object array refuses to load without pickle
+        raise DataError(f"{path}: {x_name} or {y_name} is not a plain array ({error})") from None
+    if images.shape[:1] != labels.shape[:1] or not images.ndim:
+        raise DataError(f"{path}: {x_name} of shape {images.shape} and {y_name} of shape {labels.shape} do not match")
+    return images, labels
