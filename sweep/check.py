@@ -1,13 +1,10 @@
 """What `sweep check` prints: what is fixed, what varies, what could, and a few sampled configs with weight counts."""
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.config import SECTIONS, TrialConfig
-from sweep.config_keys import KEYS
+from sweep.config import KEYS, SECTIONS, TrialConfig
 from sweep.data import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
 from sweep.errors import SpaceError
@@ -18,6 +15,7 @@ from sweep.samplers import num_points, sampler_factory, size_line
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.terminal import make_console
+from sweep.text import shown_params
 
 
 def print_space(space: Space) -> None:
@@ -61,7 +59,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     if space.function is not None:
         _check_function(space)
         for number in range(num_samples):
-            print(f"sample {number}: {_short(space.suggest(study.ask()))}")
+            print(f"sample {number}: {shown_params(space.suggest(study.ask()))}")
         return
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
@@ -72,7 +70,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     for number in range(num_samples):
         params = space.suggest(study.ask())
         config = space.resolve(params, derived_seed(seed, number))
-        print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {_short(params)}")
+        print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {shown_params(params)}")
 
 
 def _check_function(space: Space) -> None:
@@ -103,9 +101,3 @@ def _varied_table(space: Space) -> Table:
         when = ", ".join(f"{key} in {wanted}" for key, wanted in (parameter.when or {}).items())
         table.add_row(Text(name), Text(parameter.key or "-"), Text(f"{parameter.type}: {values}"), Text(when))
     return table
-
-
-def _short(params: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
-    )

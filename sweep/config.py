@@ -5,15 +5,14 @@ are given here and nowhere else. This module knows neither Keras nor Optuna.
 """
 
 import json
-import math
-import re
-import tomllib
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sweep.errors import SpaceError
+from sweep.plain_values import shown
+from sweep.spelling import did_you_mean
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -27,11 +26,6 @@ OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
 ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
 DEFAULT_VALIDATION_FRACTION = 0.2
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-# what a terminal obeys, and what turns its writing round
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-MOST_BYTES = 2**20  # of a file
-MOST_DEPTH = 16  # of tables and lists in each other
-MOST_SHOWN = 200  # characters of a wrong value in a message
 WITH_MOMENTUM = ("rmsprop", "sgd")
 FAMILY_KEYS: dict[str, tuple[str, ...]] = {  # which keys only one family reads
     "cnn": (
@@ -308,7 +302,7 @@ class TrialConfig(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SpaceError(f"{source}: {first_problem(error)}") from None
+            raise SpaceError(f"{source}: {first_problem(error, known=CONFIG_KEYS)}") from None
 
     def values(self) -> dict[str, Any]:
         """Nested plain values (JSON and TOML kinds), without None and without keys that have no effect."""
@@ -324,93 +318,28 @@ class TrialConfig(Section):
 
 
 SECTIONS = tuple(TrialConfig.model_fields)
+KEYS: dict[str, set[str]] = {
+    section: set(TrialConfig.model_fields[section].annotation.model_fields)  # type: ignore[union-attr]
+    for section in SECTIONS
+}
+CONFIG_KEYS = tuple(f"{section}.{key}" for section in SECTIONS for key in sorted(KEYS[section]))
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file into plain values; SpaceError naming it if it is missing, malformed, or no such data."""
-    try:
-        if path.exists() and not path.is_file():
-            raise SpaceError(f"{path}: is no file; name a .toml file")  # a pipe or a device may never end
-        if path.stat().st_size > MOST_BYTES:
-            raise SpaceError(f"{path}: is larger than {MOST_BYTES // 2**20} MB; no space file or config is")
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SpaceError(f"{path}: no such file; `sweep init DIR` copies the shipped ones") from None
-    except RecursionError:
-        raise SpaceError(f"{path}: tables and lists are nested too deep") from None
-    except (OSError, ValueError) as error:  # not UTF-8, not TOML, a number of thousands of digits
-        raise SpaceError(f"{path}: not readable as TOML: {error}") from None
-    check_plain(content, str(path))
-    return content
+def first_problem(error: ValidationError, section: str = "", known: Iterable[str] = ()) -> str:
+    """The first problem of a pydantic error as `section.key: what is wrong (what was given)`.
 
-
-def check_plain(content: Any, source: str) -> None:
-    """SpaceError unless all values are text, finite numbers of 64 bits, booleans, lists and tables of them.
-
-    So whatever is made of them can be stored as JSON and printed on a terminal.
+    Args:
+        error: What pydantic raised.
+        section: Opens the key.
+        known: The keys that there are, from which the one that was probably meant is named.
     """
-    level = [("", content)]
-    for _ in range(MOST_DEPTH):
-        for key, value in level:
-            problem = _not_plain(value)
-            if problem:
-                raise SpaceError(f"{source}: {key or 'value'}: {shown(value)} {problem}")
-        level = [item for key, value in level for item in _inside(key, value)]
-        if not level:
-            return
-    raise SpaceError(f"{source}: tables and lists are nested deeper than {MOST_DEPTH}")
-
-
-def _inside(key: str, value: Any) -> list[tuple[str, Any]]:
-    """What a table (its names too) or a list holds, with the dotted key to it."""
-    if isinstance(value, list):
-        return [(key, item) for item in value]
-    if not isinstance(value, dict):
-        return []
-    start = f"{key}." if key else ""
-    return [*((key or "names", name) for name in value), *((f"{start}{name}", value[name]) for name in value)]
-
-
-def _not_plain(value: Any) -> str:
-    """What is wrong with it, else nothing."""
-    if isinstance(value, str):
-        return "holds control characters; remove them" if CONTROL.search(value) else ""
-    if isinstance(value, int):
-        return "" if -(2**63) <= value < 2**63 else "has more than 64 bits; write a smaller number"
-    if isinstance(value, float):
-        return "" if math.isfinite(value) else "is not finite; write a number"
-    return "" if isinstance(value, dict | list) else "is a date; write it as text"
-
-
-def shown(value: Any) -> str:
-    """A value for a message of one line: as Python writes it, cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # thousands of digits
-        text = "a huge number"
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
-
-
-def resolved_path(path: str, folder: Path, source: str) -> str:
-    """`data.path` as an absolute one, taken from the folder; SpaceError if no path can be so."""
-    try:
-        resolved = (folder / Path(path).expanduser()).resolve()
-        resolved.exists()
-        str(resolved).encode()
-    except (OSError, RuntimeError, ValueError) as error:  # NUL, too long, no text, an unknown ~user, a loop of links
-        reason = getattr(error, "strerror", None) or error
-        raise SpaceError(f"{source}: data.path: {shown(path)} is no path: {reason}") from None
-    return str(resolved)
-
-
-def first_problem(error: ValidationError, section: str = "") -> str:
-    """The first problem of a pydantic error as `section.key: what is wrong (what was given)`."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = "unknown key; remove it or correct its spelling"
+        meant = did_you_mean(key, known)
+        message = f"unknown key{meant or '; remove it or correct its spelling'}"
     elif problem["type"] == "missing":
         message = "missing; add it"
     elif problem["type"] != "value_error":

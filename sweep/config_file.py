@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import Field, ValidationError
 
-from sweep.config import STUDY_NAME, Section, TrialConfig, first_problem, read_toml, resolved_path
+from sweep.config import STUDY_NAME, Section, TrialConfig, first_problem
 from sweep.config_keys import apply_override
 from sweep.errors import SpaceError
+from sweep.plain_values import read_toml, resolved_path
 
 
 class Provenance(Section):

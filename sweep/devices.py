@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.counting import counted
 from sweep.errors import DeviceError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -126,7 +127,7 @@ def _gpu_index(name: str, num_gpus: int, backend: str) -> int | None:
 
 def _cpu(name: str, threads: int, backend: str, *, has_gpus: bool) -> Device:
     note = "" if name == "cpu" or has_gpus else _missing_gpu_note(backend)
-    return Device("cpu", f"cpu, {threads} threads, Keras on {backend}", backend, note)
+    return Device("cpu", f"cpu, {counted(threads, 'thread')}, Keras on {backend}", backend, note)
 
 
 def _missing_gpu_note(backend: str) -> str:

@@ -19,6 +19,7 @@ from sweep.settle import Settled
 from sweep.several_objectives import pareto_front, shown_values
 from sweep.storage import backend_of
 from sweep.study import Settings, SweepStudy
+from sweep.text import shown_params
 from sweep.tuner import Limits, Tuner
 
 MOST_SHOWN = 10  # of a Pareto front
@@ -109,13 +110,13 @@ def _print_best(study: SweepStudy, space: Space) -> None:
     """The best trial, or the Pareto-optimal ones, of which there may be many."""
     if len(space.metrics) == 1:
         best = study.best_trial
-        print(f"best: trial {best.number}, {shown_values(space.metrics, best)}, {best.params}")
+        print(f"best: trial {best.number}, {shown_values(space.metrics, best)}: {shown_params(best.params)}")
         if space.function is None:
             print(f"a score that was chosen promises too much; `sweep confirm {study.study_name}` says what to expect")
         return
     front = pareto_front(study.frozen_trials(), study.directions)
     print(f"Pareto-optimal: {len(front)} of {len(study.frozen_trials(TrialState.COMPLETE))} COMPLETE trials")
     for trial in front[:MOST_SHOWN]:
-        print(f"  trial {trial.number}, {shown_values(space.metrics, trial)}, {trial.params}")
+        print(f"  trial {trial.number}, {shown_values(space.metrics, trial)}: {shown_params(trial.params)}")
     if len(front) > MOST_SHOWN:
         print(f"  and {len(front) - MOST_SHOWN} more: sweep show {study.study_name}")

@@ -2,6 +2,7 @@
 
 import bisect
 import itertools
+import json
 import math
 import random
 import warnings
@@ -20,12 +21,23 @@ LARGEST = 2**53  # Optuna keeps every number as a float, which counts no further
 
 Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 Text = Annotated[str, Field(max_length=200)]
-Scalar = bool | Whole | float | Text
+Scalar = bool | Whole | float | Text | None
 Params = dict[str, Any]
+
+
+def stored_choice(choice: Any) -> Any:
+    """A choice as Optuna stores it: a list as text, since Optuna's choices are None, bool, int, float and str.
+
+    >>> stored_choice([16, 32]), stored_choice(0.5)
+    ('[16, 32]', 0.5)
+    """
+    return json.dumps(choice, ensure_ascii=False) if isinstance(choice, list) else choice
+
+
 Condition = Annotated[
     list[Scalar],
     Field(max_length=MOST_VALUES),
-    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+    BeforeValidator(lambda value: [stored_choice(one) for one in (value if isinstance(value, list) else [value])]),
 ]
 
 
@@ -38,6 +50,10 @@ class _Varied(Section):
     def is_active(self, params: Mapping[str, Any]) -> bool:
         """Whether the conditions hold for the params suggested so far."""
         return all(name in params and params[name] in wanted for name, wanted in (self.when or {}).items())
+
+    def value_of(self, param: Any) -> Any:
+        """What the config is given for a param of a trial."""
+        return param
 
 
 class Float(_Varied):
@@ -131,32 +147,33 @@ class Int(_Varied):
 
 
 class Categorical(_Varied):
-    """One of `choices`, all of one kind."""
+    """One of `choices`: numbers, texts, booleans, lists of these, None. Params hold them as Optuna stores them."""
 
     type: Literal["categorical"]
-    choices: Annotated[list[Scalar], Field(min_length=1, max_length=MOST_VALUES)]
+    choices: Annotated[list[Scalar | list[Scalar]], Field(min_length=1, max_length=MOST_VALUES)]
 
     @field_validator("choices")
     @classmethod
-    def _one_kind(cls, choices: list[Scalar]) -> list[Scalar]:
-        kinds = {"number" if type(choice) in (int, float) else type(choice).__name__ for choice in choices}
-        if len(kinds) > 1:
-            raise ValueError(f"mixes kinds ({', '.join(sorted(kinds))}); use one kind")
-        if len(set(choices)) < len(choices):
+    def _each_once(cls, choices: list[Any]) -> list[Any]:
+        if len({stored_choice(choice) for choice in choices}) < len(choices):
             raise ValueError("names a choice twice; remove one")
         return choices
 
     def can_be(self, value: Any) -> bool:
         """Whether a condition may ask for this value."""
-        return value in self.choices
+        return value in self.values()
 
     def suggest(self, trial: Any, name: str) -> Any:
         """Ask the trial."""
-        return trial.suggest_categorical(name, self.choices)
+        return trial.suggest_categorical(name, self.values())
+
+    def value_of(self, param: Any) -> Any:
+        """The choice as the file has it."""
+        return next((choice for choice in self.choices if stored_choice(choice) == param), param)
 
     def extremes(self) -> list[Any]:
         """Every choice."""
-        return list(self.choices)
+        return self.values()
 
     def num_values(self) -> int:
         """How many choices there are."""
@@ -164,7 +181,7 @@ class Categorical(_Varied):
 
     def values(self) -> list[Any]:
         """Every choice."""
-        return list(self.choices)
+        return [stored_choice(choice) for choice in self.choices]
 
 
 Parameter = Float | Int | Categorical

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
@@ -152,8 +152,7 @@ class LiveProgress(PlainProgress):
     def __init__(self, scoreboard: Scoreboard, console: Console) -> None:
         super().__init__(scoreboard)
         self._console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = RichProgress(*columns, console=console)
+        self._bar = RichProgress(TextColumn("{task.description}"), BarColumn(), console=console)  # counts stand below
         self._task = self._bar.add_task("trials", total=scoreboard.num_trials, completed=scoreboard.num_finished)
         self._lines: dict[int, str] = {}
         self._live = Live(get_renderable=self._view, console=console, refresh_per_second=8)

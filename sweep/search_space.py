@@ -152,7 +152,9 @@ class Space:
         """What a trial's runs need: each a TrialConfig (`resolve`, `plan`); or the function's call."""
         if self.function is None:
             return self.plan.runs(self.resolve(params, seed))
-        active = {name: params[name] for name in active_parameters(self.parameters, params)}
+        active = {
+            name: self.parameters[name].value_of(params[name]) for name in active_parameters(self.parameters, params)
+        }
         return (FunctionConfig(function=self.function, params=active, seed=seed, num_values=len(self.metrics)),)
 
     def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
@@ -162,5 +164,5 @@ class Space:
         for name in active_parameters(self.parameters, params):
             key = self.parameters[name].key
             if key is not None:
-                set_value(values, key, params[name], self.source)
+                set_value(values, key, self.parameters[name].value_of(params[name]), self.source)
         return TrialConfig.from_values(values, self.source)

@@ -1,18 +1,21 @@
 """What is wrong with a space whose sections are right by themselves: keys that clash, corners that cannot be built."""
 
+import itertools
 import re
 
 from pydantic import ValidationError
 
-from sweep.config import SECTIONS, TrialConfig, first_problem
-from sweep.config_keys import KEYS, LIST_KEYS
+from sweep.config import CONFIG_KEYS, KEYS, SECTIONS, TrialConfig, first_problem
+from sweep.config_keys import LIST_KEYS, option_is_set
 from sweep.errors import SpaceError
 from sweep.objective_functions import check_calls, is_own
 from sweep.parameters import Params, active_parameters, combined_params, extreme_params
 from sweep.search_space import Space
+from sweep.spelling import did_you_mean
 
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
 SHAPE_KEYS = (  # with the conditions of filters_n, what shapes the maps
+    "model.filters",
     "model.kernel",
     "model.pool",
     "model.convolutions_per_pool",
@@ -85,7 +88,8 @@ def _check_key(space: Space, key: str, where: str) -> None:
             if section in KEYS
             else f"the sections are {', '.join(SECTIONS)}"
         )
-        raise SpaceError(f'{where}: "{key}" is no config key; {known}')
+        meant = did_you_mean(key, CONFIG_KEYS)
+        raise SpaceError(f'{where}: "{key}" is not a config key{meant or f"; {known}"}')
     if key == "model.builder":
         raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
     if head in LIST_KEYS and rest:
@@ -97,7 +101,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
     if head == "options" and not rest:
         raise SpaceError(f'{where}: name the option, as in "model.options.width"')
     given = space.fixed.get(section, {})
-    if (rest in given.get("options", {})) if rest else (head in given):
+    if option_is_set(given.get("options", {}), rest) if rest else (head in given):
         raise SpaceError(f"{where}: {key} is fixed in [{section}] too; remove it there or here")
 
 
@@ -133,11 +137,12 @@ def _check_runs(space: Space, config: TrialConfig) -> None:
 
 
 def _check_set_once(space: Space, params: Params) -> None:
-    keys: dict[str, str] = {}
-    for name in active_parameters(space.parameters, params):
-        key = space.parameters[name].key
-        if key is not None and keys.setdefault(key, name) != name:
-            raise SpaceError(f"{space.source}: space.{name}.when: {keys[key]} sets {key} under the same conditions")
+    """A key and one inside it (`model.filters`, `model.filters.1`) are set twice, too."""
+    owners = {name: space.parameters[name].key for name in active_parameters(space.parameters, params)}
+    keyed = {name: key for name, key in owners.items() if key is not None}
+    for (one, key), (other, inner) in itertools.permutations(keyed.items(), 2):
+        if inner == key or inner.startswith(f"{key}."):
+            raise SpaceError(f"{space.source}: space.{other}.when: {one} sets {key} under the same conditions")
 
 
 def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:

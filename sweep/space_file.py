@@ -11,13 +11,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweep.config import SECTIONS, Section, first_problem, read_toml, resolved_path, shown
+from sweep.config import CONFIG_KEYS, SECTIONS, Section, first_problem
 from sweep.config_keys import apply_override, check_is_section
 from sweep.errors import SpaceError
 from sweep.objective_section import stored_objectives
 from sweep.parameters import KINDS, Parameter
+from sweep.plain_values import read_toml, resolved_path, shown
 from sweep.search_space import Choice, Space, StudySection
 from sweep.space_checks import check_space
+from sweep.spelling import did_you_mean
 
 MOST_PARAMETERS = 500
 MOST_CHARACTERS = 200  # of a parameter's name
@@ -44,9 +46,10 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
     """Check the parsed content of a space file; relative data paths are taken from `folder`."""
     unknown = sorted(set(content) - {*SECTIONS, "study", "sampler", "pruner", "space"})
     if unknown:
+        sections = (*SECTIONS, "study", "sampler", "pruner", "space")
+        meant = did_you_mean(unknown[0], (*sections, *CONFIG_KEYS))
         raise SpaceError(
-            f"{source}: unknown section [{unknown[0]}]; "
-            f"the sections are {', '.join(SECTIONS)}, study, sampler, pruner, space"
+            f"{source}: unknown section [{unknown[0]}]{meant or '; the sections are ' + ', '.join(sections)}"
         )
     space = Space(
         source=source,
@@ -65,7 +68,8 @@ def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise SpaceError(f"{source}: {first_problem(error, key)}") from None
+        known = [f"{key}.{name}" for name in kind.model_fields]
+        raise SpaceError(f"{source}: {first_problem(error, key, known)}") from None
 
 
 def _named(section: Any) -> Any:
@@ -87,7 +91,8 @@ def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Paramet
         check_is_section(value, source, f"space.{name}")
         if str(value.get("type")) not in KINDS:
             given = f"{value['type']!r} is unknown" if "type" in value else "missing"
-            raise SpaceError(f"{source}: space.{name}.type: {given}; use {', '.join(KINDS)}")
+            meant = did_you_mean(str(value.get("type")), KINDS)
+            raise SpaceError(f"{source}: space.{name}.type: {given}; use {', '.join(KINDS)}{meant}")
         parameter = _parse(KINDS[str(value["type"])], value, source, f"space.{name}")
         for condition, wanted in (parameter.when or {}).items():
             _check_condition(parameters, condition, wanted, f"{source}: space.{name}.when")
@@ -98,13 +103,16 @@ def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Paramet
 def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list[Any], where: str) -> None:
     if condition not in earlier:
         raise SpaceError(
-            f'{where}: "{condition}" is no parameter above this one; correct the name or move [space.{condition}] up'
+            f'{where}: "{condition}" is not a parameter above this one; correct the name or move [space.{condition}] up'
+            f"{did_you_mean(condition, earlier)}"
         )
     if not wanted:
         raise SpaceError(f"{where}: {condition} has no value, so this parameter would never be asked for; name some")
     strange = [value for value in wanted if not earlier[condition].can_be(value)]
     if strange:
-        raise SpaceError(f"{where}: {condition} is never {strange[0]!r}; correct the value")
+        known = earlier[condition].values()
+        meant = did_you_mean(str(strange[0]), map(str, known or ()))
+        raise SpaceError(f"{where}: {condition} is never {strange[0]!r}; correct the value{meant}")
 
 
 def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> dict[str, dict[str, Any]]:

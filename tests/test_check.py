@@ -35,7 +35,7 @@ def test_samples_are_built_and_counted(capsys: pytest.CaptureFixture[str]) -> No
     check.print_samples(digits(), num_samples=2, seed=0)
     shown = capsys.readouterr().out
     assert "data: 1149 train, 288 validation images of (8, 8, 1)" in shown
-    samples = re.findall(r"sample \d: ([\d,]+) weights; .*filters_1 (\d+), filters_2 (\d+)", shown)
+    samples = re.findall(r"sample \d: ([\d,]+) weights; .*filters_1=(\d+), filters_2=(\d+)", shown)
     assert len(samples) == 2
     for count, first, second in samples:
         convolutions = (9 + 1) * int(first) + (9 * int(first) + 1) * int(second)

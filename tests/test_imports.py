@@ -46,7 +46,8 @@ LEVELS = [  # from top to bottom
     {"optimizers", "data", "runs"},
     {"schedules"},
     {"config"},
-    {"errors", "masking", "counting"},
+    {"plain_values"},
+    {"errors", "masking", "counting", "spelling", "text"},
 ]
 FORBIDDEN = {
     "engines": {"optuna", "sqlalchemy"},

@@ -27,8 +27,9 @@ def parameter(key: str, rest: str = 'type = "float"\nlow = 0.1\nhigh = 0.9', nam
 RANGE = 'type = "float"\n'
 CHOICES = 'type = "categorical"\nchoices = '
 MISTAKES = {
-    "unknown section": ("[trainig]\nepochs = 3", r"unknown section \[trainig\]; the sections are data, model"),
-    "unknown key": ("[training]\nepoch = 3", "training.epoch: unknown key; remove it or correct its spelling"),
+    "unknown section": ("[trainig]\nepochs = 3", r"unknown section \[trainig\].*training"),
+    "strange section": ("[zzz]\nepochs = 3", r"unknown section \[zzz\]; the sections are data, model"),
+    "unknown key": ("[training]\nepoch = 3", "training.epoch: unknown key.*training.epochs"),
     "test set as validation": ('[data]\nvalidation = "test"', "data.validation: a sweep never reads the test set"),
     "each hidden layer varies": (
         '[model]\nfamily = "mlp"\nhidden_units = [8]\n' + parameter("model.hidden_units.1", CHOICES + "[8]"),
@@ -41,8 +42,8 @@ MISTAKES = {
     "sampler without name": ("[sampler]\nseed = 3", "sampler.name: missing; add it"),
     "pruner as value": ('[[pruner]]\nname = "median"', r"pruner must be a section \[pruner\]"),
     "key twice": ("[optimizer]\nmomentum = 0.5\n" + parameter("optimizer.momentum"), "space.x.key: .*is fixed in"),
-    "no config key": (parameter("optimizer.lr"), 'space.x.key: "optimizer.lr" is no config key; optimizer has'),
-    "no config section": (parameter("optimiser.momentum"), "space.x.key: .*is no config key; the sections are"),
+    "no config key": (parameter("optimizer.xyz"), 'space.x.key: "optimizer.xyz" is not a config key; optimizer has'),
+    "no config section": (parameter("optimiser.momentum"), "space.x.key: .*optimizer.momentum"),
     "key too deep": (parameter("training.epochs.1"), 'space.x.key: .*goes too deep; use "training.epochs"'),
     "options without name": (parameter("model.options"), 'space.x.key: name the option, as in "model.options.width"'),
     "filters from zero": (parameter("model.filters.0"), "space.x.key: .*must end in a number from 1"),
@@ -96,14 +97,12 @@ MISTAKES = {
     "infinite range": (parameter("regularizer.l2", RANGE + "low = 0\nhigh = inf"), "space.x.high: .*finite"),
     "text as bound": (parameter("regularizer.l2", RANGE + 'low = "0"\nhigh = 1'), "space.x.low: .*got '0'"),
     "fraction as int": (parameter("training.epochs", 'type = "int"\nlow = 1.5\nhigh = 3'), "space.x.low: .*got 1.5"),
-    "mixed kinds": (
-        parameter("model.activation", CHOICES + '["relu", 3]'),
-        r"space.x.choices: mixes kinds \(number, str\); use one kind",
-    ),
-    "mixed bool": (parameter("training.batch_size", CHOICES + "[true, 32]"), r"space.x.choices: mixes kinds \(bool, n"),
     "choice twice": (parameter("training.batch_size", CHOICES + "[32, 32]"), "space.x.choices: names a choice twice"),
     "no choice": (parameter("training.batch_size", CHOICES + "[]"), "space.x.choices: .*at least 1"),
-    "choice of lists": (parameter("model.filters", CHOICES + "[[8, 8], [16]]"), "space.x.choices"),
+    "list twice": (
+        parameter("model.filters", CHOICES + "[[8, 8], [16], [8, 8]]"),
+        "space.x.choices: names a choice twice",
+    ),
     "choice not allowed": (
         parameter("model.activation", CHOICES + '["relu", "gelu"]'),
         r"model.activation: .*got 'gelu'.*\(with x=gelu\)",
@@ -114,7 +113,7 @@ MISTAKES = {
     ),
     "condition on unknown": (
         parameter("optimizer.momentum", RANGE + 'low = 0\nhigh = 0.9\nwhen = { optimzer = "sgd" }'),
-        r'space.x.when: "optimzer" is no parameter above this one; correct the name or move \[space.optimzer\] up',
+        r'space.x.when: "optimzer" is not a parameter above this one; correct the name or move \[space.optimzer\] up',
     ),
     "condition never true": (
         parameter("optimizer.name", CHOICES + '["sgd", "adam"]', "o")
@@ -333,12 +332,17 @@ def test_overrides_reach_a_builders_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "pattern"),
     [
-        ("training.epochs", "--set training.epochs: expected section.key=value"),
-        ("epochs=5", "--set epochs=5: expected"),
-        ("training.epoch=5", "--set training.epoch=5: expected"),
-        ("study.name=x", "--set study.name=x: expected"),
+        ("training.epochs", "--set training.epochs: write section.key=value"),
+        ("epochs=5", "--set epochs=5: .*training.epochs"),
+        ("training.epoch=5", "--set training.epoch=5: .*training.epochs"),
+        ("study.name=x", "--set study.name=x: .*--study"),
+        ("optimizer.lr=0.1", "--set optimizer.lr=0.1: .*schedule.initial_rate"),
+        ("space.y.high=0.3", "--set space.y.high=0.3: .*no parameter is named y.*x"),
+        ("space.x.hihg=0.3", "space.x.hihg: unknown key.*space.x.high"),
+        ("space.x=0.3", "space.x.high=value"),
         ("training.epochs=zero", "my.toml: training.epochs: .*got 'zero'"),
-        ("optimizer.momentum=0.5", "my.toml: space.x.key: optimizer.momentum is fixed in"),
+        ("optimizer.momentum=2", "optimizer.momentum: .*less than 1"),
+        ("optimizer.momentum=", "--set optimizer.momentum=: .*varies in"),
     ],
 )
 def test_wrong_overrides_are_refused(override: str, pattern: str, tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Values as a user reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def shown_params(params: Mapping[str, Any]) -> str:
+    """Parameters in one line, numbers with four significant digits.
+
+    >>> shown_params({"l2": 1.2345678e-05, "optimizer": "adam", "filters": 32})
+    'l2=1.235e-05, optimizer=adam, filters=32'
+    """
+    return ", ".join(f"{name}={_shown(value)}" for name, value in params.items()) or "no parameters"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
