@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -21,17 +20,23 @@ if TYPE_CHECKING:
 
 
 def init(options: argparse.Namespace) -> None:
-    """Copy the shipped space files; what exists is never overwritten."""
+    """Copy the shipped space files; a file of yours is never overwritten."""
+    from sweep.files import write_bytes
+
     shipped = sorted(Path(str(resources.files("sweep") / "search_spaces")).rglob("*.toml"))
     root = Path(str(resources.files("sweep") / "search_spaces"))
     targets = [(source, options.folder / source.relative_to(root)) for source in shipped]
-    existing = [target for _, target in targets if target.exists()]
-    if existing:
-        raise InputError(f"{existing[0]} exists; choose another folder, nothing was copied")
+    yours = [target for source, target in targets if target.exists() and not _is_copy(target, source)]
+    if yours:
+        raise InputError(f"{yours[0]} exists; choose another folder, nothing was copied")
     for source, target in targets:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        write_bytes(target, source.read_bytes())
         print(target)
+
+
+def _is_copy(path: Path, source: Path) -> bool:
+    """Whether the file is what an `init` that was interrupted has copied."""
+    return path.is_file() and path.read_bytes() == source.read_bytes()
 
 
 def check(options: argparse.Namespace) -> None:

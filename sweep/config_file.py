@@ -1,6 +1,7 @@
 """Config files: a `TrialConfig` as TOML, with a `[provenance]` section that says where an exported one came from.
 
-A hand-written file is as good as an exported one; it has no provenance, and may leave out what has a default.
+A hand-written file is as good as an exported one; it has no provenance, and may leave out what has a default. An
+exported one is whole or refused: what a full disk or an interrupted copy has left of it would train the defaults.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,12 @@ from pydantic import Field, ValidationError
 from sweep.config import STUDY_NAME, Section, TrialConfig, first_problem
 from sweep.config_keys import apply_override
 from sweep.errors import SpaceError
+from sweep.files import write_text
 from sweep.plain_values import read_toml, resolved_path
+
+HEAD = "# Trial "  # of every exported file
+FORMAT = 2  # of [provenance]; in 1 nothing marked the file's end
+END = {"complete": True}
 
 
 class Provenance(Section):
@@ -47,25 +53,27 @@ class Provenance(Section):
 
 
 def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> None:
-    """Every value of the config, defaults included, and its provenance."""
+    """Write every value of the config, defaults included, and its provenance.
+
+    Raises:
+        InputError: The file cannot be written; what was there before is still there.
+
+    """
     scores = provenance.scores or {provenance.metric: provenance.score}
     shown = ", ".join(f"{metric} {score:.6g}" for metric, score in scores.items())
-    head = f"# Trial {provenance.trial} of study {provenance.study}: {shown}\n"
+    head = f"{HEAD}{provenance.trial} of study {provenance.study}: {shown}\n"
     if provenance.confirmed_mean is not None:
         seeds = f"{provenance.confirmed_num_seeds} fresh seeds"
         head += f"# confirmed from {seeds}: {provenance.confirmed_mean:.6g}, rank {provenance.confirmed_rank}\n"
     head += "# sweep retrain trains it anew; sweep retrain --verify repeats the sweep's own run\n\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        head + tomli_w.dumps({**config.values(), "provenance": provenance.model_dump(exclude_none=True)}),
-        encoding="utf-8",
-    )
+    section = {"format": FORMAT, **provenance.model_dump(exclude_none=True), "end": END}
+    write_text(path, head + tomli_w.dumps({**config.values(), "provenance": section}))
 
 
 def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig, Provenance | None]:
     """The config, changed by `section.key=value` overrides, and its provenance. SpaceError if the file is wrong."""
     content = read_toml(path)
-    provenance = content.pop("provenance", None)
+    provenance = _whole(content.pop("provenance", None), path)
     for override in overrides:
         apply_override(content, override, str(path))
     data = content.get("data", {})
@@ -74,6 +82,19 @@ def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig,
     if {"space", "study"} & content.keys():
         raise SpaceError(f"{path}: is a space file; sweep run takes it, sweep export writes configs from its study")
     try:
-        return TrialConfig.from_values(content, str(path)), provenance and Provenance.model_validate(provenance)
+        config = TrialConfig.from_values(content, str(path))
+        return config, None if provenance is None else Provenance.model_validate(provenance)
     except ValidationError as error:
         raise SpaceError(f"{path}: {first_problem(error, 'provenance')}; export it again") from None
+
+
+def _whole(provenance: Any, path: Path) -> Any:
+    """The section as `Provenance` reads it. SpaceError if the file is an exported one that has lost its end."""
+    if provenance is None:
+        is_whole = not path.read_text(encoding="utf-8-sig").startswith(HEAD)
+    else:
+        is_marked = isinstance(provenance, dict) and provenance.pop("format", None) is not None
+        is_whole = not is_marked or provenance.pop("end", None) == END
+    if not is_whole:
+        raise SpaceError(f"{path}: an exported file of which the end is missing; export it again")
+    return provenance

@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from sweep.files import write_text
+
 REFRESH_S = 3
 ROWS = (
     ("loss", ("loss", "val_loss")),
@@ -39,16 +41,14 @@ def write_curves(folder: Path, results: Sequence[_Trained], *, is_done: bool) ->
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         f'<script src="plotly.min.js"></script></head><body><h1>{title}</h1>{figure}</body></html>'
     )
-    fresh = folder / ".curves.html"
-    fresh.write_text(page, encoding="utf-8")
-    fresh.replace(folder / "curves.html")
+    write_text(folder / "curves.html", page)
 
 
 @cache
 def _put_library(path: Path) -> None:
     """Once for each folder and process: what lies there under the name might be another script."""
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != get_plotlyjs():
-        path.write_text(get_plotlyjs(), encoding="utf-8")
+        write_text(path, get_plotlyjs())
 
 
 def _figure(results: Sequence[_Trained]) -> Any:

@@ -32,6 +32,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SpaceError(f"{path}: not readable as TOML: {error}{_toml_hint(path, error)}") from None
     except (OSError, ValueError) as error:  # not UTF-8, a number of thousands of digits
         raise SpaceError(f"{path}: not readable as TOML: {error}") from None
+    if not any(content.values()):
+        raise SpaceError(f"{path}: is empty; write at least one value, or export or copy it again")
     check_plain(content, str(path))
     return content
 

@@ -21,6 +21,7 @@ from sweep.engines.base import EpochMetrics
 from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
+from sweep.files import write_text
 from sweep.runs import seeds_from, with_seed
 
 EVALUATION_BATCH_SIZE = 256
@@ -126,9 +127,7 @@ class Retraining:
             "test_loss": mean_and_deviation([result.test_loss for result in done]),
             "seeds": [vars(result) for result in done],
         }
-        fresh = self._folder / ".metrics.json"
-        fresh.write_text(json.dumps(content, indent=2))
-        fresh.replace(self._folder / "metrics.json")
+        write_text(self._folder / "metrics.json", json.dumps(content, indent=2))
         return content
 
 

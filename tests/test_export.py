@@ -11,6 +11,7 @@ from sweep.engines.fake import FakeEngine
 from sweep.errors import InputError, SpaceError
 from sweep.export import export_trials, trial_config
 from sweep.runs import derived_seed
+from sweep.space_file import load_space
 from sweep.verify import ScoreMissed, check_recorded, verify
 
 
@@ -119,6 +120,38 @@ def test_wrong_config_files_are_one_line(tmp_path, text, shown):
         read_config(tmp_path / "mine.toml")
     assert shown in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_exported_file_is_whole_or_refused(tmp_path, study):
+    """However many of its bytes are left: none of them trains the defaults."""
+    (path,) = export_trials(study, [], 1, tmp_path)
+    whole, cut = path.read_text(), tmp_path / "cut.toml"
+    for length in range(len(whole.rstrip())):
+        cut.write_text(whole[:length])
+        with pytest.raises(SpaceError, match=r"cut\.toml"):
+            read_config(cut)
+    cut.write_text(whole.rstrip())
+    assert read_config(cut) == read_config(path)
+
+
+def test_exports_from_before_the_end_was_marked_are_read(tmp_path, study):
+    (path,) = export_trials(study, [], 1, tmp_path)
+    before, after = path.read_text().replace("format = 2\n", "").split("[provenance.end]")
+    assert after.strip() == "complete = true"
+    (tmp_path / "old.toml").write_text(before)
+    assert read_config(tmp_path / "old.toml") == read_config(path)
+    (tmp_path / "half.toml").write_text(before.split("[provenance]")[0])
+    with pytest.raises(SpaceError, match=r"half\.toml.*export it again"):
+        read_config(tmp_path / "half.toml")
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "[training]\n", "[model]\n[data]\n"])
+def test_a_file_without_a_value_is_refused_by_both_who_read_it(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    for read in (read_config, load_space):
+        with pytest.raises(SpaceError, match=r"mine\.toml: is empty"):
+            read(path, ["training.epochs=1"])
 
 
 def test_options_of_a_builder_survive_the_file(tmp_path):

@@ -46,7 +46,7 @@ LEVELS = [  # from top to bottom
     {"optimizers", "data", "runs"},
     {"schedules"},
     {"config"},
-    {"plain_values"},
+    {"plain_values", "files"},
     {"errors", "masking", "counting", "spelling", "text"},
 ]
 FORBIDDEN = {

@@ -4,7 +4,6 @@ Kept are the variables of model (weights, batch statistics, states of random lay
 number of epochs done, and what early stopping remembers.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from sweep.engines.sequential import TrainingRun
 from sweep.errors import InputError
+from sweep.files import replacing
 
 
 def save_checkpoint(run: TrainingRun, path: Path, note: str) -> None:
@@ -22,12 +22,8 @@ def save_checkpoint(run: TrainingRun, path: Path, note: str) -> None:
     if stopping is not None and stopping.best_weights is not None:
         arrays["stopping"] = np.asarray([stopping.best, stopping.wait, stopping.best_epoch], np.float64)
         arrays |= {f"best_{index}": weights for index, weights in enumerate(stopping.best_weights)}
-    fresh = path.with_name(f".{path.name}")
-    with fresh.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    with replacing(path) as unfinished:
+        np.savez(unfinished, **arrays)  # type: ignore[arg-type]
 
 
 def restore_checkpoint(run: TrainingRun, path: Path) -> str:

@@ -6,14 +6,13 @@
 the sweep.
 """
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import optuna
 
 from sweep.errors import InputError
+from sweep.files import write_text
 from sweep.report import compare, confirmed, history, parameters, pareto, spent, summary
 from sweep.report.data import StudyData, read_data
 from sweep.report.page import Section, render_page
@@ -33,16 +32,13 @@ def make_page(studies: Sequence[optuna.Study]) -> str:
 
 
 def write_page(page: str, path: Path) -> None:
-    """Put the page under its name at once: a browser that reloads meanwhile sees the old one or the new one."""
-    unfinished = path.parent / f".{path.name}.new"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None
+    """Put the page under its name at once: a browser that reloads meanwhile sees the old one or the new one.
+
+    Raises:
+        InputError: The page cannot be written; what was there before is still there.
+
+    """
+    write_text(path, page)
 
 
 def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
