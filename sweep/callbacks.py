@@ -13,7 +13,10 @@ from sweep.errors import InputError
 
 
 class PruningCallback(KerasPruningCallback):  # type: ignore[misc]
-    """Reports `monitor` to the trial after each epoch (steps count from 1) and stops the training when pruned."""
+    """Reports `monitor` to the trial after each epoch and stops the training when pruned.
+
+    Steps are Keras's epochs, which count from 0, so a pruner's `n_warmup_steps` spares that many epochs.
+    """
 
     def __init__(self, trial: optuna.Trial, monitor: str = "val_accuracy") -> None:
         super().__init__(trial, monitor)
@@ -23,7 +26,7 @@ class PruningCallback(KerasPruningCallback):  # type: ignore[misc]
         """Report; InputError if the metric is not among the logs."""
         if self._monitor not in (logs or {}):
             raise InputError(f'metric "{self._monitor}" is not given by the training; it gives {", ".join(logs or {})}')
-        self._trial.report(float((logs or {})[self._monitor]), step=epoch + 1)
+        self._trial.report(float((logs or {})[self._monitor]), step=epoch)
         is_last = epoch + 1 == (self.params or {}).get("epochs")
         if not is_last and self._trial.should_prune():
             self._pruned_after = epoch + 1

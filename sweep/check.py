@@ -9,9 +9,10 @@ from sweep.data import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
 from sweep.errors import SpaceError
 from sweep.objective_functions import check_calls, is_own
-from sweep.pruners import build_pruner
+from sweep.points import size_line
+from sweep.pruners import build_pruner, check_reports
 from sweep.runs import derived_seed
-from sweep.samplers import num_points, sampler_factory, size_line
+from sweep.samplers import sampler_factory
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.terminal import make_console
@@ -25,7 +26,8 @@ def print_space(space: Space) -> None:
     sought = f"{space.goal}, {space.study.num_trials} trials{runs}"
     console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
     console.print(Text(f"sampler {space.sampler.name}; pruner {space.pruner.name}"))
-    num_points(space)  # SpaceError for a grid over a continuum
+    sampler_factory(space, 0)  # SpaceError for a grid over a continuum
+    check_reports(space)
     size = size_line(space, space.study.num_trials)
     if size is not None:
         console.print(Text(size))

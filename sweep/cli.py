@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweep import __version__
-from sweep.errors import DISK_IS_FULL, Interrupted, SweepError, is_disk_full
+from sweep.errors import DISK_IS_FULL, MAX_FAILURES, Interrupted, SweepError, is_disk_full
 from sweep.masking import mask_passwords, one_line
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -101,8 +101,23 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--engine", choices=("auto", "packed", "sequential", "fake"), help="what trains (the study's, else auto)"
     )
     command.add_argument("--lanes", type=_lanes, metavar="K", help="trials at a time, or auto (the study's, else auto)")
-    command.add_argument("--sampler", metavar="NAME", help="instead of the file's, with Optuna's defaults")
-    command.add_argument("--pruner", metavar="NAME", help="instead of the file's, with Optuna's defaults")
+    command.add_argument(
+        "--sampler",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="instead of the file's, as in tpe:multivariate=true; other options are Optuna's defaults",
+    )
+    command.add_argument(
+        "--pruner",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="instead of the file's, as in percentile:percentile=25; other options are Optuna's defaults",
+    )
+    command.add_argument(
+        "--max-failures",
+        type=_at_least_one,
+        default=MAX_FAILURES,
+        metavar="N",
+        help=f"stop when N trials in a row have failed ({MAX_FAILURES})",
+    )
     _add_device(command)
     _add_workers(command)
     command.add_argument("--quiet", action="store_true", help="no progress")

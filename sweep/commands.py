@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     from sweep.devices import check_device_name
     from sweep.interruption import Interruption
     from sweep.launch import print_start, run_to_limits
+    from sweep.pruners import check_reports
     from sweep.settle import check_data, check_names, settle
     from sweep.settle_function import check_flags, settle_function
     from sweep.storage import back_up, check_study_name, database_url, study_lock
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
     url = database_url(options.studies, options.storage)
     with Interruption() as interruption, study_lock(url, name) as lock:
         stored = stored_settings(url, name)
+        if stored is None:
+            check_reports(space)
         back_up(url)
         num_workers = num_workers_of(options, stored or {})
         with start_workers(options, num_workers, interruption.check, space, stored or {}) as workers:
@@ -88,17 +91,16 @@ def run(options: argparse.Namespace) -> None:
 
 def _load_space(options: argparse.Namespace) -> "Space":
     from sweep.objective_functions import is_own
-    from sweep.search_space import Choice
-    from sweep.space_file import load_space
+    from sweep.space_file import load_space, parse_choice
 
     space = load_space(options.space, options.overrides)
     if "builder" in space.fixed.get("model", {}) or is_own(space.function or ""):
         _find_modules_in(options.space.resolve().parent)
     sampler, pruner = getattr(options, "sampler", None), getattr(options, "pruner", None)
-    if sampler is not None and sampler != space.sampler.name:
-        space = replace(space, sampler=Choice(name=sampler))
+    if sampler is not None and sampler != space.sampler.name:  # else its options stay those of the file
+        space = replace(space, sampler=parse_choice(sampler, "--sampler"))
     if pruner is not None and pruner != space.pruner.name:
-        space = replace(space, pruner=Choice(name=pruner))
+        space = replace(space, pruner=parse_choice(pruner, "--pruner"))
     return space
 
 

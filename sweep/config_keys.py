@@ -128,11 +128,7 @@ def _check_key(key: str, override: str) -> None:
 
 def _parsed(key: str, text: str) -> Any:
     """The value; a path is taken from the current folder, as it was given on the command line."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        value = text.strip()
-    check_plain(value, f"--set {key}")
+    value = parse_value(text, f"--set {key}")
     if key == "data.path" and isinstance(value, str):
         return resolved_path(value, Path.cwd(), "--set")
     return value
@@ -160,6 +156,16 @@ def _fix(parameter: dict[str, Any], value: Any) -> None:
     for field in parameter.keys() - {"key", "when"}:
         del parameter[field]
     parameter.update(type="categorical", choices=[value])
+
+
+def parse_value(text: str, source: str) -> Any:
+    """A value of the command line: TOML, or text where it is not TOML. `source` opens a SpaceError."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        value = text.strip()
+    check_plain(value, source)
+    return value
 
 
 def check_is_section(value: Any, source: str, key: str) -> None:

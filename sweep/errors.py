@@ -7,7 +7,7 @@
     │   ├── DeviceError        the device asked for is not there
     │   └── StudyError         a study's name, lock, settings or database
     ├── NoUsableTrial          exit 3: the sweep ended without one COMPLETE trial
-    └── SweepStopped           exit 3: the same error three times running
+    └── SweepStopped           exit 3: too many failed trials in a row
     Interrupted                SIGINT, SIGTERM or SIGHUP: exit 130, 143 or 129, resumable
                                (not an Exception: nothing may swallow it)
 
@@ -18,6 +18,7 @@ import errno
 from enum import StrEnum
 
 FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")  # of a failed trial
+MAX_FAILURES = 5  # in a row
 DISK_IS_FULL = "the disk is full; free space, then the same command goes on"
 
 
@@ -54,7 +55,7 @@ class NoUsableTrial(SweepError):
 
 
 class SweepStopped(SweepError):
-    """The same error three times running: going on would repeat it."""
+    """Too many failed trials in a row: further ones would fail too."""
 
     exit_code = 3
 

@@ -12,8 +12,8 @@ from sweep.executors.base import Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.workers import Workers
 from sweep.interruption import Interruption
+from sweep.points import points_of, size_line
 from sweep.progress import Scoreboard, make_progress
-from sweep.samplers import num_points, size_line
 from sweep.search_space import Space
 from sweep.settle import Settled
 from sweep.several_objectives import pareto_front, shown_values
@@ -37,13 +37,15 @@ def run_to_limits(
 
     The engine is made in the workers, or here without any.
     """
-    limits = Limits(options.trials or space.study.num_trials, options.timeout)
-    trials = study.frozen_trials()
+    limits = Limits(options.trials or space.study.num_trials, options.timeout, options.max_failures)
+    trials, num_left = study.frozen_trials(), study.num_left()
+    num_trials = limits.num_trials if num_left is None else min(limits.num_trials, len(trials) + num_left)
     scoreboard = Scoreboard(
-        space.metrics, space.directions, limits.num_trials, space.max_epochs(), trials, space.plan.num_runs
+        space.metrics, space.directions, num_trials, space.max_epochs(), trials, space.plan.num_runs
     )
-    if scoreboard.num_finished >= limits.num_trials:
-        print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, --trials N asks for more")
+    if scoreboard.num_finished >= num_trials:
+        more = "--trials N asks for more" if num_left != 0 else "every point of the space has been tried"
+        print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, {more}")
         _print_end(study, space)
         return
     executor = make_executor(options, space, settings, interruption, workers)
@@ -93,9 +95,9 @@ def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -
     """Best trial and counts; NoUsableTrial if none is COMPLETE."""
     counts = {state: len(study.frozen_trials(state)) for state in TrialState}
     shown = ", ".join(f"{number} {state.name}" for state, number in counts.items() if number)
-    points = num_points(space)
-    if points is not None and len(study.frozen_trials()) >= points:
-        shown += f"; all {points} points were tried"
+    if study.num_left() == 0:
+        points = points_of(space)
+        shown += f"; all {points.count if points is not None else ''} points of the space were tried"
     if is_timed_out:
         shown = f"the time is up, a longer --timeout goes on ({shown or 'no trials'})"
     if not counts[TrialState.COMPLETE]:

@@ -57,14 +57,14 @@ class Objective:
         return values
 
     def _several_runs(self, trial: optuna.Trial, runs: Sequence[TrialConfig]) -> list[float]:
-        """Each run's score is reported, as step 1, 2, ..., where there is one objective."""
+        """Each run's score is reported, as step 0, 1, ..., where there is one objective."""
         values: list[list[float]] = []
-        for step, run in enumerate(runs, start=1):
+        for step, run in enumerate(runs):
             values.append(self._train(run, self._callbacks))
             if len(self.space.metrics) == 1:
                 trial.report(values[-1][0], step)
-                if step < len(runs) and trial.should_prune():
-                    raise optuna.TrialPruned(f"pruned after run {step}")
+                if step + 1 < len(runs) and trial.should_prune():
+                    raise optuna.TrialPruned(f"pruned after run {step + 1}")
         return trial_values(values)
 
     def _train(self, config: TrialConfig, callbacks: Sequence[Any]) -> list[float]:

@@ -88,7 +88,7 @@ class Float(_Varied):
     def num_values(self) -> int | None:
         """How many values there are, None for a continuum."""
         if self.step is None:
-            return None
+            return 1 if self.low == self.high else None
         low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
         return int((high - low) // step) + 1
 
@@ -97,12 +97,21 @@ class Float(_Varied):
         num_values = self.num_values()
         return None if num_values is None else [self._value(index) for index in range(num_values)]
 
+    def position(self, value: Any) -> int | None:
+        """Which of the `values` this is, as Optuna's arithmetic may have rounded it; None if it is none of them."""
+        num_values = self.num_values()
+        if num_values is None or not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        index = round((value - self.low) / self.step) if self.step else 0
+        is_close = math.isclose(value, self._value(index), rel_tol=1e-9, abs_tol=1e-6 * (self.step or 0))
+        return index if 0 <= index < num_values and is_close else None
+
     def _value(self, index: int) -> float:
         """As the decimals in the file say, which is how Optuna counts steps: 0.1 * 3 is 0.3.
 
         Never below them, or Optuna would leave the last point out.
         """
-        exact = Decimal(str(self.low)) + index * Decimal(str(self.step))
+        exact = Decimal(str(self.low)) + index * Decimal(str(self.step or 0))
         value = float(exact)
         return value if Decimal(str(value)) >= exact else math.nextafter(value, math.inf)
 
@@ -140,6 +149,10 @@ class Int(_Varied):
     def values(self) -> list[int]:
         """All values."""
         return list(self._range())
+
+    def position(self, value: Any) -> int | None:
+        """Which of the `values` this is; None if it is none of them."""
+        return self._range().index(value) if isinstance(value, int) and value in self._range() else None
 
     def _range(self) -> range:
         """A range of billions (a seed) must not become a list."""
@@ -182,6 +195,10 @@ class Categorical(_Varied):
     def values(self) -> list[Any]:
         """Every choice."""
         return [stored_choice(choice) for choice in self.choices]
+
+    def position(self, value: Any) -> int | None:
+        """Which of the `values` this is; None if it is none of them."""
+        return self.values().index(value) if value in self.values() else None
 
 
 Parameter = Float | Int | Categorical

@@ -35,8 +35,8 @@ def _rehearse_trial(study: optuna.Study, space: Space, samplers: SamplerFactory,
     trial = study.ask()
     space.suggest(trial)
     num_epochs = NUM_EPOCHS if len(space.directions) == 1 else 0  # of several objectives Optuna takes no report
-    for epoch in range(1, num_epochs + 1):
-        trial.report(0.1 * epoch + 0.01 * number, epoch)
+    for step in range(num_epochs):
+        trial.report(0.1 * step + 0.01 * number, step)
         if trial.should_prune():
             break
     # not told: telling may ask the study to stop, which ask-and-tell refuses

@@ -1,21 +1,24 @@
 """`[sampler]` -> a fresh Optuna sampler for one trial, seeded from (study seed, trial number).
 
 Samplers keep what they must remember in the study. So a new instance for each trial, with its own seed, makes a
-resumed study equal to an unbroken one. Grid and QMC order their points by one fixed seed instead.
+resumed study equal to an unbroken one. QMC orders its points by one fixed seed instead.
+
+The points of a grid are listed by us (`untried`), as Optuna's own knows no conditions, and its brute force fails over a
+trial without params; studies from before that keep Optuna's.
 """
 
 import importlib.util
 import inspect
-import math
 import warnings
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import optuna
 
 from sweep.cmaes_fence import FencedCmaEsSampler
 from sweep.errors import SpaceError
-from sweep.parameters import Parameter, Params
+from sweep.parameters import Float, Int, Parameter
+from sweep.points import MOST_POINTS, points_of
 from sweep.runs import derived_seed
 from sweep.search_space import Choice, Space
 
@@ -33,47 +36,62 @@ SAMPLERS: dict[str, Any] = {
 }
 NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 ONE_OBJECTIVE = ("cmaes",)
-FIXED_ORDER = ("grid", "qmc")
-EXHAUSTIBLE = ("grid", "brute_force")
+LISTING = ("grid", "brute_force")  # go through all points
 MODELS_HISTORY = ("tpe", "partial_fixed", "gp")  # the longer it is, the longer each asking takes
-MOST_POINTS = 1_000_000  # listed in memory
+NEEDED = {  # options without a default, with an example
+    "partial_fixed": "fixed_params = {momentum = 0.9}",
+    "percentile": "percentile = 25.0",
+    "threshold": "lower or upper = 0.2",
+    "patient": "patience = 3",
+}
+NUM_EXAMPLES = 5  # values in a message
 OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # not for a file to say
 
 PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict}
 
-SamplerFactory = Callable[[int], optuna.samplers.BaseSampler]
+
+class SamplerFactory(Protocol):
+    """Makes the sampler of a trial; those of further attempts draw something else."""
+
+    def __call__(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        """The sampler of the trial of this number."""
 
 
-def sampler_factory(space: Space, seed: int) -> SamplerFactory:
-    """trial number -> sampler. SpaceError for an unknown name or option, or a missing package, before any trial."""
+def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> SamplerFactory:
+    """Make the samplers of a study.
+
+    Args:
+        space: Names the sampler and its options.
+        seed: The study's.
+        distinct: Whether the study lists its points, so that a grid need not.
+
+    Raises:
+        SpaceError: The name or an option is unknown, or a package is missing.
+    """
     choice = space.sampler
     check_choice(space, choice, SAMPLERS, "sampler", OURS)
-    package = NEEDS.get(choice.name)
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise SpaceError(
-            f"{space.source}: sampler.name: {choice.name} needs the package {package}; pip install {package}"
-        )
-    if choice.name in ONE_OBJECTIVE and len(space.directions) > 1:
-        raise SpaceError(
-            f"{space.source}: sampler.name: {choice.name} takes one objective, not {len(space.directions)}; "
-            "use tpe, nsgaii or gp"
-        )
-    options = dict(choice.options)
-    if choice.name == "grid":
-        options["search_space"] = _grid(space)
-    if choice.name == "brute_force":
-        _grid(space)
+    _check_fits(space)
+    kind, options = SAMPLERS[choice.name], dict(choice.options)
+    if choice.name in LISTING and distinct:
+        kind, options = optuna.samplers.RandomSampler, {}  # for what an enqueued trial leaves open
+    elif choice.name == "grid":
+        options["search_space"] = {name: parameter.values() or [] for name, parameter in space.parameters.items()}
 
-    def make(trial_number: int) -> optuna.samplers.BaseSampler:
-        own_seed = seed if choice.name in FIXED_ORDER else derived_seed(seed, trial_number)
+    def make(number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        own_seed = derived_seed(seed, number)
+        if attempt:
+            own_seed = derived_seed(own_seed, attempt)
         if choice.name == "partial_fixed":
-            return SAMPLERS["partial_fixed"](base_sampler=SAMPLERS["tpe"](seed=own_seed), **options)  # type: ignore[no-any-return]
-        return SAMPLERS[choice.name](seed=own_seed, **options)  # type: ignore[no-any-return]
+            return kind(base_sampler=SAMPLERS["tpe"](seed=own_seed), **options)  # type: ignore[no-any-return]
+        if choice.name == "qmc" and distinct:  # what is not of its sequence would be the same in every trial
+            options["independent_sampler"] = optuna.samplers.RandomSampler(seed=own_seed)
+        is_ordered = choice.name == "qmc" or (choice.name == "grid" and not distinct)
+        return kind(seed=seed if is_ordered else own_seed, **options)  # type: ignore[no-any-return]
 
-    def build(trial_number: int) -> optuna.samplers.BaseSampler:
+    def build(number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
         with warnings.catch_warnings():  # said once below, not again for each trial
             warnings.simplefilter("ignore")
-            return make(trial_number)
+            return make(number, attempt)
 
     try:
         make(0)
@@ -82,27 +100,44 @@ def sampler_factory(space: Space, seed: int) -> SamplerFactory:
     return build
 
 
-def num_points(space: Space) -> int | None:
-    """How many trials the sampler has before it repeats itself; None where it never does, or not in a lifetime."""
-    if space.sampler.name not in EXHAUSTIBLE:
-        return None
-    grid = _grid(space)
-    if space.sampler.name == "grid":
-        return math.prod(map(len, grid.values()))
-    return _count_points(space.parameters)
+def _check_fits(space: Space) -> None:
+    """SpaceError where the sampler lacks a package, or cannot search such a space."""
+    name, where = space.sampler.name, f"{space.source}: sampler.name"
+    package = NEEDS.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise SpaceError(f"{where}: {name} needs the package {package}; pip install {package}")
+    if name in ONE_OBJECTIVE and len(space.directions) > 1:
+        raise SpaceError(f"{where}: {name} takes one objective, not {len(space.directions)}; use tpe, nsgaii or gp")
+    if name in LISTING:
+        _check_is_finite(space)
 
 
-def size_line(space: Space, num_trials: int) -> str | None:
-    """`grid: 40 points, 30 of them with --trials 30`; None where not every parameter has finitely many values."""
-    is_exhaustible = space.sampler.name in EXHAUSTIBLE
-    if not space.parameters or any(parameter.num_values() is None for parameter in space.parameters.values()):
-        return None
-    points = num_points(space) if is_exhaustible else _count_points(space.parameters)
-    what = space.sampler.name if is_exhaustible else "space"
-    if points is None:
-        return f"{what}: more than {MOST_POINTS:,} points"
-    tried = f", {num_trials} of them with --trials {num_trials}" if is_exhaustible and num_trials < points else ""
-    return f"{what}: {points:,} points{tried}"
+def _check_is_finite(space: Space) -> None:
+    """SpaceError, with what to write for each, unless all parameters have a number of values that can be listed."""
+    name = space.sampler.name
+    if not space.parameters:
+        raise SpaceError(f"{space.source}: space: nothing varies, so there is no grid; add a parameter")
+    nums_values = {key: parameter.num_values() for key, parameter in space.parameters.items()}
+    endless = {key: parameter for key, parameter in space.parameters.items() if nums_values[key] is None}
+    if endless:
+        examples = "; ".join(f"space.{key}: {_finite_example(parameter)}" for key, parameter in endless.items())
+        raise SpaceError(f"{space.source}: a {name} sampler needs finitely many values of each parameter: {examples}")
+    for key, num_values in nums_values.items():
+        if num_values is not None and num_values > MOST_POINTS:
+            raise SpaceError(
+                f"{space.source}: space.{key}: a {name} sampler takes at most {MOST_POINTS} values; add a larger step"
+            )
+    if points_of(space) is None:
+        raise SpaceError(f"{space.source}: space: more than {MOST_POINTS} points; add larger steps, or fix some")
+
+
+def _finite_example(parameter: Parameter) -> str:
+    """What could stand in the file: `add step = 0.25`; a range of powers becomes a list."""
+    assert isinstance(parameter, Float | Int)
+    if parameter.log:
+        values = [float(f"{value:.2g}") for value in np.geomspace(parameter.low, parameter.high, NUM_EXAMPLES)]
+        return f'use type = "categorical" and choices = {values}'
+    return f"add step = {(parameter.high - parameter.low) / (NUM_EXAMPLES - 1):.2g}"
 
 
 def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: str, ours: tuple[str, ...]) -> None:
@@ -115,7 +150,20 @@ def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: s
         if name not in allowed:
             raise SpaceError(f"{where}: {choice.name} has no such option; it takes {', '.join(allowed) or 'none'}")
         if not any(_is_of_kind(value, kind) for kind in allowed[name]):
-            raise SpaceError(f"{where}: {' or '.join(allowed[name])} is wanted (got {value!r})")
+            raise SpaceError(f"{where}: must be {' or '.join(allowed[name])}, got {value!r}")
+    _check_needed(space, choice, section)
+
+
+def _check_needed(space: Space, choice: Choice, section: str) -> None:
+    """SpaceError, with an example, without an option that has no default."""
+    names, _, value = NEEDED.get(choice.name, "").partition(" = ")
+    needed = [*filter(None, names.split(" or "))]
+    if needed and not set(needed) & choice.options.keys():
+        flag = f"--{section.partition('.')[0]} {choice.name}:{needed[0]}={value}"
+        raise SpaceError(
+            f"{space.source}: {section}: {choice.name} needs {names}; add {needed[0]} = {value} to [{section}], "
+            f"or on the command line {flag!r}"
+        )
 
 
 def _plain_options(optuna_class: Any, ours: tuple[str, ...]) -> dict[str, list[str]]:
@@ -132,42 +180,3 @@ def _plain_options(optuna_class: Any, ours: tuple[str, ...]) -> dict[str, list[s
 
 def _is_of_kind(value: Any, kind: str) -> bool:
     return isinstance(value, PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
-
-
-def _grid(space: Space) -> dict[str, list[Any]]:
-    """The values of each parameter. SpaceError where they, or all points that a grid sampler lists, are too many."""
-    nums_values = {name: parameter.num_values() for name, parameter in space.parameters.items()}
-    for name, num_values in nums_values.items():
-        if num_values is None or num_values > MOST_POINTS:
-            raise SpaceError(
-                f"{space.source}: space.{name}: a {space.sampler.name} sampler needs finitely many values "
-                f"(at most {MOST_POINTS}); {'add' if num_values is None else 'raise'} step"
-            )
-    if not nums_values:
-        raise SpaceError(f"{space.source}: space: nothing varies, so there is no grid; add a parameter")
-    if space.sampler.name == "grid" and math.prod(filter(None, nums_values.values())) > MOST_POINTS:
-        raise SpaceError(f"{space.source}: space: a grid of more than {MOST_POINTS} points; raise steps or fix some")
-    return {name: parameter.values() or [] for name, parameter in space.parameters.items()}
-
-
-def _count_points(parameters: Mapping[str, Parameter]) -> int | None:
-    """Points of a space with conditions; None where they are more than MOST_POINTS."""
-    deciding = {name for parameter in parameters.values() for name in parameter.when or {}}
-    points: list[tuple[Params, int]] = [({}, 1)]  # params that decide, and how many points have them
-    for name, parameter in parameters.items():
-        num_values = parameter.num_values() or 0
-        if sum(count * (num_values if parameter.is_active(params) else 1) for params, count in points) > MOST_POINTS:
-            return None
-        points = [more for params, count in points for more in _extend(params, count, name, parameter, deciding)]
-    return sum(count for _, count in points)
-
-
-def _extend(
-    params: Params, count: int, name: str, parameter: Parameter, deciding: Collection[str]
-) -> list[tuple[Params, int]]:
-    if not parameter.is_active(params):
-        return [(params, count)]
-    values = parameter.values() or []
-    return (
-        [({**params, name: value}, count) for value in values] if name in deciding else [(params, count * len(values))]
-    )

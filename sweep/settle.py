@@ -26,9 +26,10 @@ from sweep.engine_choice import (
 from sweep.errors import StudyError
 from sweep.executors.workers import Share, Workers
 from sweep.masking import mask_passwords
+from sweep.points import num_trials_at_most
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
-from sweep.samplers import num_points, sampler_factory
+from sweep.samplers import sampler_factory
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.study import Settings
@@ -149,13 +150,13 @@ def _situation(
 ) -> Situation:
     """Of one of so many processes. The memory of a GPU is known only where it was capped."""
     gpu_memory_bytes = options.gpu_memory_gb and round(options.gpu_memory_gb * 2**30)
-    num_trials = options.trials or space.study.num_trials
+    num_trials = num_trials_at_most(space, options.trials or space.study.num_trials)
     return Situation(
         cost=largest_cost(space, data.image_shape, data.num_classes),
         device_kind=device_kind,
         threads=share.threads,
         memory_bytes=share.memory_bytes if device_kind == "cpu" else gpu_memory_bytes,
-        num_trials=-(-min(num_trials, num_points(space) or num_trials) // processes),
+        num_trials=-(-num_trials // processes),
     )
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from sweep.confirmation import read_confirmation
 from sweep.several_objectives import losses, metric_names, only_value, pareto_front, shown
 from sweep.show_confirmation import print_confirmation, records
+from sweep.steps import reported
 from sweep.storage.studies import StudySummary
 from sweep.terminal import make_console, print_as_json
 
@@ -152,7 +153,7 @@ def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
         "params": trial.params,
         "datetime_start": _iso(trial.datetime_start),
         "datetime_complete": _iso(trial.datetime_complete),
-        "intermediate_values": trial.intermediate_values,
+        "intermediate_values": reported(trial),
         "user_attrs": trial.user_attrs,
     }
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sweep.errors import FAILURE_ATTRS, StudyError
 from sweep.several_objectives import metric_names, only_value
+from sweep.steps import reported
 from sweep.terminal import make_console, print_as_json
 
 COLUMNS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
@@ -44,7 +45,7 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "datetime_start": trial.datetime_start.isoformat() if trial.datetime_start else None,
         "datetime_complete": trial.datetime_complete.isoformat() if trial.datetime_complete else None,
         "seconds": trial.duration.total_seconds() if trial.duration else None,
-        "intermediate_values": trial.intermediate_values,
+        "intermediate_values": reported(trial),
         "epochs": trial.user_attrs.get("history", []),
         "failure": {key: trial.user_attrs[key] for key in FAILURE_ATTRS if key in trial.user_attrs},
         "enqueued_params": trial.system_attrs.get("fixed_params"),
@@ -139,10 +140,10 @@ def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
         scores = {lasts.get(run): score for run, score in record["intermediate_values"].items()}
         return [{**epoch, "intermediate_value": scores.get(i)} for i, epoch in enumerate(record["epochs"])]
     metrics = {epoch.get("epoch"): epoch for epoch in record["epochs"]}
-    reported = record["intermediate_values"]
+    scores = record["intermediate_values"]
     return [
-        {**metrics.get(epoch, {"epoch": epoch}), "intermediate_value": reported.get(epoch)}
-        for epoch in sorted({*metrics, *reported})
+        {**metrics.get(epoch, {"epoch": epoch}), "intermediate_value": scores.get(epoch)}
+        for epoch in sorted({*metrics, *scores})
     ]
 
 

@@ -4,6 +4,7 @@ Its sections are those of `TrialConfig` (fixed values), `[study]`, `[sampler]`, 
 Everything is checked before anything is trained, every error in one line that names file, key and fix.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sweep.config import CONFIG_KEYS, SECTIONS, Section, first_problem
-from sweep.config_keys import apply_override, check_is_section
+from sweep.config_keys import apply_override, check_is_section, parse_value
 from sweep.errors import SpaceError
 from sweep.objective_section import stored_objectives
 from sweep.parameters import KINDS, Parameter
@@ -21,6 +22,7 @@ from sweep.search_space import Choice, Space, StudySection
 from sweep.space_checks import check_space
 from sweep.spelling import did_you_mean
 
+OPTION_ENDS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside of a list or table
 MOST_PARAMETERS = 500
 MOST_CHARACTERS = 200  # of a parameter's name
 
@@ -78,6 +80,22 @@ def _named(section: Any) -> Any:
         return section
     options = {key: value for key, value in section.items() if key != "name"}
     return {**{key: section[key] for key in section if key == "name"}, "options": options}
+
+
+def parse_choice(text: str, flag: str) -> Choice:
+    """`NAME` or `NAME:KEY=VALUE,...` of the command line, as in `percentile:percentile=25`.
+
+    Raises:
+        SpaceError: An option has no `=`.
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for option in filter(None, OPTION_ENDS.split(rest)):
+        key, separator, value = option.partition("=")
+        if not separator or not key.strip():
+            raise SpaceError(f"{flag} {text}: {option!r} is not an option; write NAME:KEY=VALUE,KEY=VALUE")
+        options[key.strip()] = parse_value(value, f"{flag} {name}:{key.strip()}")
+    return Choice(name=name, options=options)
 
 
 def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:

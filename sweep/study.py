@@ -4,8 +4,10 @@ The settings that decide what a trial is are stored with the study (user attribu
 with the study; a difference is an error that shows it.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import optuna
@@ -15,8 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.errors import StudyError
 from sweep.history import MOST_BEST, RecentSampler, RecentStudy
+from sweep.parameters import Params
+from sweep.points import points_of
 from sweep.pruners import build_pruner
-from sweep.samplers import MODELS_HISTORY, SamplerFactory, sampler_factory
+from sweep.samplers import LISTING, MODELS_HISTORY, sampler_factory
 from sweep.search_space import Space
 from sweep.storage import (
     STUDY_ID,
@@ -28,16 +32,23 @@ from sweep.storage import (
     create_study,
     reading,
 )
+from sweep.untried import ChosenParams, DraftTrial, UntriedPoints
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
 SETTINGS = "sweep"
 INFORMATIVE = ("versions.", "command", "space.fixed.data.path")  # stored, not compared: the data's hash is
+KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
+BEFORE = {"num_workers": 0, "first_step": 1, "distinct": False}  # of a study that does not say
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the trials of a study beside their numbers; all JSON values."""
+    """What decides the trials of a study beside their numbers; all JSON values.
+
+    `first_step` is the step of a trial's first epoch, or of the first of several runs. `distinct` says whether the
+    trials of a finite space have a point each.
+    """
 
     space: dict[str, Any]
     sampler: dict[str, Any]
@@ -52,27 +63,29 @@ class Settings:
     num_workers: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
+    first_step: int = 0
+    distinct: bool = True
 
 
 class SweepStudy(optuna.Study):
     """An Optuna study on a `WriteBehindStorage`, whose sampler is made anew for each trial."""
 
     def __init__(
-        self,
-        storage: WriteBehindStorage,
-        name: str,
-        samplers: SamplerFactory,
-        pruner: Any,
-        *,
-        models_history: bool = False,
+        self, storage: WriteBehindStorage, name: str, space: Space, *, seed: int, first_step: int, distinct: bool
     ) -> None:
-        """`models_history` says that the sampler is better given a history that is bounded."""
-        super().__init__(study_name=name, storage=storage, sampler=samplers(0), pruner=pruner)
-        self.write_behind = storage
+        """The last two are as in `Settings`."""
+        self._samplers = sampler_factory(space, seed, distinct=distinct)
+        pruner = build_pruner(space, first_step)
+        super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
+        self.write_behind, self.first_step, self._space = storage, first_step, space
         self.ended_in_order = False  # the process before; its running trials are not to blame then
-        self._samplers = samplers
+        models_history = space.sampler.name in MODELS_HISTORY  # and is better given one that is bounded
         self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
         self._seen_by_pruner = RecentStudy(name, storage, most_best=0)
+        points = points_of(space) if distinct else None
+        lists = space.sampler.name in LISTING
+        self._untried = UntriedPoints(points, storage, seed, lists=lists) if points is not None else None
+        self._num_before = None if distinct else num_points_before(space)
 
     def frozen_trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states (all without any), not copied: do not change them."""
@@ -84,6 +97,26 @@ class SweepStudy(optuna.Study):
         self.sampler = self._sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
         return self.ask()
 
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """The params of a trial that was asked; of a finite space, ones that no other trial has."""
+        is_enqueued = "fixed_params" in self.write_behind.get_trial(trial.number).system_attrs
+        if self._untried is not None and not is_enqueued:
+            self.sampler = ChosenParams(self._untried.choose(trial.number, partial(self._draw, trial.number)))
+        return self._space.suggest(trial)
+
+    def _draw(self, number: int, attempt: int) -> Params:
+        self.sampler = self._sampler_of(number, attempt)
+        return self._space.suggest(DraftTrial(self, self.write_behind.get_trial(number)))
+
+    def num_left(self) -> int | None:
+        """How many trials the sampler has until all points of the space are tried; None where there is no such end."""
+        if self._untried is not None:
+            return self._untried.num_left()
+        if self._num_before is None:
+            return None
+        asked = sum("fixed_params" not in trial.system_attrs for trial in self.frozen_trials())
+        return max(0, self._num_before - asked)
+
     def should_prune(self, number: int) -> bool:
         """What the pruner says of a running trial."""
         return self.pruner.prune(self._seen_by_pruner, self.write_behind.get_trial(number))
@@ -93,12 +126,12 @@ class SweepStudy(optuna.Study):
         self.sampler = self._sampler_of(number)
         self.tell(number, values, state=state)
 
-    def _sampler_of(self, number: int) -> optuna.samplers.BaseSampler:
-        sampler = self._samplers(number)
+    def _sampler_of(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        sampler = self._samplers(number, attempt)
         return sampler if self._seen_by_sampler is None else RecentSampler(sampler, self._seen_by_sampler)
 
     def stop(self) -> None:
-        """Grid and brute-force samplers call this when their points are used up; the tuner counts the points itself."""
+        """Grid and brute-force samplers call this when their points are used up; see `num_left`."""
 
 
 def stored_settings(url: str, name: str) -> dict[str, Any] | None:
@@ -114,12 +147,11 @@ def stored_settings(url: str, name: str) -> dict[str, Any] | None:
         stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
     if stored is None:
         raise StudyError(f"study {name} was not made by `sweep run`; use another --study")
-    return {"num_workers": 0, **stored}  # a study from before there were any
+    return {**BEFORE, **stored}
 
 
 def open_study(url: str, name: str, space: Space, settings: Settings, stored: dict[str, Any] | None) -> SweepStudy:
     """Create the study, or go on with it if its `stored_settings` are the same. The caller holds its lock."""
-    samplers, pruner = sampler_factory(space, settings.seed), build_pruner(space)
     if stored is None:
         directions = [StudyDirection[direction.upper()] for direction in space.directions]
         record = asdict(settings)
@@ -131,8 +163,27 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
             storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])
             rewrite_study_attrs(storage, asdict(settings))
     elif stored is not None:
+        settings = replace(settings, **{key: stored[key] for key in KEPT})
         _compare(name, stored, asdict(settings))
-    return SweepStudy(storage, name, samplers, pruner, models_history=space.sampler.name in MODELS_HISTORY)
+    return SweepStudy(
+        storage,
+        name,
+        space,
+        seed=settings.seed,
+        first_step=settings.first_step,
+        distinct=settings.distinct,
+    )
+
+
+def num_points_before(space: Space) -> int | None:
+    """How many trials an old study's sampler has before it repeats itself; None where it never ends.
+
+    Optuna's grid has points for conditional parameters that are not asked for, too.
+    """
+    if space.sampler.name == "grid":
+        return math.prod(parameter.num_values() or 0 for parameter in space.parameters.values())
+    points = points_of(space) if space.sampler.name == "brute_force" else None
+    return points.count if points is not None else None
 
 
 def _directions(record: dict[str, Any]) -> list[str]:

@@ -19,18 +19,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.dashboard_notes import LearningCurves, note_failure
 from sweep.engines.base import RunMetrics, run_values
-from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
+from sweep.errors import FAILURE_ATTRS, MAX_FAILURES, Cause, Interrupted, SpaceError, StudyError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
+from sweep.failures import reason_to_stop
 from sweep.function_config import RunConfig
 from sweep.interruption import Interruption
 from sweep.progress import Progress
 from sweep.runs import derived_seed, trial_values
-from sweep.samplers import num_points
 from sweep.search_space import Space
 from sweep.storage import Wait
 from sweep.study import SweepStudy
 
-SAME_ERRORS = 3  # running, and the sweep stops
 MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
 STARTS = "sweep:starts"
 EPOCHS = "sweep:epochs"  # stored of a trial of several runs; others report each epoch
@@ -63,10 +62,14 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a sweep ends: `num_trials` finished trials in total, or `timeout_s` seconds in total across resumes."""
+    """When a sweep ends: `num_trials` finished trials in total, or `timeout_s` seconds in total across resumes.
+
+    It stops where `max_failures` trials in a row fail.
+    """
 
     num_trials: int
     timeout_s: float | None = None
+    max_failures: int = MAX_FAILURES
 
 
 def num_stored_epochs(trial: FrozenTrial) -> int:
@@ -102,8 +105,7 @@ class Tuner:
         self._running: dict[int, RunningTrial] = {}  # by lane
         self._to_repeat: dict[int, tuple[FrozenTrial, tuple[RunConfig, ...]]] = {}  # by number
         self._rounds_to_repeat = 0
-        self._num_points = num_points(space)
-        self._same_errors: list[str] = []
+        self._reason_to_stop: str | None = None
         self._curves = LearningCurves(study.write_behind)
         self._wait = Wait(self._interruption.check, progress.notice)
         self._elapsed_before = float(study.user_attrs.get("elapsed_s", 0.0))
@@ -118,6 +120,7 @@ class Tuner:
             try:
                 if not self._is_timed_out():
                     self._find_trials_to_repeat()
+                    self._stop_at_failures()
                     self._run_rounds()
             except (Exception, Interrupted):
                 with suppress(StudyError):  # what ended the run is the news
@@ -185,7 +188,7 @@ class Tuner:
                 asked = self._ask_for_free_lanes()
             for running in asked:
                 self._start(running)
-            self._stop_at_same_errors()
+            self._stop_at_failures()
 
     def _start_repeats(self) -> None:
         """Start those whose stored epochs are as many as the rounds that are left for repeating."""
@@ -214,30 +217,22 @@ class Tuner:
     def _may_ask(self) -> bool:
         if self.num_finished + len(self._running) >= self._limits.num_trials:
             return False
-        if self._num_points is None or self._study.frozen_trials(TrialState.WAITING):
-            return True
-        return sum("fixed_params" not in trial.system_attrs for trial in self._study.frozen_trials()) < self._num_points
+        return self._study.num_left() != 0 or bool(self._study.frozen_trials(TrialState.WAITING))
 
     def _ask_for_free_lanes(self) -> list[RunningTrial]:
         """They count as running at once, so that whatever ends the process from here on finds them all."""
         asked = []
-        while self._is_to_ask() and len(self._same_errors) < SAME_ERRORS:
+        while self._is_to_ask() and self._reason_to_stop is None:
             trial = self._study.ask_next()
             seed = derived_seed(self._seed, trial.number)
             trial.set_user_attr("seed", seed)
             try:
-                runs = self._space.runs(self._space.suggest(trial), seed)
+                runs = self._space.runs(self._study.suggest(trial), seed)
             except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
-                self._fail_asked(trial.number, str(error))
+                self._fail(trial.number, Cause.BUILD_ERROR, str(error))
             else:
                 asked.append(self._take_lane(trial.number, runs))
         return asked
-
-    def _fail_asked(self, number: int, error: str) -> None:
-        """What was enqueued is wrong by itself; a sampler that fails would fail again."""
-        if "fixed_params" not in self._study.write_behind.get_trial(number).system_attrs:
-            self._count_error(error)
-        self._fail(number, Cause.BUILD_ERROR, error)
 
     def _take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
         lane = self._free_lane()
@@ -277,15 +272,12 @@ class Tuner:
                 else:
                     self._report(running, event)
             self._curves.refresh()
-        self._stop_at_same_errors()
+        self._stop_at_failures()
         self._start_next_runs()
 
-    def _stop_at_same_errors(self) -> None:
-        if len(self._same_errors) >= SAME_ERRORS:  # several lanes may be lost in one round
-            raise SweepStopped(f"the same error three times running: {self._same_errors[0].splitlines()[0]}")
-
-    def _count_error(self, signature: str) -> None:
-        self._same_errors = [error for error in self._same_errors if error == signature] + [signature]
+    def _stop_at_failures(self) -> None:
+        if self._reason_to_stop is not None:
+            raise SweepStopped(f"{self._reason_to_stop}; `sweep show {self._study.study_name} N` shows a trial's error")
 
     def _trial_number(self, event: Event) -> int:
         running = self._running.get(event.lane)
@@ -318,20 +310,24 @@ class Tuner:
         """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""
         storage = self._study.write_behind
         if len(running.runs) == 1:
-            storage.set_trial_intermediate_value(running.number, metrics.epoch, self._score(metrics))
+            storage.set_trial_intermediate_value(running.number, self._step_of(metrics.epoch), self._score(metrics))
             return True
         storage.set_trial_system_attr(running.number, EPOCHS, running.num_epochs)
         is_over = len(running.values) == len(running.histories)
         if is_over:
-            storage.set_trial_intermediate_value(running.number, len(running.values), running.values[-1][0])
+            step = self._step_of(len(running.values))
+            storage.set_trial_intermediate_value(running.number, step, running.values[-1][0])
         return is_over
+
+    def _step_of(self, count: int) -> int:
+        """Of the epoch, or of the run, 1, 2, ..."""
+        return self._study.first_step + count - 1
 
     def _score(self, metrics: RunMetrics) -> float:
         """Of several objectives the first one's: Optuna stores one."""
         return metrics.score(self._space.metrics[0])
 
     def _lose(self, running: RunningTrial, event: LaneLost) -> None:
-        self._count_error(f"{event.error}\n{event.traceback_tail}")
         self._fail(running.number, event.cause, event.error, event.traceback_tail, event.circumstances)
         tail = event.traceback_tail or event.circumstances.log_tail
         if tail:
@@ -351,11 +347,10 @@ class Tuner:
             self._progress.trial_finished(storage.get_trial(number))
         else:
             self._end(running, TrialState.FAIL)
+        self._reason_to_stop = reason_to_stop(storage, number, self._limits.max_failures) or self._reason_to_stop
 
     def _end(self, running: RunningTrial, state: TrialState, values: list[float] | None = None) -> None:
         storage = self._study.write_behind
-        if state != TrialState.FAIL:
-            self._same_errors = []
         storage.set_trial_user_attr(running.number, "history", running.records())
         self._study.tell_number(running.number, state, values)
         self._free(running)

@@ -110,6 +110,10 @@ def _total_gb(gpu: str) -> float:
     try:
         said = subprocess.run([*QUERY, f"--id={gpu}"], capture_output=True, text=True, check=True, timeout=30).stdout
         return float(said) / 1024
+    except FileNotFoundError:
+        raise DeviceError(
+            f"--gpus {gpu}: there is no NVIDIA GPU here (no nvidia-smi); remove --gpus, or use --workers N on the CPU"
+        ) from None
     except (OSError, subprocess.SubprocessError, ValueError):
         raise DeviceError(
             f"--gpus {gpu}: nvidia-smi does not say its memory; --gpu-memory-gb gives each worker its share"

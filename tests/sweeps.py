@@ -11,6 +11,7 @@ import optuna
 from sweep.config import TrialConfig
 from sweep.engines.base import Engine
 from sweep.engines.fake import FakeEngine
+from sweep.errors import MAX_FAILURES
 from sweep.executors.base import Event, Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.progress import QuietProgress
@@ -84,11 +85,12 @@ def run_sweep(
     num_lanes: int = 1,
     executor: Executor | None = None,
     timeout_s: float | None = None,
+    max_failures: int = MAX_FAILURES,
 ) -> SweepStudy:
     """Open (or resume) and run to the limits, on the fake engine unless an executor is given."""
     study = open_in(folder, space, num_lanes=num_lanes)
     executor = executor or InProcessExecutor(FakeEngine(num_lanes))
-    Tuner(study, space, executor, Limits(num_trials, timeout_s), QuietProgress(), seed=0).run()
+    Tuner(study, space, executor, Limits(num_trials, timeout_s, max_failures), QuietProgress(), seed=0).run()
     return study
 
 

@@ -12,13 +12,13 @@ from sweep.errors import InputError
 
 
 class PruneAfter(optuna.pruners.BasePruner):
-    """Prunes every trial at one step."""
+    """Prunes every trial after so many epochs."""
 
-    def __init__(self, step: int) -> None:
-        self._step = step
+    def __init__(self, num_epochs: int) -> None:
+        self._num_epochs = num_epochs
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        return trial.last_step == self._step
+        return len(trial.intermediate_values) == self._num_epochs
 
 
 class CountEnds(keras.callbacks.Callback):
@@ -41,13 +41,13 @@ def ask(pruner: optuna.pruners.BasePruner) -> optuna.Trial:
     return optuna.create_study(direction="minimize", pruner=pruner).ask()
 
 
-def test_it_reports_every_epoch_from_one_on() -> None:
+def test_it_reports_every_epoch_at_the_step_that_keras_gives_it() -> None:
     trial = ask(optuna.pruners.NopPruner())
     pruning = sweep.PruningCallback(trial, "val_loss")
     history = fit([pruning])
     pruning.raise_if_pruned()
     reported = trial.study.trials[0].intermediate_values
-    assert reported == dict(enumerate(history.history["val_loss"], start=1))
+    assert reported == dict(enumerate(history.history["val_loss"]))
 
 
 @pytest.mark.parametrize("position", [0, 1])
@@ -68,3 +68,15 @@ def test_a_metric_that_is_not_there_is_an_error_that_lists_those_that_are() -> N
     pruning = sweep.PruningCallback(ask(PruneAfter(1)), "val_acuracy")
     with pytest.raises(InputError, match='metric "val_acuracy" is not given by the training; it gives loss, val_loss'):
         fit([pruning])
+
+
+def test_warm_up_spares_as_many_epochs_as_with_optunas_callback() -> None:
+    from optuna_integration import KerasPruningCallback
+
+    threshold = optuna.pruners.ThresholdPruner(upper=-1.0, n_warmup_steps=2)  # prunes as soon as it may
+    ours, theirs = ask(threshold), ask(threshold)
+    fit([sweep.PruningCallback(ours, "val_loss")])
+    with pytest.raises(optuna.TrialPruned):
+        fit([KerasPruningCallback(theirs, "val_loss")])
+    reported = [list(trial.study.trials[0].intermediate_values) for trial in (ours, theirs)]
+    assert reported == [[0, 1, 2], [0, 1, 2]]

@@ -59,8 +59,8 @@ def test_a_plain_study_prunes_and_completes(tmp_path: Path) -> None:
     study.optimize(objective, n_trials=3)
     good, bad, _ = study.trials
     assert (good.state, bad.state) == (TrialState.COMPLETE, TrialState.PRUNED)
-    assert list(good.intermediate_values) == [1, 2, 3, 4]
-    assert good.value == good.intermediate_values[4]
+    assert list(good.intermediate_values) == [0, 1, 2, 3]
+    assert good.value == good.intermediate_values[3]
     assert len(bad.intermediate_values) < 4
     assert ends.num_ends == 3
 
@@ -74,7 +74,7 @@ def test_the_value_is_that_of_the_epoch_whose_weights_are_kept(tmp_path: Path) -
     study = study_of([1e-2])
     study.optimize(objective, n_trials=1)
     values = study.trials[0].intermediate_values
-    assert study.best_value == max(values.values()) > values[4]
+    assert study.best_value == max(values.values()) > values[3]
 
 
 def test_the_same_seed_gives_the_same_values_and_another_one_others(tmp_path: Path) -> None:

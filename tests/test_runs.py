@@ -49,7 +49,7 @@ def test_the_mean_is_told_and_each_runs_score_reported(tmp_path, study, num_lane
     swept = run_sweep(tmp_path, space, 6, num_lanes)
     for trial in swept.trials:
         scores = scores_of(space, trial)
-        assert trial.intermediate_values == dict(enumerate(scores, start=1))
+        assert trial.intermediate_values == dict(enumerate(scores))
         assert trial.value == fmean(scores)
         epochs = [(epoch["run"], epoch["epoch"]) for epoch in trial.user_attrs["history"]]
         assert epochs == [(run, epoch) for run in (1, 2, 3) for epoch in range(1, EPOCHS + 1)]
@@ -131,7 +131,7 @@ def test_plain_optuna_gets_the_same_mean(tmp_path):
     )
     study = optuna.create_study(direction="maximize")
     study.optimize(Objective(tmp_path / "space.toml"), n_trials=1)
-    assert sorted(study.trials[0].intermediate_values) == [1, 2]
+    assert sorted(study.trials[0].intermediate_values) == [0, 1]
     assert study.best_value == fmean(study.trials[0].intermediate_values.values())
 
 

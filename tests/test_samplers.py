@@ -8,8 +8,9 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
+from sweep.points import points_of
 from sweep.runs import derived_seed
-from sweep.samplers import SAMPLERS, num_points, sampler_factory
+from sweep.samplers import SAMPLERS, sampler_factory
 from sweep.search_space import Space
 from sweep.space_file import parse_space
 
@@ -43,8 +44,8 @@ def space(name: str, options: str = "", parameters: str = GRID) -> Space:
 
 
 def sampled(the_space: Space, seed: int, num_trials: int = 6) -> list[dict[str, Any]]:
-    """Params of a study that gets a fresh sampler for each trial, as a sweep's does."""
-    build = sampler_factory(the_space, seed)
+    """Params of a study that gets a fresh sampler for each trial, as an old study of a sweep does."""
+    build = sampler_factory(the_space, seed, distinct=False)
     study = optuna.create_study(sampler=build(0))
     study.stop = lambda: None  # type: ignore[method-assign]  # called at the last point; only `optimize` can stop
     for number in range(num_trials):
@@ -62,7 +63,7 @@ def test_every_sampler_that_optuna_ships_has_a_name() -> None:
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"gp"}))  # gp needs torch
 def test_a_sampler_draws_the_same_again_for_the_same_seed(name: str) -> None:
     the_space = space(name, OPTIONS.get(name, ""))
-    assert isinstance(sampler_factory(the_space, 1)(0), SAMPLERS[name])
+    assert isinstance(sampler_factory(the_space, 1, distinct=False)(0), SAMPLERS[name])
     first = sampled(the_space, seed=1)
     assert first == sampled(the_space, seed=1)
     assert all(1 <= params["epochs"] <= 3 and 0.1 <= params["momentum"] <= 0.91 for params in first)
@@ -82,7 +83,7 @@ def test_the_draw_of_a_trial_follows_from_seed_and_number(name: str) -> None:
 @pytest.mark.parametrize("name", ["grid", "brute_force"])
 def test_exhaustive_samplers_visit_every_point_once(name: str) -> None:
     the_space = space(name)
-    assert num_points(the_space) == 15
+    assert points_of(the_space).count == 15
     points = {tuple(params.values()) for params in sampled(the_space, seed=3, num_trials=15)}
     assert len(points) == 15
 
@@ -92,9 +93,25 @@ def test_qmc_covers_the_range_evenly() -> None:
     assert all(0.1 + index / 10 <= value <= 0.2 + index / 10 + 1e-9 for index, value in enumerate(values))
 
 
-def test_brute_force_counts_only_combinations_that_can_occur() -> None:
-    assert num_points(space("brute_force", parameters=CONDITIONAL)) == 2 + 5
-    assert num_points(space("tpe")) is None
+def test_further_attempts_of_a_trial_draw_something_else() -> None:
+    build = sampler_factory(space("random", parameters=MOMENTUM), 1)
+    drawn = [optuna.create_study(sampler=build(7, attempt)).ask().suggest_float("x", 0, 1) for attempt in (0, 1, 2, 1)]
+    assert len(set(drawn)) == 3
+    assert drawn[1] == drawn[3]
+
+
+def test_qmc_varies_what_its_sequence_leaves_out() -> None:
+    """A conditional parameter was drawn from one seed, so it was the same in every trial."""
+    the_space = space("qmc", parameters=CONDITIONAL.replace("step = 0.2\n", ""))
+    build = sampler_factory(the_space, 1)
+    study = optuna.create_study(sampler=build(0))
+    for number in range(20):
+        study.sampler = build(number)
+        trial = study.ask()
+        the_space.suggest(trial)
+        study.tell(trial, 1.0)
+    values = [trial.params["momentum"] for trial in study.trials if "momentum" in trial.params]
+    assert len(set(values)) == len(values) > 3
 
 
 def test_derived_seeds_differ_and_stay_as_they_are() -> None:
@@ -113,12 +130,12 @@ def test_derived_seeds_differ_and_stay_as_they_are() -> None:
         ("tpe", "seed = 3", "sampler.seed: tpe has no such option"),
         ("tpe", "gamma = 3", "sampler.gamma: tpe has no such option"),
         ("random", "n_startup_trials = 3", "sampler.n_startup_trials: random has no such option; it takes none"),
-        ("tpe", 'n_startup_trials = "ten"', "sampler.n_startup_trials: int is wanted .got 'ten'"),
-        ("tpe", "n_startup_trials = true", "sampler.n_startup_trials: int is wanted .got True"),
-        ("cmaes", "sigma0 = 'a'", "sampler.sigma0: float is wanted"),
+        ("tpe", 'n_startup_trials = "ten"', "sampler.n_startup_trials: must be int, got 'ten'"),
+        ("tpe", "n_startup_trials = true", "sampler.n_startup_trials: must be int, got True"),
+        ("cmaes", "sigma0 = 'a'", "sampler.sigma0: must be float"),
         ("qmc", 'qmc_type = "dice"', "sampler: .*dice"),
         ("nsgaii", "population_size = 1", "sampler: "),
-        ("partial_fixed", "", "sampler: .*fixed_params"),
+        ("partial_fixed", "", "sampler: partial_fixed needs fixed_params; add .*--sampler partial_fixed:fixed_params="),
     ],
 )
 def test_wrong_names_and_options_are_refused_in_one_line(name: str, options: str, pattern: str) -> None:
@@ -128,7 +145,14 @@ def test_wrong_names_and_options_are_refused_in_one_line(name: str, options: str
 
 
 @pytest.mark.parametrize("name", ["grid", "brute_force"])
-@pytest.mark.parametrize(("parameters", "pattern"), [(MOMENTUM, "space.momentum: .*add step"), ("", "nothing varies")])
+@pytest.mark.parametrize(
+    ("parameters", "pattern"),
+    [
+        (MOMENTUM, "space.momentum: add step = 0.2"),
+        (MOMENTUM + "log = true", r'space.momentum: .*"categorical" and choices = .0.1, 0.17, 0.3, 0.52, 0.9'),
+        ("", "nothing varies"),
+    ],
+)
 def test_a_grid_needs_finitely_many_values(name: str, parameters: str, pattern: str) -> None:
     with pytest.raises(SpaceError, match=f"^my.toml: .*{pattern}"):
         sampler_factory(space(name, parameters=parameters), 0)

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
-from sweep.samplers import num_points
+from sweep.points import points_of
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.space_file import load_space, parse_space
@@ -217,7 +217,7 @@ def test_shipped_space_files_are_right(file: Path) -> None:
         return
     if file.stem == "mlp_batch_size":
         assert space.goal == "maximize val_accuracy, minimize seconds"
-        assert num_points(space) == space.study.num_trials == 7
+        assert points_of(space).count == space.study.num_trials == 7
     if file.stem in ("cnn_digits", "cnn_mnist"):
         assert {"l2", "momentum", "initial_rate", "decay_rate", "filters_1", "filters_2"} <= set(space.parameters)
     check_feature_maps(space, (8, 8, 1) if "digits" in file.stem else (28, 28, 1))

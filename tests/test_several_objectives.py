@@ -149,7 +149,7 @@ def test_seconds_are_the_median_of_the_epochs_and_the_score_is_of_the_kept_weigh
     run_sweep(tmp_path, space, 1, executor=InProcessExecutor(StoppingEngine()))
     (trial,) = read_trials(tmp_path)
     assert trial["values"] == [0.9, statistics.median([60.0, 1.0, 3.0])]
-    assert trial["intermediate_values"] == {1: 0.5, 2: 0.9, 3: 0.8}
+    assert trial["intermediate_values"] == {0: 0.5, 1: 0.9, 2: 0.8}
 
 
 CHANGES = {

@@ -64,7 +64,7 @@ def test_one_trial_for_programs(show, study):
         assert record["params"] == trial.params
         assert record["epochs"] == trial.user_attrs.get("history", [])
         assert {int(epoch): value for epoch, value in record["intermediate_values"].items()} == (
-            trial.intermediate_values
+            {step + 1: value for step, value in trial.intermediate_values.items()}
         )
     assert set(json.loads(show("2", "--json"))["failure"]) == {
         *("cause", "error", "traceback"),

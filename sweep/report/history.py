@@ -23,6 +23,7 @@ from sweep.report.page import Section
 from sweep.report.samples import sample, what_is_shown
 from sweep.report.tables import params_cells, table
 from sweep.report.texts import duration, paragraph, plot_text, short
+from sweep.steps import reported
 
 NUM_BEST = 10
 MOST_POINTS = 2000
@@ -133,10 +134,10 @@ def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[
 
 def learning_curves(data: StudyData) -> Section:
     """The score after each epoch (of each of several runs): the best trials and a spread of the others."""
-    reported = [trial for trial in data.trials if trial.intermediate_values]
-    if not reported:
+    with_scores = [trial for trial in data.trials if trial.intermediate_values]
+    if not with_scores:
         return Section("Learning curves", [paragraph("No trial has reported a score yet.", "empty")])
-    shown = sample(data, reported, MOST_CURVES)
+    shown = sample(data, with_scores, MOST_CURVES)
     best = data.complete[0] if data.complete else None
     figure = go.Figure(layout={"xaxis": {"title": {"text": data.step}}})
     for state, color in STATE_COLORS.items():
@@ -147,7 +148,7 @@ def learning_curves(data: StudyData) -> Section:
         figure.add_trace(_curves(data, [best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
     values = [value for trial in shown for value in trial.intermediate_values.values()]
     figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
-    note = what_is_shown(len(shown), len(reported), "trials") or f"All that reported a score: {len(shown)}."
+    note = what_is_shown(len(shown), len(with_scores), "trials") or f"All that reported a score: {len(shown)}."
     return Section("Learning curves", [figure_box(figure, LARGE), paragraph(note, "note")])
 
 
@@ -157,10 +158,10 @@ def _curves(data: StudyData, trials: list[FrozenTrial], name: str, line: dict[st
     values: list[float] = []
     numbers: list[int] = []
     for trial in trials:
-        reported = sorted(trial.intermediate_values.items())
-        steps += [*(step for step, _ in reported), None]
-        values += [*(value for _, value in reported), math.nan]
-        numbers += [trial.number] * (len(reported) + 1)
+        scores = reported(trial)
+        steps += [*scores, None]
+        values += [*scores.values(), math.nan]
+        numbers += [trial.number] * (len(scores) + 1)
     return go.Scatter(
         x=steps,
         y=rounded(values),

@@ -1,0 +1,134 @@
+"""The points of a finite space: how many there are, which of them a trial has, and all of them.
+
+A point is a combination of values of the active parameters, so a space with conditions has fewer points than the
+product of its values. It is kept as the positions of the values, in file order; an inactive parameter's is -1.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sweep.parameters import Parameter, Params
+from sweep.search_space import Space
+
+MOST_POINTS = 1_000_000  # listed in memory
+INACTIVE = -1
+
+Point = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points of parameters that have finitely many values each; of the `fixed` ones, that value alone."""
+
+    parameters: Mapping[str, Parameter]
+    fixed: Params
+
+    @cached_property
+    def _values(self) -> dict[str, list[Any]]:
+        return {
+            name: [self.fixed[name]] if name in self.fixed else [*(parameter.values() or ())]
+            for name, parameter in self.parameters.items()
+        }
+
+    @cached_property
+    def _deciding(self) -> set[str]:
+        """The parameters that a condition looks at."""
+        return {name for parameter in self.parameters.values() for name in parameter.when or {}}
+
+    @cached_property
+    def count(self) -> int | None:
+        """How many there are; None where they are more than MOST_POINTS."""
+        groups: list[tuple[Params, int]] = [({}, 1)]  # the deciding params, and how many points have them
+        for name in self.parameters:
+            extended, total = [], 0
+            for params, num in groups:
+                for more, times in self._branches(name, params):
+                    total += num * times
+                    if total > MOST_POINTS:
+                        return None
+                    extended.append((more, num * times))
+            groups = extended
+        return sum(num for _, num in groups)
+
+    def _branches(self, name: str, params: Params) -> Iterator[tuple[Params, int]]:
+        """The deciding params after this parameter, and how many of its values lead there."""
+        if name in self._deciding:
+            yield from ((more, 1) for _, more in self._choices(name, params))
+        else:
+            yield params, len(self._values[name]) if self.parameters[name].is_active(params) else 1
+
+    @cached_property
+    def all(self) -> list[Point]:
+        """Every point, in the order of the file's values."""
+        points: list[tuple[Point, Params]] = [((), {})]
+        for name in self.parameters:
+            points = [((*point, at), more) for point, params in points for at, more in self._choices(name, params)]
+        return [point for point, _ in points]
+
+    def _choices(self, name: str, params: Params) -> Iterator[tuple[int, Params]]:
+        """The positions that the parameter can have after these deciding params, and the deciding params then."""
+        if not self.parameters[name].is_active(params):
+            yield INACTIVE, params
+            return
+        for position, value in enumerate(self._values[name]):
+            yield position, {**params, name: value} if name in self._deciding else params
+
+    def of(self, params: Mapping[str, Any]) -> Point | None:
+        """The point of these params; None if they are not on one, as those of another program may be."""
+        active: Params = {}
+        point: Point = ()
+        for name, parameter in self.parameters.items():
+            if not parameter.is_active(active):
+                point = (*point, INACTIVE)
+                continue
+            position = self._position(name, params[name]) if name in params else None
+            if position is None:
+                return None
+            active[name] = self._values[name][position]
+            point = (*point, position)
+        return point
+
+    def _position(self, name: str, value: Any) -> int | None:
+        if name in self.fixed:
+            return 0 if value == self.fixed[name] else None
+        return self.parameters[name].position(value)
+
+    def params(self, point: Point) -> Params:
+        """The values of a point's active parameters."""
+        pairs = zip(self._values.items(), point, strict=True)
+        return {name: values[position] for (name, values), position in pairs if position != INACTIVE}
+
+
+def points_of(space: Space) -> Points | None:
+    """The points of a space; None where they are more than MOST_POINTS, or nothing varies."""
+    fixed = space.sampler.options.get("fixed_params", {})
+    free = [parameter for name, parameter in space.parameters.items() if name not in fixed]
+    nums_values = [parameter.num_values() for parameter in free]
+    if not space.parameters or any(num is None or num > MOST_POINTS for num in nums_values):
+        return None
+    points = Points(space.parameters, fixed)
+    return points if points.count is not None else None
+
+
+def num_trials_at_most(space: Space, num_trials: int) -> int:
+    """So many trials, or as many as the space has points."""
+    points = points_of(space)
+    return num_trials if points is None or points.count is None else min(num_trials, points.count)
+
+
+def size_line(space: Space, num_trials: int) -> str | None:
+    """`space: 16 points, so it ends after 16 trials`; None where a parameter has infinitely many values.
+
+    Nothing is said of the end where the trials end before the points.
+    """
+    if not space.parameters or any(parameter.num_values() is None for parameter in space.parameters.values()):
+        return None
+    points = points_of(space)
+    if points is None or points.count is None:
+        return f"space: more than {MOST_POINTS:,} points"
+    if num_trials < points.count:
+        return f"space: {points.count:,} points, of which --trials {num_trials} tries {num_trials}"
+    more = "" if num_trials == points.count else f"; the study ends when all were tried, before --trials {num_trials}"
+    return f"space: {points.count:,} points{more}"
