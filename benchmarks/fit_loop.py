@@ -29,7 +29,7 @@ BATCH_SIZE = 64
 DENSE_UNITS = 120
 
 
-WARMUP_EPOCHS = 5  # of the median pruner, the first that it may prune after
+WARMUP_EPOCHS = 5  # that the median pruner spares
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def make_callbacks(trial: optuna.Trial, work: Work) -> list[Any]:
 
 def make_pruner(work: Work) -> BasePruner:
     """Optuna's callback counts epochs from 0, sweep from 1: one less is the same epoch."""
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=WARMUP_EPOCHS - 1) if work.is_adaptive else NopPruner()
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=WARMUP_EPOCHS) if work.is_adaptive else NopPruner()
 
 
 def seed_sampler(study: optuna.Study, number: int, work: Work) -> None:

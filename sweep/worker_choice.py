@@ -8,12 +8,13 @@ import argparse
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any
 
 from sweep.data import Pool, PoolKey, pool_key, read_pool
+from sweep.devices import NVIDIA_DRIVER
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local_workers import LocalWorkers
 from sweep.executors.workers import MEMORY_TO_SHARE, Workers
@@ -22,6 +23,7 @@ from sweep.search_space import Space
 DEFAULT_RETRIES = 1
 ADDRESS = re.compile(r"auto|local|(ray://)?[^\s/]+:\d+")
 
+LISTING = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
 QUERY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
 
 
@@ -80,6 +82,8 @@ def start_workers(
         return ray_workers(options.ray, asked, _pools(space), num_retries, options.trial_timeout, pause)
     if num_workers == 0:
         return nullcontext()
+    if options.gpus:
+        check_gpus(options.gpus)
     environments = [{} for _ in range(num_workers)] if not options.gpus else gpu_environments(options)
     return LocalWorkers(environments, num_retries, options.trial_timeout, pause)
 
@@ -87,6 +91,21 @@ def start_workers(
 def _pools(space: Space) -> dict[PoolKey, Pool]:
     """The images that the space names, each once."""
     return {pool_key(config): read_pool(config) for config in space.data_configs()}
+
+
+def check_gpus(gpus: Sequence[str]) -> None:
+    """DeviceError unless this machine has all of these GPUs. Of a driver without nvidia-smi nothing can be said."""
+    try:
+        said = subprocess.run(LISTING, capture_output=True, text=True, check=True, timeout=30).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        if NVIDIA_DRIVER.exists():
+            return
+        said = []
+    missing = [gpu for gpu in gpus if gpu not in said]
+    if missing:
+        there = f"nvidia-smi lists {', '.join(said)}" if said else "this machine has no NVIDIA GPU"
+        on_cpu = "" if said else "; on the CPU use --workers N"
+        raise DeviceError(f"--gpus {','.join(gpus)}: there is no GPU {missing[0]}; {there}{on_cpu}")
 
 
 def gpu_environments(options: argparse.Namespace) -> list[dict[str, str]]:
@@ -110,10 +129,6 @@ def _total_gb(gpu: str) -> float:
     try:
         said = subprocess.run([*QUERY, f"--id={gpu}"], capture_output=True, text=True, check=True, timeout=30).stdout
         return float(said) / 1024
-    except FileNotFoundError:
-        raise DeviceError(
-            f"--gpus {gpu}: there is no NVIDIA GPU here (no nvidia-smi); remove --gpus, or use --workers N on the CPU"
-        ) from None
     except (OSError, subprocess.SubprocessError, ValueError):
         raise DeviceError(
             f"--gpus {gpu}: nvidia-smi does not say its memory; --gpu-memory-gb gives each worker its share"

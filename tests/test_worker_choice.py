@@ -11,7 +11,7 @@ from sweeps import read_trials
 
 from sweep.cli import build_parser, main
 from sweep.errors import DeviceError, InputError
-from sweep.worker_choice import gpu_environments, gpu_memory_gb, num_workers_of
+from sweep.worker_choice import check_gpus, gpu_environments, gpu_memory_gb, num_workers_of
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 
@@ -67,6 +67,24 @@ def test_tensorflow_gets_its_share_of_the_smallest_gpu(tmp_path, monkeypatch):
     query.write_text("#!/bin/sh\nexit 9\n")
     with pytest.raises(DeviceError, match="--gpu-memory-gb gives each worker its share"):
         gpu_memory_gb(options("--gpus", "0", "--slots-per-gpu", "2"))
+
+
+def test_a_gpu_that_is_not_there_is_said_with_those_that_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sweep.worker_choice.NVIDIA_DRIVER", tmp_path / "no-driver")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = ["run", str(SPACE), "--engine", "fake", "--studies", str(tmp_path), "--gpus", "0,1"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    for fact in ("--gpus 0,1", "no NVIDIA GPU", "--workers"):
+        assert fact in said
+    query = tmp_path / "nvidia-smi"
+    query.write_text("#!/bin/sh\necho 0; echo 2\n")
+    query.chmod(0o755)
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "no GPU 1" in said
+    assert "0, 2" in said
+    check_gpus(["0", "2"])
 
 
 def test_sweep_on_workers_trains_the_trials_of_one_process_and_remembers_them(tmp_path, capsys):
