@@ -12,8 +12,7 @@ which report each run's score.
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,39 +24,14 @@ from sweep.failures import reason_to_stop
 from sweep.function_config import RunConfig
 from sweep.interruption import Interruption
 from sweep.progress import Progress
+from sweep.running_trial import EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
 from sweep.runs import derived_seed, trial_values
 from sweep.search_space import Space
 from sweep.storage import Wait
 from sweep.study import SweepStudy
 
 MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
-STARTS = "sweep:starts"
-EPOCHS = "sweep:epochs"  # stored of a trial of several runs; others report each epoch
 ATTEMPTS = "sweep:attempts"
-
-
-@dataclass
-class RunningTrial:
-    """A trial on a lane. Epochs up to `num_stored` are repeated after a resume and not reported again."""
-
-    number: int
-    lane: int
-    runs: tuple[RunConfig, ...]
-    num_stored: int = 0
-    histories: list[list[RunMetrics]] = field(default_factory=list)  # of each run so far
-    values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
-
-    @property
-    def num_epochs(self) -> int:
-        """Trained so far, of all runs."""
-        return sum(map(len, self.histories))
-
-    def records(self) -> list[dict[str, Any]]:
-        """The trial's epochs as they are stored; of several runs, with the number of the run."""
-        if len(self.runs) == 1:
-            return [metrics.record() for history in self.histories for metrics in history]
-        numbered = enumerate(self.histories, start=1)
-        return [{"run": run, **metrics.record()} for run, history in numbered for metrics in history]
 
 
 @dataclass(frozen=True)
@@ -70,20 +44,6 @@ class Limits:
     num_trials: int
     timeout_s: float | None = None
     max_failures: int = MAX_FAILURES
-
-
-def num_stored_epochs(trial: FrozenTrial) -> int:
-    """How many epochs of the trial have been told, of all its runs."""
-    return int(trial.system_attrs.get(EPOCHS, len(trial.intermediate_values)))
-
-
-def num_starts(trial: FrozenTrial) -> int:
-    """How many processes began the epoch after the trial's last stored one and did not end in order.
-
-    Repeating stored epochs does not count: the trial got through them before. The first process leaves no note.
-    """
-    starts = trial.system_attrs.get(STARTS)
-    return int(starts["count"]) if starts and starts["epoch"] == num_stored_epochs(trial) else 1
 
 
 class Tuner:

@@ -49,7 +49,7 @@ def test_what_cannot_be_built_is_said(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_size_of_a_grid_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     check.print_space(load_space(DIGITS.parent / "mlp_batch_size.toml"))
-    assert "\ngrid: 7 points\n" in capsys.readouterr().out
+    assert "\nspace: 7 points\n" in capsys.readouterr().out
 
 
 def test_a_pruner_of_several_objectives_is_refused() -> None:

@@ -41,8 +41,9 @@ def function_space(function="beale", sampler="random", space=None, **study):
     return parse_space({**content, "space": space or {"x": X, "y": X}}, "space.toml")
 
 
-def run_function(folder, space, num_trials=20, num_lanes=1, executor=None):
-    return run_sweep(folder, space, num_trials, num_lanes, executor or InProcessExecutor(FunctionEngine(num_lanes)))
+def run_function(folder, space, num_trials=20, num_lanes=1, executor=None, **limits):
+    executor = executor or InProcessExecutor(FunctionEngine(num_lanes))
+    return run_sweep(folder, space, num_trials, num_lanes, executor, **limits)
 
 
 def test_beale_is_what_its_source_says():
@@ -117,7 +118,7 @@ def test_active_params_alone_are_given(tmp_path):
 def test_what_goes_wrong_in_a_function_fails_its_trial_alone(tmp_path):
     whole = {"x": {"type": "int", "low": 0, "high": 5}}
     space = function_space("own_functions:failing", "grid", whole)
-    run_function(tmp_path, space, 6, 3)
+    run_function(tmp_path, space, 6, 3, max_failures=7)
     trials = {trial["params"]["x"]: trial for trial in read_trials(tmp_path)}
     causes = {x: trial["user_attrs"].get("cause") for x, trial in trials.items()}
     assert causes == {x: "nan" if x in (3, 4) else "user_error" for x in range(6)}
@@ -182,7 +183,7 @@ def test_a_mistake_is_one_line_with_file_key_and_fix(mistake):
         (["--threads", "2"], "--threads: study.function is called"),
         (["--pruner", "median"], 'pruner.name: a function gives its value at once; use "none"'),
         (["--set", "training.epochs=3"], "training: a function is called with the params alone"),
-        (["--sampler", "grid"], "space.x: a grid sampler needs finitely many values"),
+        (["--sampler", "grid"], "a grid sampler needs finitely many values of each parameter: space.x: add step"),
     ],
 )
 def test_flags_of_training_are_refused_before_anything_starts(folder, capsys, flags, said):

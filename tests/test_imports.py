@@ -35,7 +35,7 @@ LEVELS = [  # from top to bottom
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal"},
     {"history", "untried"},
     {"worker_choice"},
-    {"executors", "pruners", "interruption", "dashboard_notes", "failures"},
+    {"executors", "pruners", "interruption", "dashboard_notes", "failures", "running_trial"},
     {"samplers", "confirmation"},
     {"engines", "storage", "engine_choice", "cmaes_fence"},
     {"space_file", "devices", "config_file"},
