@@ -119,16 +119,13 @@ def num_trials_at_most(space: Space, num_trials: int) -> int:
 
 
 def size_line(space: Space, num_trials: int) -> str | None:
-    """`space: 16 points, so it ends after 16 trials`; None where a parameter has infinitely many values.
-
-    Nothing is said of the end where the trials end before the points.
-    """
+    """`space: 16 points, 10 of them with --trials 10`; None where a parameter has infinitely many values."""
     if not space.parameters or any(parameter.num_values() is None for parameter in space.parameters.values()):
         return None
     points = points_of(space)
     if points is None or points.count is None:
         return f"space: more than {MOST_POINTS:,} points"
     if num_trials < points.count:
-        return f"space: {points.count:,} points, of which --trials {num_trials} tries {num_trials}"
-    more = "" if num_trials == points.count else f"; the study ends when all were tried, before --trials {num_trials}"
-    return f"space: {points.count:,} points{more}"
+        return f"space: {points.count:,} points, {num_trials} of them with --trials {num_trials}"
+    end = "; the study ends when all have been tried" if num_trials > points.count else ""
+    return f"space: {points.count:,} points{end}"

@@ -343,9 +343,9 @@ def test_a_timing_on_several_lanes_is_said_to_mislead(folder, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--trials", "2"], "grid: 6 points, 2 of them with --trials 2\n"),
-        ([], "grid: 6 points\n"),
-        (["--sampler", "random", "--trials", "2"], "space: 6 points\n"),
+        (["--trials", "2"], "space: 6 points, 2 of them with --trials 2\n"),
+        (["--trials", "6"], "space: 6 points\n"),
+        (["--sampler", "random", "--trials", "2"], "space: 6 points, 2 of them with --trials 2\n"),
     ],
 )
 def test_the_size_of_a_discrete_space_is_said_before_it_starts(folder, capsys, flags, said):
