@@ -10,7 +10,7 @@ from sweep.parameters import Categorical, Float, Int, combined_params, extreme_p
 RANGES = [
     (Float(type="float", low=0.0, high=1.0, step=0.3), [0.0, 0.3, 0.6, 0.9]),
     (Float(type="float", low=0.1, high=0.3, step=0.1), [0.1, 0.2, 0.3]),
-    (Float(type="float", low=0.5, high=0.5), None),
+    (Float(type="float", low=0.5, high=0.5), [0.5]),
     (Float(type="float", low=1e-6, high=1e-2, log=True), None),
     (Int(type="int", low=1, high=8, step=3), [1, 4, 7]),
     (Int(type="int", low=2, high=4), [2, 3, 4]),
