@@ -19,6 +19,10 @@ from enum import StrEnum
 
 FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")  # of a failed trial
 MAX_FAILURES = 5  # in a row
+UNREADABLE = (
+    "the study cannot be read ({said}), though every check of the database passes: another program wrote into it what "
+    "Optuna does not understand; remove that, or resume under another --study"
+)
 DISK_IS_FULL = "the disk is full; free space, then the same command goes on"
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Self
 
 from sweep.errors import Interrupted
+from sweep.forking import in_children
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -29,12 +30,12 @@ class Interruption:
         is_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         handled = [number for number in SIGNALS if number != signal.SIGHUP or not is_nohup]
         self._previous = {number: signal.signal(number, self._handle) for number in handled}
+        in_children(self, Interruption._restore)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if self._arrived is None:
-            for number, handler in self._previous.items():
-                signal.signal(number, handler)
+            self._restore()
         elif isinstance(error, OSError):  # the terminal that hung up cannot be written any more
             raise Interrupted(self._arrived) from None
 
@@ -51,6 +52,10 @@ class Interruption:
         """Raise Interrupted if a signal has arrived."""
         if self._arrived is not None:
             raise Interrupted(self._arrived)
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self._arrived is None:

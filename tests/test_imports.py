@@ -47,7 +47,7 @@ LEVELS = [  # from top to bottom
     {"schedules"},
     {"config"},
     {"plain_values", "files"},
-    {"errors", "masking", "counting", "spelling", "text"},
+    {"errors", "masking", "counting", "forking", "spelling", "text"},
 ]
 FORBIDDEN = {
     "engines": {"optuna", "sqlalchemy"},

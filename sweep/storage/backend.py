@@ -20,7 +20,6 @@ class Backend(Protocol):
 
     name: str  # for a user, without a password
     driver_errors: tuple[type[Exception], ...]
-    may_lose_answers: bool  # whether a commit may be made and not be answered
     why_waiting: str
     end_of_waiting: str
 
@@ -44,6 +43,9 @@ class Backend(Protocol):
 
     def damaged(self, problem: str) -> StudyError:
         """What is wrong, and what helps."""
+
+    def unreadable(self, said: str) -> StudyError:
+        """What Optuna said over content that it cannot read: `damaged` only where a check finds that too."""
 
     def error(self, error: BaseException) -> StudyError:
         """An error of the driver, in words."""

@@ -4,6 +4,7 @@
 appears under its name complete, on the disk, and checked.
 """
 
+import glob
 import os
 import shlex
 import sqlite3
@@ -11,9 +12,10 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from sweep.counting import counted
 from sweep.errors import StudyError
 from sweep.storage.database_errors import BUSY_TIMEOUT_S, study_error, when_unlocked
-from sweep.storage.files import held, sync, uri_to_read
+from sweep.storage.files import connect_to_read, held, sync
 from sweep.storage.integrity import copy_problem
 
 FOLDER = "backups"
@@ -32,7 +34,7 @@ def back_up(path: Path) -> Path | None:
         with held(folder / f".{path.name}.lock"):  # sweeps of other studies in the same file may start now
             for leftover in folder.glob(f"{partial.name}*"):  # of a process that was killed
                 leftover.unlink()
-            num_studies = when_unlocked(lambda: _copy(path, partial))
+            num_studies = when_unlocked(path, lambda: _copy(path, partial))
             problem = copy_problem(partial)
             if problem is not None or not num_studies:
                 partial.unlink()
@@ -50,9 +52,36 @@ def damaged(path: Path, problem: str) -> StudyError:
     if backup is None:
         return StudyError(f"{start}; there is no good backup of it in {path.parent / FOLDER}")
     taken = datetime.fromtimestamp(backup.stat().st_mtime)
-    file, kept, log, index = (shlex.quote(f"{path}{suffix}") for suffix in ("", ".damaged", "-wal", "-shm"))
-    command = f"mv {file} {kept} && rm -f {log} {index} && cp {shlex.quote(str(backup))} {file}"
-    return StudyError(f"{start}; this puts the newest good backup back, of {taken:%Y-%m-%d %H:%M:%S}: {command}")
+    return StudyError(
+        f"{start}; end what uses it, then this moves it aside with its log, and puts the newest good backup back, of "
+        f"{taken:%Y-%m-%d %H:%M:%S} with {_trials_in(backup, path)}: {_command(path, backup)}"
+    )
+
+
+def _command(path: Path, backup: Path) -> str:
+    """A log that stayed would be played into the backup; one that was removed may hold what nobody else has."""
+    aside = f"{path}.damaged-{datetime.now():%Y%m%d-%H%M%S}"
+    logs = glob.escape(path.name) + "-*"
+    file, folder, aside, logs, copied = map(shlex.quote, map(str, (path, path.parent, aside, logs, backup)))
+    find = f"find {folder} -maxdepth 1 -name {logs} -exec mv {{}} {aside} \\;"
+    return f"mkdir {aside} && mv {file} {aside} && {find} && cp {copied} {file}"
+
+
+def _trials_in(backup: Path, path: Path) -> str:
+    """How many the backup has, and how many more the damaged database still shows."""
+    then, now = _num_finished(backup, "?mode=ro&immutable=1"), _num_finished(path, "?mode=ro")
+    more = f" (the damaged one shows {now}; those that are missing are trained again)" if now > then else ""
+    return counted(then, "finished trial") + more
+
+
+def _num_finished(path: Path, flags: str) -> int:
+    """As far as it can be read. SQLite would delete the log of an empty file."""
+    query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED', 'FAIL')"
+    try:
+        with closing(sqlite3.connect(f"file:{path}{flags}", BUSY_TIMEOUT_S, uri=True)) as database:
+            return int(database.execute(query).fetchone()[0]) if path.stat().st_size else 0
+    except (OSError, sqlite3.Error):
+        return 0
 
 
 def newest_good(path: Path) -> Path | None:
@@ -79,7 +108,7 @@ def _number(backup: Path) -> int:
 
 def _copy(path: Path, partial: Path) -> int:
     """All pages as of one moment; returns the number of studies in them."""
-    source = sqlite3.connect(uri_to_read(path), BUSY_TIMEOUT_S, uri=True)
+    source = connect_to_read(path, BUSY_TIMEOUT_S)
     with closing(source), closing(sqlite3.connect(partial)) as target:
         num_studies = int(source.execute("SELECT count(*) FROM studies").fetchone()[0])
         target.execute("PRAGMA journal_mode=OFF")  # nothing is there to go back to

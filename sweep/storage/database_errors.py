@@ -1,67 +1,80 @@
 """SQLite's errors in a user's words, and waiting while another program has the database locked."""
 
+import errno
+import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy
 
-from sweep.errors import DISK_IS_FULL, StudyError, is_disk_full
+from sweep.errors import DISK_IS_FULL, StudyError
+from sweep.storage.files import grants_locks
 from sweep.storage.waiting import WAIT, Result, Wait, tried_again
 
 BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are `tried_again`
 LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
 DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-ADVICE = {
+DISK_FAILS = "the disk fails to read or write; mend it, then the same command goes on"
+NO_LOCKS = (
+    "its file system grants no locks, which keep two programs from writing at once; start its lock manager (on NFS "
+    "rpc.statd, or mount it with local_lock=all if one machine alone uses it), or choose another --studies"
+)
+ADVICE: dict[int | None, str] = {  # by SQLite's result code, with or without its extension
     sqlite3.SQLITE_FULL: DISK_IS_FULL,
-    sqlite3.SQLITE_IOERR: "the disk fails to read or write; mend it, then the same command goes on",
+    sqlite3.SQLITE_IOERR: DISK_FAILS,
     sqlite3.SQLITE_READONLY: "is read-only; let it and its folder be written, or choose another --studies",
+    sqlite3.SQLITE_READONLY_ROLLBACK: (
+        "a process died while it wrote, and what it left half written must be rolled back; let the file and its folder "
+        "be written, or copy it, with the file beside it that ends in -journal, to a folder that can be written"
+    ),
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; let it and its folder be read and written, or choose another --studies",
+    sqlite3.SQLITE_NOMEM: "the memory is full; end other programs, then the same command goes on",
     **dict.fromkeys(LOCKED, "another program keeps it locked; end that one, then the same command goes on"),
+}
+ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK_IS_FULL),
+    errno.EIO: DISK_FAILS,
+    errno.ESTALE: "its network file system lost it; mount that again, then the same command goes on",
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), "too many files are open; raise `ulimit -n`, then the same command goes on"
+    ),
+    **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS), NO_LOCKS),
+    errno.ENOMEM: ADVICE[sqlite3.SQLITE_NOMEM],
 }
 
 
-def when_unlocked(action: Callable[[], Result], wait: Wait = WAIT) -> Result:
+def when_unlocked(path: Path, action: Callable[[], Result], wait: Wait = WAIT) -> Result:
     """What `action` gives, tried again as long as another program has the database locked.
 
     The action itself waits a second or so inside SQLite.
     """
-    return tried_again(action, is_locked, wait, "another program has locked the database", "the database is free again")
+    why, end = "another program has locked the database", "the database is free again"
+    return tried_again(action, lambda error: is_locked(path, error), wait, why, end)
 
 
-def is_locked(error: BaseException) -> bool:
+def is_locked(path: Path, error: BaseException) -> bool:
     """Whether it is an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, that passes."""
-    return _primary_code(error) in LOCKED
-
-
-@contextmanager
-def in_words(path: Path) -> Iterator[None]:
-    """Whatever SQLite raises in the body becomes a StudyError with the fix."""
-    try:
-        yield
-    except DRIVER_ERRORS as error:
-        raise study_error(path, error) from None
+    return _code(error) in LOCKED and grants_locks(path)
 
 
 def study_error(path: Path, error: BaseException) -> StudyError:
     """The StudyError that an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, or of a file becomes."""
     if isinstance(error, OSError):
         advice = f"cannot be written ({error.strerror}); choose another --studies"
-        return StudyError(f"{path}: {DISK_IS_FULL if is_disk_full(error) else advice}")
-    code = _primary_code(error)
-    if code == sqlite3.SQLITE_IOERR and _is_disk_full(path):
-        code = sqlite3.SQLITE_FULL
-    if code in ADVICE:
-        return StudyError(f"{path}: {ADVICE[code]} ({first_line(error)})")
-    return StudyError(f"{path}: not usable as a study database: {first_line(error)}")
+        return StudyError(f"{path}: {ADVICE_OF_SYSTEM.get(error.errno, advice)}")
+    code = _code(error)
+    fix = ADVICE.get(_code(error, is_extended=True)) or ADVICE.get(code)
+    if fix is None:
+        return StudyError(f"{path}: not usable as a study database: {first_line(error)}")
+    return StudyError(f"{path}: {_advice_of_system(path, code) or fix} ({first_line(error)})")
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error while reading is the content's fault: not a lock's, nor the disk's."""
-    return _primary_code(error) not in ADVICE
+    """Whether an error while reading is the content's fault: not a lock's, nor the system's."""
+    return not isinstance(error, OSError) and _code(error) not in ADVICE
 
 
 def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
@@ -73,10 +86,24 @@ def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
             raise study_error(path, context.original_exception) from None
 
 
-def _primary_code(error: BaseException) -> int | None:
-    """SQLite's result code without its extension; None if the error is not SQLite's."""
+def _code(error: BaseException, *, is_extended: bool = False) -> int | None:
+    """SQLite's result code, as a rule without its extension; None if the error is not SQLite's."""
     code = getattr(innermost(error), "sqlite_errorcode", None)
-    return None if code is None else int(code) & 0xFF
+    return None if code is None else int(code) if is_extended else int(code) & 0xFF
+
+
+def _advice_of_system(path: Path, code: int | None) -> str | None:
+    """What the system says, asked plainly, where SQLite does not tell its error. The file itself is not opened."""
+    if code in LOCKED:
+        return None if grants_locks(path) else NO_LOCKS
+    if code == sqlite3.SQLITE_IOERR and _is_disk_full(path):
+        return DISK_IS_FULL
+    try:
+        path.stat()
+        os.close(os.open(path.parent, os.O_RDONLY))
+    except OSError as error:
+        return ADVICE_OF_SYSTEM.get(error.errno)
+    return None
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -1,7 +1,7 @@
 """Whether a database file is whole: its pages by SQLite's own check, its tables, and its rows by their digests.
 
 What is found is said in words, None where nothing is. A StudyError says instead that the file could not be looked at,
-which is no damage.
+which is no damage: what is found is looked for again on a new connection, once every byte has been read.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from pathlib import Path
 from sweep.storage import rows
 from sweep.storage.damage import find_any_damage, find_damage
 from sweep.storage.database_errors import BUSY_TIMEOUT_S, first_line, is_damage, study_error, when_unlocked
-from sweep.storage.files import uri_to_read
+from sweep.storage.files import connect_to_read, read_plainly
 from sweep.storage.wal import loses_transactions
 
 NEEDED = {table.name for table in (rows.STUDIES, rows.TRIALS, *rows.KEYS)}
@@ -22,45 +22,73 @@ EMPTY = "it is empty (if no study was ever in it, remove it)"
 
 def file_problem(path: Path) -> str | None:
     """What is wrong with the file as a whole; it exists."""
-    if path.stat().st_size == 0:
-        return EMPTY
-    if loses_transactions(path.with_name(f"{path.name}-wal")):
-        return "its write-ahead log is damaged"
-    return _look(path, uri_to_read(path), _find_broken_structure)
+    return _confirmed(path, lambda: _whole_problem(path))
 
 
 def row_problem(path: Path, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
     """Which study or trial, of all studies or of one, is not as the sweep wrote it."""
-    return _look(path, uri_to_read(path), lambda database: find_any_damage(database, study_name, ends_only=ends_only))
+    return _row_problem(path, lambda database: find_any_damage(database, study_name, ends_only=ends_only))
 
 
 def row_problem_after(path: Path, study_id: int, row: int) -> str | None:
     """Which of the study's trials with a row id above `row`, or the study itself, is not as the sweep wrote it."""
-    return _look(path, uri_to_read(path), lambda database: find_damage(database, study_id, after_row=row))
+    return _row_problem(path, lambda database: find_damage(database, study_id, after_row=row))
 
 
 def copy_problem(path: Path) -> str | None:
     """Both, of a file that nobody writes; nothing is created beside it."""
+
+    def look() -> str | None:
+        if path.stat().st_size == 0:
+            return EMPTY
+        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, isolation_level=None)) as database:
+            return _find_broken_structure(database) or find_any_damage(database)
+
+    return _confirmed(path, look)
+
+
+def _whole_problem(path: Path) -> str | None:
     if path.stat().st_size == 0:
         return EMPTY
-    uri = f"file:{path}?mode=ro&immutable=1"
-    return _look(path, uri, lambda database: _find_broken_structure(database) or find_any_damage(database))
+    if loses_transactions(path.with_name(f"{path.name}-wal")):
+        return "its write-ahead log is damaged"
+    return _look(path, _find_broken_structure)
 
 
-def _look(path: Path, uri: str, find: Callable[[sqlite3.Connection], str | None]) -> str | None:
+def _row_problem(path: Path, find: Callable[[sqlite3.Connection], str | None]) -> str | None:
+    return _confirmed(path, lambda: _look(path, find))
+
+
+def _look(path: Path, find: Callable[[sqlite3.Connection], str | None]) -> str | None:
     """In one transaction: what others write meanwhile is not seen in part. Waits while the file is locked."""
 
     def look() -> str | None:
-        with closing(sqlite3.connect(uri, BUSY_TIMEOUT_S, uri=True, isolation_level=None)) as database:
+        with closing(connect_to_read(path, BUSY_TIMEOUT_S, isolation_level=None)) as database:
             database.execute("BEGIN")
             return find(database)
 
+    return when_unlocked(path, look)
+
+
+def _confirmed(path: Path, look: Callable[[], str | None]) -> str | None:
+    """What `look` finds a second time too: SQLite tells of a disk that failed to read once as of a damaged page."""
     try:
-        return when_unlocked(look)
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter over a name in a message
-        if is_damage(error):
-            return first_line(error)
+        if _in_words(look) is None:
+            return None
+        read_plainly(path)
+        return _in_words(look)
+    except (OSError, sqlite3.Error) as error:
         raise study_error(path, error) from None
+
+
+def _in_words(look: Callable[[], str | None]) -> str | None:
+    """What is found, or raised over damaged content."""
+    try:
+        return look()
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter over a name in a message
+        if not is_damage(error):
+            raise
+        return first_line(error)
 
 
 def _find_broken_structure(database: sqlite3.Connection) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from sweep.errors import StudyError
+from sweep.forking import in_children
 from sweep.storage.database_errors import study_error
 
 OWNER_TRIES = 20  # of 50 ms: an owner writes its PID right after it has the lock
@@ -15,6 +16,8 @@ OWNER_TRIES = 20  # of 50 ms: an owner writes its PID right after it has the loc
 
 class FileLock:
     """`flock` on a hidden file beside the database; the kernel drops it with the process, however that ends.
+
+    It belongs to the open file, which processes that a user's code forks off would share: they close it.
 
     The file holds the owner's PID, for the message to a second launcher, and nothing once it ended in order, which is
     said here as a database on a full disk cannot take it any more (`ended_in_order`). Linux and macOS.
@@ -30,6 +33,7 @@ class FileLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            in_children(self, FileLock._let_go)
             self._take(self._descriptor)
         except OSError as error:
             self._let_go()

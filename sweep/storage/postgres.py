@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy
 from sqlalchemy.engine import make_url
 
-from sweep.errors import StudyError
+from sweep.errors import UNREADABLE, StudyError
 from sweep.masking import mask_passwords
 from sweep.storage.damage import find_any_damage, find_damage
 from sweep.storage.postgres_errors import (
@@ -46,7 +46,6 @@ class PostgresBackend:
     """Follows the `Backend` protocol."""
 
     driver_errors: tuple[type[Exception], ...] = DRIVER_ERRORS
-    may_lose_answers = True
     why_waiting, end_of_waiting = "the database server is away", "the database server is back"
 
     def __init__(self, url: str) -> None:
@@ -114,6 +113,11 @@ class PostgresBackend:
         """The owner of the server has the backups."""
         advice = "restore it from the server's backups"
         return StudyError(f"{self.name}: not usable as a study database: {problem}; {advice}")
+
+    def unreadable(self, said: str) -> StudyError:
+        """`damaged` only where a check finds that too."""
+        problem = self.row_problem(None, ends_only=False)
+        return self.damaged(problem) if problem else StudyError(f"{self.name}: {UNREADABLE.format(said=said)}")
 
     def error(self, error: BaseException) -> StudyError:
         """In words."""

@@ -3,8 +3,8 @@
 Readers open it with `mode=ro`: they cannot write by mistake.
 """
 
-import os
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy
 from optuna.storages import RDBStorage
 
-from sweep.errors import StudyError, SweepError
+from sweep.errors import UNREADABLE, StudyError, SweepError
 from sweep.storage.backup import back_up, damaged
 from sweep.storage.database_errors import (
     BUSY_TIMEOUT_S,
@@ -23,7 +23,7 @@ from sweep.storage.database_errors import (
     study_error,
     when_unlocked,
 )
-from sweep.storage.files import held, uri_to_read
+from sweep.storage.files import connect_to_read, creation_lock, give_name, held
 from sweep.storage.integrity import file_problem, row_problem, row_problem_after
 from sweep.storage.lock import FileLock
 from sweep.storage.reader import Reader
@@ -41,7 +41,6 @@ class SqliteBackend:
     """Follows the `Backend` protocol."""
 
     driver_errors: tuple[type[Exception], ...] = DRIVER_ERRORS
-    may_lose_answers = False
     why_waiting, end_of_waiting = "another program has locked the database", "the database is free again"
 
     def __init__(self, path: Path) -> None:
@@ -53,12 +52,12 @@ class SqliteBackend:
         path = self.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with held(path.with_name(f".{path.name}.creating")):  # two processes creating the schema would collide
+            with held(creation_lock(path)):
                 if not path.exists():
                     _create_complete(path)
                 self.check()
-                when_unlocked(lambda: _check_is_optunas(path))
-                when_unlocked(lambda: _create_schema(path, journal_mode="WAL"))
+                when_unlocked(path, lambda: _check_is_optunas(path))
+                when_unlocked(path, lambda: _create_schema(path))
         except SweepError:
             raise
         except Exception as error:  # damaged tables may raise anything
@@ -66,7 +65,10 @@ class SqliteBackend:
 
     def check(self) -> None:
         """StudyError if there is none, or, with the newest good backup, if it is damaged as a whole."""
-        problem = file_problem(self._existing_path())
+        try:
+            problem = file_problem(self._existing_path())
+        except OSError as error:
+            raise self.error(error) from None
         if problem is not None:
             raise self.damaged(problem)
 
@@ -88,11 +90,17 @@ class SqliteBackend:
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
         """Waits while it is locked against readers too; a read-only one raises nothing but StudyError."""
         path = self._existing_path()
-        options = {"connect_args": {"timeout": READER_TIMEOUT_S}, **engine_options}
-        uri = f"file:{path}?mode=rw" if write else uri_to_read(path)  # neither creates a file
+
+        def connect() -> sqlite3.Connection:
+            if write:  # which creates no file either
+                uri = f"file:{path}?mode=rw"
+                return sqlite3.connect(uri, READER_TIMEOUT_S, uri=True, check_same_thread=False)
+            return connect_to_read(path, READER_TIMEOUT_S, check_same_thread=False)
+
         try:
-            when_unlocked(lambda: _check_is_optunas(path))
-            storage = Reader(f"sqlite:///{uri}&uri=true", engine_kwargs=options, skip_table_creation=True)
+            when_unlocked(path, lambda: _check_is_optunas(path))
+            options = {"creator": connect, **engine_options}
+            storage = Reader(f"sqlite:///{path}", engine_kwargs=options, skip_table_creation=True)
         except SweepError:
             raise
         except Exception as error:  # damaged tables may raise anything
@@ -113,6 +121,11 @@ class SqliteBackend:
         """With the newest good backup."""
         return damaged(self.path, problem)
 
+    def unreadable(self, said: str) -> StudyError:
+        """`damaged` only where a check finds that too."""
+        problem = file_problem(self.path) or row_problem(self.path)
+        return self.damaged(problem) if problem else StudyError(f"{self.path}: {UNREADABLE.format(said=said)}")
+
     def error(self, error: BaseException) -> StudyError:
         """In words."""
         return study_error(self.path, error)
@@ -123,7 +136,7 @@ class SqliteBackend:
 
     def is_passing(self, error: BaseException) -> bool:
         """Locked by another program."""
-        return is_locked(error)
+        return is_locked(self.path, error)
 
     def is_connection_lost(self, error: BaseException) -> bool:
         """A file has no connection that could be lost."""
@@ -164,22 +177,33 @@ class SqliteBackend:
 
 def _check_is_optunas(path: Path) -> None:
     """StudyError for a file with tables that are not Optuna's, before anything is written into it."""
-    with closing(sqlite3.connect(uri_to_read(path), BUSY_TIMEOUT_S, uri=True)) as connection:
+    with closing(connect_to_read(path, BUSY_TIMEOUT_S)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "version_info" not in tables:
         raise StudyError(f"{path}: is another program's database; choose another --studies or --storage")
 
 
 def _create_complete(path: Path) -> None:
-    """Appear under the name with the whole schema: whoever opens it meanwhile would create tables too, and collide."""
+    """Appear under the name with the whole schema: whoever opens it meanwhile would create tables too, and collide.
+
+    In write-ahead-log mode too: a process that died while it changes that would leave a journal behind.
+    """
     fresh = path.with_name(f".{path.name}.new")
     _remove(fresh)
     try:
-        _create_schema(fresh, journal_mode="DELETE")  # one file, whole once the last transaction is
-        with suppress(FileExistsError):
-            os.link(fresh, path)
+        _create_schema(fresh)
+        _set_logs_aside(path)
+        give_name(fresh, path)
     finally:
         _remove(fresh)
+
+
+def _set_logs_aside(path: Path) -> None:
+    """Those of a file that is gone: SQLite would play them into the new one."""
+    for suffix in ("-journal", "-wal", "-shm"):
+        log = path.with_name(path.name + suffix)
+        if log.exists():
+            log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
 
 
 def _remove(path: Path) -> None:
@@ -187,11 +211,11 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _create_schema(path: Path, journal_mode: str) -> None:
-    """Optuna's tables and our trigger where they are missing, and the way that SQLite keeps its journal."""
+def _create_schema(path: Path) -> None:
+    """Optuna's tables and our trigger where they are missing, and the write-ahead log."""
     engine = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}}).engine
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"PRAGMA journal_mode={journal_mode}")
         connection.exec_driver_sql(FINISHED_STAYS)
         connection.commit()
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # at last, so that nothing is in a new file's log
     engine.dispose()

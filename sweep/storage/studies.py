@@ -48,7 +48,7 @@ def reading(url: str) -> Iterator[None]:
     except Exception as error:
         backend = backend_of(url)
         is_damage = backend.is_damage(error)
-        raise (backend.damaged(first_line(error)) if is_damage else backend.error(error)) from None
+        raise (backend.unreadable(first_line(error)) if is_damage else backend.error(error)) from None
 
 
 def read_study(url: str, name: str) -> optuna.Study:

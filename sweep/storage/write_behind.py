@@ -24,7 +24,7 @@ from sweep.storage.database import backend_of
 from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, OWN_STUDY_ATTRS, TRAINED_BY_SWEEP, TrialDigests, study_digest
 from sweep.storage.studies import check_rows, reading
 from sweep.storage.waiting import WAIT, Wait
-from sweep.storage.writer import StudyWriter, begin, in_words, when_free
+from sweep.storage.writer import MARK, StudyWriter, begin, in_words, when_free
 
 STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
 
@@ -52,7 +52,8 @@ class WriteBehindStorage(InMemoryStorage):
         self._reader = self._backend.connect_reader()
         self._study_name = study_name
         self._study_row = self._reader.get_study_id_from_name(study_name)
-        self._writer = StudyWriter(self._backend, study_name, self._study_row)
+        mark = self._reader.get_study_system_attrs(self._study_row).get(MARK)  # before the rest of it
+        self._writer = StudyWriter(self._backend, study_name, self._study_row, mark)
         self._row_ids: dict[int, int] = {}
         self.open_numbers: set[int] = set()
         self.finished_numbers: list[int] = []  # in the order of finishing

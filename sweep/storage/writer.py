@@ -1,6 +1,7 @@
 """Transactions that write one study, each all or nothing, whatever happens to the database meanwhile."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -13,30 +14,33 @@ from sweep.storage import rows
 from sweep.storage.backend import Backend
 from sweep.storage.waiting import WAIT, Result, Wait, tried_again
 
-MARK = "sweep:transaction"  # system attribute of a study: its last one, where a commit's answer may be lost
+MARK = "sweep:transaction"  # system attribute of a study: the last transaction that wrote it
+SET_BACK = (
+    "the database is older than what was reported (a backup was put back, or a replica that lagged behind took over), "
+    "or another sweep has written it; run the same command to resume"
+)
 
 
 class StudyWriter:
-    """Of the study `name` in row `study_row`. Use within `in_words`."""
+    """Of the study `name` in row `study_row`, as the transaction `mark` left it. Use within `in_words`."""
 
-    def __init__(self, backend: Backend, name: str, study_row: int) -> None:
+    def __init__(self, backend: Backend, name: str, study_row: int, mark: str | None) -> None:
         self._backend, self._name, self._study_row = backend, name, study_row
         self._engine = backend.connect_writer(name)
         self._identity = backend.identity()
+        self._mark = mark
+        self._process = os.getpid()
         self._looked: tuple[int, Sequence[int], list[Any]] = (0, (), [])
 
     def begin(self) -> sqlalchemy.Connection:
-        """A transaction that nobody else changes the study in. StudyError if it is not there any more."""
-        connection = begin(self._engine)
-        try:
-            if self._backend.identity() != self._identity:
-                name = self._backend.name
-                raise StudyError(f"{name} was removed or replaced while the sweep ran; nothing more can be stored")
-            if rows.lock_study(connection, self._study_row) != self._name:
-                raise StudyError(f"study {self._name} was deleted by another program; nothing more is written")
-        except BaseException:
+        """A transaction that nobody else changes the study in. StudyError if the study is not as the last one left it.
+
+        What is in memory follows from that one: written on top of an older state, it would be of no use to anybody.
+        """
+        connection, mark = self._begin()
+        if mark != self._mark:
             connection.close()
-            raise
+            raise StudyError(f"{self._backend.name}: study {self._name}: {SET_BACK}")
         return connection
 
     def look(self, connection: sqlalchemy.Connection, last_row: int, open_rows: Sequence[int]) -> tuple[list[Any], int]:
@@ -50,9 +54,8 @@ class StudyWriter:
         self, connection: sqlalchemy.Connection, pending: rows.PendingRows, row_ids: dict[int, int], wait: Wait
     ) -> None:
         """Write and commit. Where the connection is lost on the way, once more if need be."""
-        mark = json.dumps(uuid4().hex)
-        if self._backend.may_lose_answers:
-            pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, MARK, mark)
+        mark = uuid4().hex
+        pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, MARK, json.dumps(mark))
         try:
             pending.write(connection, self._study_row, row_ids)
             connection.commit()
@@ -60,18 +63,42 @@ class StudyWriter:
             if not self._backend.is_connection_lost(error):
                 raise
             when_free(lambda: self._write_again(pending, row_ids, mark), self._backend, wait)
+        self._mark = mark
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._backend.let_go(self._engine)
+        """Let go of the database. A forked process has no part in its connections."""
+        if os.getpid() == self._process:
+            self._backend.let_go(self._engine)
+
+    def _begin(self) -> tuple[sqlalchemy.Connection, str | None]:
+        """And the mark of the transaction before. StudyError if the study is not there any more."""
+        if os.getpid() != self._process:
+            raise StudyError("a process that your code forked off came back into the sweep; end it with os._exit")
+        connection = begin(self._engine)
+        try:
+            if self._backend.identity() != self._identity:
+                raise StudyError(
+                    f"{self._backend.name} was removed or replaced while the sweep ran; nothing more is written into "
+                    "it; run the same command to resume from what is there now"
+                )
+            if rows.lock_study(connection, self._study_row) != self._name:
+                raise StudyError(f"study {self._name} was deleted by another program; nothing more is written")
+            stored = rows.select_study_attr(connection, self._study_row, MARK)
+            return connection, None if stored is None else json.loads(stored)
+        except BaseException:
+            connection.close()
+            raise
 
     def _write_again(self, pending: rows.PendingRows, row_ids: dict[int, int], mark: str) -> None:
         """Unless it was committed and only the answer was lost."""
-        with closing(self.begin()) as connection:
-            if rows.select_study_attr(connection, self._study_row, MARK) == mark:
+        connection, stored = self._begin()
+        with closing(connection):
+            if stored == mark:
                 return
             last_row, open_rows, before = self._looked
             found, count = self.look(connection, last_row, open_rows)
+            if stored != self._mark:
+                raise StudyError(f"{self._backend.name}: study {self._name}: {SET_BACK}")
             if [*map(tuple, found), count] != before:
                 raise StudyError("others changed the study while the database was away; the same command goes on")
             pending.write(connection, self._study_row, row_ids)

@@ -75,9 +75,13 @@ def test_printed_command_puts_the_backup_back_and_the_study_goes_on(swept):
         read_study(database_url(swept), "study")
     line = str(error.value)
     assert str(swept / "backups" / "sweep.db.000001") in line
-    subprocess.run(line[line.index("mv ") :], shell=True, check=True)
+    assert "4 finished trials (the damaged one shows 6" in line
+    subprocess.run(line[line.index("mkdir ") :], shell=True, check=True)
     assert read_trials(swept) == before
-    assert (swept / "sweep.db.damaged").exists()
+    (aside,) = swept.glob("sweep.db.damaged-*")
+    assert (aside / "sweep.db-wal").read_bytes() == b"left by what wrote there last"
+    with closing(sqlite3.connect(aside / "sweep.db")) as database:
+        assert database.execute("SELECT count(*) FROM trial_values").fetchone() == (6,)
     unbroken = run_sweep(swept / "unbroken", make_space(), 8)
     run_sweep(swept, make_space(), 8)
     assert read_trials(swept) == read_trials(swept / "unbroken")
