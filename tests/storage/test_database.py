@@ -1,9 +1,16 @@
 """URLs, names, reading, and files that are not ours."""
 
 import errno
+import fcntl
 import os
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import optuna
 import pytest
@@ -12,6 +19,7 @@ from sweeps import make_space, run_sweep
 
 from sweep.errors import StudyError
 from sweep.storage import (
+    LiveStorage,
     backend_of,
     check_study_name,
     connect_reader,
@@ -20,7 +28,9 @@ from sweep.storage import (
     list_studies,
     read_study,
     sqlite,
+    study_lock,
 )
+from sweep.storage.files import give_name
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "a\\b", ".hidden", "-flag", "a b", "a\n", "ü", "x" * 101, "a;b"])
@@ -109,8 +119,8 @@ def test_study_on_a_read_only_medium_is_read(tmp_path):
 
 
 def test_failure_of_the_schema_leaves_nothing_that_would_be_taken_for_a_database(tmp_path, monkeypatch):
-    def fill_the_disk(path, journal_mode):
-        create_schema(path, journal_mode)
+    def fill_the_disk(path):
+        create_schema(path)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     create_schema = sqlite._create_schema
@@ -118,6 +128,112 @@ def test_failure_of_the_schema_leaves_nothing_that_would_be_taken_for_a_database
     with pytest.raises(StudyError, match="the disk is full; free space"):
         create_database(database_url(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == [".sweep.db.creating"]
+
+
+KILL_IN_COMMIT = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+assert connection.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+connection.execute("PRAGMA cache_size=1")  # so that pages are written before the commit
+connection.execute("BEGIN")
+connection.execute("UPDATE studies SET study_name = 'half written'")
+connection.execute("CREATE TABLE filler (content)")
+connection.execute("INSERT INTO filler VALUES (zeroblob(100000))")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_another_program_left_half_written_is_rolled_back_by_whoever_reads(tmp_path):
+    """Plain Optuna keeps no write-ahead log."""
+    path = tmp_path / "first" / "sweep.db"
+    path.parent.mkdir()
+    url = database_url(path.parent)
+    optuna.create_study(study_name="study", storage=url).optimize(lambda trial: 0.5, n_trials=2)
+    process = subprocess.run([sys.executable, "-c", KILL_IN_COMMIT, str(path)], check=False)
+    assert process.returncode == -signal.SIGKILL
+    assert path.with_name("sweep.db-journal").exists()
+    readers = list_studies, connect_reader, LiveStorage, create_database, lambda url: read_study(url, "study")
+    for number, use in enumerate(readers):
+        folder = Path(shutil.copytree(path.parent, tmp_path / str(number)))
+        use(database_url(folder))
+        assert [study.name for study in list_studies(database_url(folder))] == ["study"]
+    with read_only_mount(path.parent) as (folder, _):
+        if not os.access(folder, os.W_OK):
+            with pytest.raises(StudyError, match=r"rolled back.*-journal"):
+                list_studies(url)
+
+
+def test_new_database_is_whole_where_there_are_no_hard_links_and_replaces_nothing(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    run_sweep(tmp_path, make_space(), 2).write_behind.close()
+    assert len(read_study(database_url(tmp_path), "study").trials) == 2
+    (tmp_path / "other.db").write_bytes(b"newer")
+    give_name(tmp_path / "other.db", tmp_path / "sweep.db")
+    assert not (tmp_path / "other.db").exists()
+    assert len(read_study(database_url(tmp_path), "study").trials) == 2
+
+
+def test_logs_of_a_file_that_is_gone_are_kept_and_not_played_into_the_new_one(tmp_path):
+    study = run_sweep(tmp_path, make_space(), 2)
+    log = (tmp_path / "sweep.db-wal").read_bytes()
+    study.write_behind.close()
+    (tmp_path / "sweep.db").unlink()
+    (tmp_path / "sweep.db-wal").write_bytes(log)
+    create_database(database_url(tmp_path))
+    assert list_studies(database_url(tmp_path)) == []
+    (left,) = tmp_path.glob("sweep.db-wal.left-*")
+    assert left.read_bytes() == log
+
+
+def test_file_system_without_locks_is_named_instead_of_waited_for(tmp_path, monkeypatch):
+    url = database_url(tmp_path)
+    run_sweep(tmp_path, make_space(), 2).write_behind.close()
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with closing(sqlite3.connect(tmp_path / "sweep.db", isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")  # SQLite says the same where it gets no lock
+        with pytest.raises(StudyError, match="grants no locks"):
+            list_studies(url)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for use in (create_database, lambda url: study_lock(url, "study").__enter__()):
+        with pytest.raises(StudyError, match=r"grants no locks.*choose another --studies"):
+            use(url)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "disk is full"),
+        (errno.EIO, "disk fails"),
+        (errno.EMFILE, "ulimit"),
+        (errno.ESTALE, "network"),
+        (errno.EROFS, "Read-only file system.*--studies"),
+        (errno.EACCES, "Permission denied.*--studies"),
+    ],
+)
+def test_what_the_system_says_is_named_with_what_helps(tmp_path, monkeypatch, number, words):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    url = database_url(tmp_path)
+    create_database(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", fail)
+        for use in (create_database, lambda url: study_lock(url, "study").__enter__()):
+            with pytest.raises(StudyError, match=words) as error:
+                use(url)
+            assert "\n" not in str(error.value)
+            assert "damage" not in str(error.value)
+    with study_lock(url, "study"):
+        pass
 
 
 def test_another_programs_database_is_left_as_it_is(tmp_path):

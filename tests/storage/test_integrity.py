@@ -1,5 +1,6 @@
 """A file that is damaged as a whole is refused in one line, and one that is merely in use is not."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,8 +10,9 @@ import pytest
 from sweeps import make_space, open_in, run_sweep
 
 from sweep.errors import StudyError
-from sweep.storage import LiveStorage, create_database, database_url, list_studies, read_study
+from sweep.storage import LiveStorage, create_database, database_url, integrity, list_studies, read_study
 from sweep.storage.backup import back_up
+from sweep.storage.reader import Reader
 from sweep.storage.wal import loses_transactions
 
 SWEEP = """
@@ -64,6 +66,38 @@ def test_broken_page_is_refused(tmp_path, ended):
     content = ended.read_bytes()
     (tmp_path / "sweep.db").write_bytes(content[: 4096 * 5] + bytes(4096) + content[4096 * 6 :])
     refuse(tmp_path)
+
+
+def test_disk_that_fails_to_read_once_is_no_damage_and_one_that_fails_again_is_named(tmp_path, ended, monkeypatch):
+    shutil.copyfile(ended, tmp_path / "sweep.db")
+    found = ["Page 3: unable to get the page. error code=266"]
+
+    def fail_once(database):
+        return found.pop() if found else None
+
+    monkeypatch.setattr(integrity, "_find_broken_structure", fail_once)
+    assert len(read_study(database_url(tmp_path), "study").trials) == 8
+    assert found == []
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    found.append("Page 3: unable to get the page. error code=266")
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(StudyError, match="the disk fails to read"):
+        read_study(database_url(tmp_path), "study")
+
+
+def test_what_optuna_cannot_read_is_not_called_damage_where_every_check_passes(tmp_path, ended, monkeypatch):
+    shutil.copyfile(ended, tmp_path / "sweep.db")
+
+    def fail(*_, **__):
+        raise AssertionError("an unknown kind of row")
+
+    monkeypatch.setattr(Reader, "_get_trials", fail)
+    with pytest.raises(StudyError, match=r"an unknown kind of row.*passes") as error:
+        read_study(database_url(tmp_path), "study")
+    assert "mv" not in str(error.value)
 
 
 def copy_log(folder, killed, log):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -63,3 +64,38 @@ def test_owner_that_has_not_written_its_pid_yet_is_named_all_the_same(tmp_path):
         ):
             pass
         owner.kill()
+
+
+FORK = """
+import os, sys, time
+from sweep.interruption import Interruption
+from sweep.storage import study_lock
+with Interruption(), study_lock(*sys.argv[1:]):
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_lock_and_signal_handlers_are_not_those_of_a_process_that_a_users_code_forked(tmp_path):
+    url = database_url(tmp_path)
+    owner = subprocess.Popen([sys.executable, "-c", FORK, url, "study"], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    child = int(owner.stdout.readline())
+    try:
+        with pytest.raises(StudyError, match=f"process {owner.pid}"), study_lock(url, "study"):
+            pass
+        owner.kill()
+        owner.wait()
+        with study_lock(url, "study"):
+            os.kill(child, 0)  # it lives
+        os.kill(child, signal.SIGTERM)  # as multiprocessing ends its workers
+        assert owner.stdout.read() == ""  # to its end: the child has closed it too
+    finally:
+        owner.stdout.close()
+        owner.kill()
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
