@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: started from a package, killed and started again."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -53,6 +54,20 @@ class PostgresServer:
             self._server.get_postmaster_info().process.wait()
         else:
             self._server.stop()
+        self._start()
+
+    def keep(self, folder: Path) -> None:
+        """A copy of everything as it is now; the server is restarted."""
+        self._server.stop()
+        shutil.copytree(self._server.pgdata, folder, ignore=shutil.ignore_patterns("postmaster.pid", ".s.PGSQL*"))
+        self._start()
+
+    def set_back(self, folder: Path) -> None:
+        """To what was kept, as a replica that lagged behind is when it takes over."""
+        self._server.stop()
+        for path in Path(self._server.pgdata).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(folder, self._server.pgdata, dirs_exist_ok=True)
         self._start()
 
     def _start(self) -> None:

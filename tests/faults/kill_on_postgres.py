@@ -25,19 +25,20 @@ def kill_on_postgres(count: int, seed: int, folder: Path) -> list[str]:
     chooser, server = random.Random(seed), PostgresServer(folder / "server")
     url, sweep = server.new_database(), Sweep(TRIALS_A_KILL * count, "tpe", LANES, EPOCH_S)
     try:
-        others = [_start(sweep, folder / name, url, name) for name in OTHERS]
+        others = [start(sweep, folder / name, url, name) for name in OTHERS]
         violations = _kill_and_restart(count, chooser, server, url, sweep, folder / "killed")
         for process in others:
             code = process.end(within_s=3600)
             violations += [] if code == 0 else [f"another study ended with {code}: {process.output[-500:]}"]
         for name in ("study", *OTHERS):
-            violations += _differences(sweep, folder, url, name)
+            violations += differences_on(sweep, folder, url, name)
     finally:
         server.stop()
     return violations
 
 
-def _start(sweep: Sweep, folder: Path, url: str, name: str) -> SweepProcess:
+def start(sweep: Sweep, folder: Path, url: str, name: str) -> SweepProcess:
+    """`sweep run` of a study of this name on the server."""
     return SweepProcess(sweep, folder, "--study", name, before=using(url))
 
 
@@ -47,7 +48,7 @@ def _kill_and_restart(
     violations, num_restarts, apart = [], 0, sweep.num_trials / (count + 2)  # trials: the last kill leaves some to do
     for number in range(1, count + 1):
         before = _num_finished(server, url)
-        process = _start(sweep, folder, url, "study")
+        process = start(sweep, folder, url, "study")
         if number % KILLS_A_RESTART == 0:  # in the middle of the sweep: it has told a trial
             _wait_for_trials(process, server, url, max(before + 1, int(apart * (number - 0.5))))
             time.sleep(chooser.uniform(0, 0.3))
@@ -59,7 +60,7 @@ def _kill_and_restart(
         code = process.end()
         if not is_there or code != -signal.SIGKILL:
             violations.append(f"kill {number}: ended with {code} before it: {process.output[-500:]}")
-    process = _start(sweep, folder, url, "study")
+    process = start(sweep, folder, url, "study")
     code = process.end(within_s=3600)
     print(f"{count} kills, {num_restarts} restarts of the server", flush=True)
     return violations + ([] if code == 0 else [f"ended with {code}: {process.output[-500:]}"])
@@ -85,7 +86,8 @@ def _num_finished(server: PostgresServer, url: str) -> int:
         return 0
 
 
-def _differences(sweep: Sweep, folder: Path, url: str, name: str) -> list[str]:
+def differences_on(sweep: Sweep, folder: Path, url: str, name: str) -> list[str]:
+    """Trials of a study on the server that are not as in the unbroken study."""
     stored = optuna.load_study(study_name=name, storage=url).trials
     trials, unbroken = [trial_values(trial) for trial in stored], unbroken_trials(sweep, folder)
     lost: list[Any] = [trial["number"] for trial in unbroken if trial not in trials]

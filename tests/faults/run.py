@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from faults.fault import Fault, all_faults  # noqa: E402
+from faults.fault import Fault, all_faults, inject  # noqa: E402
 
 COLUMNS = "| fault | injected | holds | violations | seed | minutes |\n| --- | --- | --- | --- | --- | --- |"
 
@@ -30,6 +30,10 @@ def main() -> int:
     num_violations = 0
     _append(options.out, _heading())
     for fault in chosen:
+        reason = fault.missing()
+        if reason is not None:
+            print(f"{fault.name}: not injected: {reason}", flush=True)
+            continue
         row, violations = _inject(fault, options.count or fault.count, options.seed)
         _append(options.out, row)
         num_violations += len(violations)
@@ -39,7 +43,7 @@ def main() -> int:
 def _inject(fault: Fault, count: int, seed: int) -> tuple[str, list[str]]:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        violations = fault.run(count, seed, Path(folder))
+        violations = inject(fault, count, seed, Path(folder))
     minutes = (time.monotonic() - started) / 60
     print(f"{fault.name}: {count} injected, {len(violations)} violations, {minutes:.1f} minutes", flush=True)
     for violation in violations[:20]:

@@ -6,9 +6,11 @@ that matters here, but for two seconds of imports. `faults.kill` starts the comm
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -20,11 +22,15 @@ from typing import Any
 import tomli_w
 from sweeps import RANDOM_SPACE, read_trials
 
+from sweep.storage.damage import find_any_damage
+from sweep.storage.wal import loses_transactions
+
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["sweep.commands", "sweep.settle", "sweep.launch", "sweep.worker_choice", "sklearn.datasets", "alembic.context"]
 )
 EPOCHS = 5
+false_alarms: list[str] = []  # a process said that a file is damaged, which passes its checks
 ENDS_IN_S = 240.0  # or it hangs
 
 
@@ -61,6 +67,7 @@ class SweepProcess:
     def __init__(
         self, sweep: Sweep, folder: Path, *flags: str, before: Callable[[], None] | None = None, begin_at: float = 0.0
     ) -> None:
+        self._database = folder / "sweep.db"
         self._output = folder.with_suffix(f".{time.monotonic_ns()}.txt")
         is_ready = CONTEXT.Event()
         arguments = [*sweep.arguments(folder), *flags]
@@ -99,6 +106,8 @@ class SweepProcess:
         if code is None:
             self._process.kill()
             self._process.join()
+        if "not usable as a study database" in self.output and is_whole(self._database):
+            false_alarms.append(f"{self._database}: {self.output[-700:]}")
         return code
 
 
@@ -122,6 +131,23 @@ def _run_command(
     is_ready.set()
     time.sleep(max(0.0, begin_at - time.monotonic()))
     sys.exit(main(arguments))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a database passes its checks, looked at in a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in path.parent.glob(f"{path.name}*"):
+            if file.is_file():
+                shutil.copyfile(file, Path(folder) / file.name)
+        copy = Path(folder) / path.name
+        if not copy.exists() or not copy.stat().st_size or loses_transactions(copy.with_name(f"{copy.name}-wal")):
+            return False
+        try:
+            with closing(sqlite3.connect(copy)) as database:
+                (found,) = database.execute("PRAGMA integrity_check").fetchone()
+                return found == "ok" and find_any_damage(database) is None
+        except sqlite3.DatabaseError:
+            return False
 
 
 def run_to_end(sweep: Sweep, folder: Path, *flags: str) -> list[str]:
@@ -173,6 +199,15 @@ def count_rows(folder: Path, what: str = "trial_intermediate_values") -> int:
             return int(database.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
+
+
+def wait_for_trials(process: SweepProcess, folder: Path, num_trials: int) -> bool:
+    """Wait until so many trials are COMPLETE; False if the process ended before."""
+    while count_rows(folder, "trials WHERE state = 'COMPLETE'") < num_trials:
+        if not process.is_running:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def wait_for_epochs(process: SweepProcess, folder: Path, num_epochs: int) -> bool:
