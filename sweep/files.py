@@ -35,12 +35,12 @@ def replacing(path: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield unfinished
-            _sync(unfinished)
+            sync(unfinished)
             os.replace(unfinished, target)
         finally:
             with suppress(OSError):
                 unfinished.unlink()
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -68,7 +68,8 @@ def in_one_line(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -76,9 +77,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where its file system can do that."""
     try:
-        _sync(folder)
+        sync(folder)
     except OSError as error:
         if error.errno not in FOLDER_IS_NOT_SYNCED:
             raise

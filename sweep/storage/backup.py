@@ -14,8 +14,9 @@ from pathlib import Path
 
 from sweep.counting import counted
 from sweep.errors import StudyError
+from sweep.files import sync, sync_folder
 from sweep.storage.database_errors import BUSY_TIMEOUT_S, study_error, when_unlocked
-from sweep.storage.files import connect_to_read, held, sync
+from sweep.storage.files import connect_to_read, held
 from sweep.storage.integrity import copy_problem
 
 FOLDER = "backups"
@@ -124,7 +125,7 @@ def _keep(path: Path, partial: Path) -> Path:
     number = _number(before[-1]) + 1 if before else 1
     backup = partial.with_name(f"{path.name}.{number:06d}")
     os.replace(partial, backup)
-    sync(backup.parent)
+    sync_folder(backup.parent)
     for oldest in [*before, backup][:-MOST_KEPT]:
         oldest.unlink(missing_ok=True)
     return backup

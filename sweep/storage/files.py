@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sweep.files import sync_folder
+
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # exFAT, some FUSE mounts
 AT_FDCWD, RENAME_NOREPLACE = -100, 1  # Linux
 BLOCK_BYTES = 2**20
@@ -22,15 +24,6 @@ def held(path: Path) -> Iterator[None]:
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def grants_locks(path: Path) -> bool:
@@ -63,7 +56,7 @@ def give_name(source: Path, target: Path) -> None:
         with suppress(FileExistsError):
             _rename_without_replacing(source, target)
     source.unlink(missing_ok=True)
-    sync(target.parent)
+    sync_folder(target.parent)
 
 
 def _rename_without_replacing(source: Path, target: Path) -> None:
