@@ -59,7 +59,7 @@ class PostgresServer:
     def keep(self, folder: Path) -> None:
         """A copy of everything as it is now; the server is restarted."""
         self._server.stop()
-        shutil.copytree(self._server.pgdata, folder, ignore=shutil.ignore_patterns("postmaster.pid", ".s.PGSQL*"))
+        subprocess.run(["cp", "-a", self._server.pgdata, folder], check=True)  # with its owner
         self._start()
 
     def set_back(self, folder: Path) -> None:
@@ -67,7 +67,7 @@ class PostgresServer:
         self._server.stop()
         for path in Path(self._server.pgdata).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(folder, self._server.pgdata, dirs_exist_ok=True)
+        subprocess.run(["cp", "-a", f"{folder}/.", self._server.pgdata], check=True)
         self._start()
 
     def _start(self) -> None:
