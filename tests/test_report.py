@@ -338,8 +338,8 @@ def test_the_command(swept, capsys, tmp_path):
         (["nowhere"], "no study named nowhere; there are: study"),
         (["../study"], 'study name "../study"'),
         (["study", "study"], "named twice"),
-        (["study", "--out", "."], "choose another --out"),
-        (["study", "--out", f"{__file__}/page.html"], "choose another --out"),
+        (["study", "--out", "."], ".: is not a file"),
+        (["study", "--out", f"{__file__}/page.html"], f"{__file__}/page.html: cannot be written"),
     ],
 )
 def test_wrong_input_is_one_line(swept, capsys, arguments, said):

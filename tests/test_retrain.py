@@ -14,8 +14,9 @@ from sweep.data import load, load_test
 from sweep.engines.checkpoint import save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
-from sweep.retrain import Retraining, mean_and_deviation
+from sweep.retrain import Retraining
 from sweep.runs import seeds_from
+from sweep.seed_results import mean_and_deviation
 
 SMALL = {"model": {"filters": [4], "dense_units": 8, "dropout": 0.3, "batch_norm": True}, "optimizer": {"name": "adam"}}
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sweep.config import DataConfig
 from sweep.data.labels import Labels, checked_labels, count_classes
+from sweep.data.likeness import check_like
 from sweep.data.scaling import Images, fit_scaling
 from sweep.data.sources import Pair, read_pool, source
 from sweep.data.splits import fold, stratified
@@ -58,7 +59,7 @@ def load(config: DataConfig) -> Dataset:
 def load_test(config: DataConfig) -> tuple[Images, Labels]:
     """The test part, scaled as `load` scales. For `retrain` alone."""
     train, _, num_classes, _ = _split(config)
-    images, labels = _test_part(config, num_classes)
+    images, labels = _test_part(config, num_classes, train[0])
     return fit_scaling(train[0], config)(images), labels
 
 
@@ -80,16 +81,18 @@ def _train_and_validation(
     images: NDArray[Any], labels: NDArray[Any], num_classes: int, config: DataConfig
 ) -> tuple[Pair, Pair]:
     if config.validation == "test":
-        return (images, labels), _test_part(config, num_classes)
+        return (images, labels), _test_part(config, num_classes, images)
     if config.fold is not None:
         return fold(images, labels, config)
     num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
     return stratified(images, labels, num_validation, config.split_seed, "num_validation")
 
 
-def _test_part(config: DataConfig, num_classes: int) -> Pair:
+def _test_part(config: DataConfig, num_classes: int, others: NDArray[Any]) -> Pair:
     images, labels = source(config).read_test()
-    return _with_channels(images), checked_labels(labels, num_classes)
+    images = _with_channels(images)
+    check_like(images, others)
+    return images, checked_labels(labels, num_classes)
 
 
 def _with_channels(images: NDArray[Any]) -> NDArray[Any]:

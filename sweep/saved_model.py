@@ -1,0 +1,99 @@
+"""The files of a trained model, for plain Keras: tried before it is trained, and written each whole or not at all.
+
+`model.keras` is the whole model with its optimizer, `model.json` its architecture, `model.weights.h5` its weights. Of a
+model that Keras cannot save, the weights alone are written.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.errors import InputError
+from sweep.files import in_one_line, replacing, write_text
+
+MOST_CHARACTERS = 200  # of Keras's messages, which explain at length
+TOLERANCE = 1e-3  # of what the loaded model gives, beside the one that was saved
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Whether Keras can save a model, and what is wrong with what it saves, or nothing."""
+
+    can_be_saved: bool = True
+    problem: str | None = None
+
+
+def try_to_save(model: Any, images: NDArray[Any], folder: Path) -> Trial:
+    """Save a model into the folder as after training, load it as a user will, and remove it.
+
+    Args:
+        model: A compiled `keras.Model` with its weights.
+        images: A few images as the model takes them.
+        folder: Where the trained model will be saved.
+
+    Raises:
+        InputError: The folder cannot hold the file, be it that its disk is full.
+
+    """
+    path = folder / ".untrained.keras"
+    try:
+        with warnings.catch_warnings(action="ignore"), in_one_line(path):
+            return _try_to_save(model, images, path)
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _try_to_save(model: Any, images: NDArray[Any], path: Path) -> Trial:
+    try:
+        model.save(path)
+        model.to_json()
+    except OSError:
+        raise
+    except Exception as error:  # a user's get_config may raise anything
+        return Trial(can_be_saved=False, problem=_in_words(error))
+    try:
+        loaded = keras.models.load_model(path)
+        expected, given = (np.asarray(one(images, training=False), np.float32) for one in (model, loaded))
+    except Exception as error:
+        return Trial(problem=_in_words(error))
+    is_same = np.allclose(expected, given, atol=TOLERANCE, equal_nan=True)
+    return Trial(problem=None if is_same else "the loaded model gives other outputs; its get_config lacks something")
+
+
+def _in_words(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
+
+
+def save_weights(model: Any, folder: Path) -> None:
+    """Write `model.weights.h5`."""
+    path = folder / "model.weights.h5"
+    with replacing(path) as unfinished, _all_in_one_line(path):
+        model.save_weights(unfinished)
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write `model.keras`, and its architecture as `model.json`."""
+    path = folder / "model.keras"
+    with replacing(path) as unfinished, _all_in_one_line(path):
+        model.save(unfinished)
+    write_text(folder / "model.json", model.to_json(indent=2))
+
+
+@contextmanager
+def _all_in_one_line(path: Path) -> Iterator[None]:
+    """HDF5 has errors of its own for a disk that fails; that the model can be saved is known before."""
+    try:
+        yield
+    except (OSError, InputError):
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: cannot be written ({_in_words(error)})") from None

@@ -1,0 +1,90 @@
+"""What Keras cannot save is said before it is trained, and nothing that was trained is lost to it."""
+
+import json
+
+import keras
+import pytest
+from own_models import without_config
+
+import sweep.retrain
+from sweep.config import TrialConfig
+from sweep.data import load_test
+from sweep.errors import InputError
+from sweep.retrain import Retraining, evaluate
+
+
+def make_config(builder=None, **sections):
+    model = {"filters": [4], "dense_units": 8} if builder is None else {"builder": f"own_models:{builder}"}
+    return TrialConfig.from_values({"model": model, "training": {"epochs": 2}, **sections}, "test")
+
+
+def retrain(folder, config, num_seeds=1):
+    lines: list[str] = []
+    content = Retraining(config, num_seeds, folder, lines.append).run()
+    return content, lines
+
+
+def scores_of(content):
+    return content["test_accuracy"], content["test_loss"], [seed["seed"] for seed in content["seeds"]]
+
+
+def test_a_model_that_cannot_be_saved_keeps_weights_and_scores(tmp_path):
+    content, lines = retrain(tmp_path, make_config("without_config"))
+    assert "model.keras" in lines[0]
+    assert "NotImplementedError" in lines[0]
+    assert "epoch 1/2" in lines[1]
+    assert not list(tmp_path.glob("*.keras")) + list(tmp_path.glob(".*"))
+    model = without_config((8, 8, 1), 10)
+    model(keras.Input((8, 8, 1)))
+    model.load_weights(tmp_path / "model.weights.h5")
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    assert evaluate(model, *load_test(make_config().data))[1] == content["seeds"][0]["test_accuracy"]
+    again, lines = retrain(tmp_path, make_config("without_config"))
+    assert (again, lines) == (content, [])
+
+
+@pytest.mark.parametrize(("builder", "word"), [("with_lambda", "Lambda"), ("forgetful", "get_config")])
+def test_a_model_that_loads_as_something_else_is_said_before_it_is_trained(tmp_path, builder, word):
+    content, lines = retrain(tmp_path, make_config(builder))
+    assert "model.keras" in lines[0]
+    assert word in lines[0]
+    assert word in content["seeds"][0]["problem"]
+    assert (tmp_path / "model.keras").exists()
+    assert (tmp_path / "model.weights.h5").exists()
+
+
+class Killed(BaseException):
+    """Stands in for kill -9."""
+
+
+def test_what_a_kill_between_scores_and_model_has_left_out_is_made_up_for(tmp_path, monkeypatch):
+    unbroken, _ = retrain(tmp_path / "unbroken", make_config())
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep.retrain, "save_model", die)
+        with pytest.raises(Killed):
+            retrain(tmp_path / "killed", make_config())
+    stored = json.loads((tmp_path / "killed" / "metrics.json").read_text())
+    assert scores_of(stored) == scores_of(unbroken)
+    content, _ = retrain(tmp_path / "killed", make_config())
+    assert scores_of(content) == scores_of(unbroken)
+    names = [sorted(path.name for path in (tmp_path / place).iterdir()) for place in ("killed", "unbroken")]
+    assert names[0] == names[1]
+
+
+def test_scores_of_more_seeds_than_are_asked_for_are_kept(tmp_path):
+    two, _ = retrain(tmp_path, make_config(), num_seeds=2)
+    one, lines = retrain(tmp_path, make_config(), num_seeds=1)
+    assert (scores_of(one), lines) == (scores_of(two), [])
+
+
+def test_a_folder_that_cannot_hold_the_model_is_said_before_it_is_trained(tmp_path):
+    lines: list[str] = []
+    retraining = Retraining(make_config(), 1, tmp_path / "models", lines.append)
+    (tmp_path / "models" / ".untrained.keras").mkdir()
+    with pytest.raises(InputError, match=r"untrained\.keras"):
+        retraining.run()
+    assert lines == []
