@@ -115,7 +115,8 @@ class Swept:
 def _sweep(folder: Path, poisons: dict[int, Poison]) -> Swept:
     numbers = {derived_seed(0, number): number for number in range(NUM_TRIALS)}
     engine = PoisoningEngine({seed: poisons[number] for seed, number in numbers.items() if number in poisons})
-    study = run_sweep(folder, SPACE, NUM_TRIALS, NUM_LANES, InProcessExecutor(engine))
+    executor = InProcessExecutor(engine)
+    study = run_sweep(folder, SPACE, NUM_TRIALS, NUM_LANES, executor, max_failures=NUM_TRIALS)
     weights = {numbers[seed]: digest for seed, digest in engine.weights.items()}
     return Swept(read_trials(folder), weights, study.best_trial.number)
 

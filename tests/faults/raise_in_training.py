@@ -1,4 +1,4 @@
-"""Builders and data that raise: the sweep goes on, and stops on the third identical error running."""
+"""Builders and data that raise: the sweep goes on, and stops at three identical errors or five failures in a row."""
 
 import random
 from pathlib import Path
@@ -8,7 +8,7 @@ from sweeps import make_space, read_trials, run_sweep
 
 from sweep.config import TrialConfig
 from sweep.engines.fake import FakeEngine
-from sweep.errors import DataError, SweepStopped
+from sweep.errors import MAX_FAILURES, DataError, SweepStopped
 from sweep.executors.in_process import InProcessExecutor
 
 NUM_TRIALS = 40
@@ -30,7 +30,7 @@ class RaisingEngine(FakeEngine):
 
 
 def raise_at_random(count: int, seed: int, folder: Path) -> list[str]:
-    """Each trial raises with probability 0.6; the sweep must end exactly where three equal errors follow each other."""
+    """Each trial raises with probability 0.6; it must end at three equal errors or five failures in a row."""
     chooser = random.Random(seed)
     violations, injected, sweep_number = [], 0, 0
     while injected < count:
@@ -45,24 +45,25 @@ def raise_at_random(count: int, seed: int, folder: Path) -> list[str]:
             stopped = True
         states = ["FAIL" if trial["state"] == "FAIL" else "TOLD" for trial in read_trials(place)]
         wanted = ["TOLD" if kind < 0 else "FAIL" for kind in pattern[:expected]]
-        if states != wanted or stopped != (expected < NUM_TRIALS or _ends_in_three(pattern[:expected])):
+        if states != wanted or stopped != (expected < NUM_TRIALS or _is_to_stop(pattern[:expected])):
             violations.append(f"sweep {sweep_number}: {states} after {pattern[:expected]}, stopped: {stopped}")
         injected += sum(kind >= 0 for kind in pattern[:expected])
     return violations
 
 
 def _expected_end(pattern: list[int]) -> int:
-    return next((i for i in range(1, len(pattern) + 1) if _ends_in_three(pattern[:i])), len(pattern))
+    return next((i for i in range(1, len(pattern) + 1) if _is_to_stop(pattern[:i])), len(pattern))
 
 
-def _ends_in_three(pattern: list[int]) -> bool:
-    return len(pattern) >= 3 and pattern[-1] >= 0 and len(set(pattern[-3:])) == 1
+def _is_to_stop(pattern: list[int]) -> bool:
+    three_equal = len(pattern) >= 3 and pattern[-1] >= 0 and len(set(pattern[-3:])) == 1
+    return three_equal or (len(pattern) >= MAX_FAILURES and min(pattern[-MAX_FAILURES:]) >= 0)
 
 
 FAULTS = [
     Fault(
         "builder or data raises",
-        "that trial FAILs with its cause, the sweep goes on, and stops on the third identical error running",
+        "that trial FAILs with its cause; three identical errors or five failures in a row stop the sweep",
         1000,
         30,
         raise_at_random,
