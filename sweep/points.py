@@ -4,33 +4,29 @@ A point is a combination of values of the active parameters, so a space with con
 product of its values. It is kept as the positions of the values, in file order; an inactive parameter's is -1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sweep.parameters import Parameter, Params
+import numpy as np
+
+from sweep.parameters import Float, Parameter, Params
 from sweep.search_space import Space
 
 MOST_POINTS = 1_000_000  # listed in memory
 INACTIVE = -1
+NUM_VALUES = "num_values"  # an option of samplers that list all points
 
 Point = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Points:
-    """The points of parameters that have finitely many values each; of the `fixed` ones, that value alone."""
+    """The points of parameters, each of which has these values."""
 
     parameters: Mapping[str, Parameter]
-    fixed: Params
-
-    @cached_property
-    def _values(self) -> dict[str, list[Any]]:
-        return {
-            name: [self.fixed[name]] if name in self.fixed else [*(parameter.values() or ())]
-            for name, parameter in self.parameters.items()
-        }
+    values: Mapping[str, Sequence[Any]]
 
     @cached_property
     def _deciding(self) -> set[str]:
@@ -57,7 +53,7 @@ class Points:
         if name in self._deciding:
             yield from ((more, 1) for _, more in self._choices(name, params))
         else:
-            yield params, len(self._values[name]) if self.parameters[name].is_active(params) else 1
+            yield params, len(self.values[name]) if self.parameters[name].is_active(params) else 1
 
     @cached_property
     def all(self) -> list[Point]:
@@ -72,7 +68,7 @@ class Points:
         if not self.parameters[name].is_active(params):
             yield INACTIVE, params
             return
-        for position, value in enumerate(self._values[name]):
+        for position, value in enumerate(self.values[name]):
             yield position, {**params, name: value} if name in self._deciding else params
 
     def of(self, params: Mapping[str, Any]) -> Point | None:
@@ -86,30 +82,53 @@ class Points:
             position = self._position(name, params[name]) if name in params else None
             if position is None:
                 return None
-            active[name] = self._values[name][position]
+            active[name] = self.values[name][position]
             point = (*point, position)
         return point
 
     def _position(self, name: str, value: Any) -> int | None:
-        if name in self.fixed:
-            return 0 if value == self.fixed[name] else None
-        return self.parameters[name].position(value)
+        parameter, values = self.parameters[name], self.values[name]
+        if len(values) == parameter.num_values():
+            return parameter.position(value)
+        return values.index(value) if value in values else None
 
     def params(self, point: Point) -> Params:
         """The values of a point's active parameters."""
-        pairs = zip(self._values.items(), point, strict=True)
+        pairs = zip(self.values.items(), point, strict=True)
         return {name: values[position] for (name, values), position in pairs if position != INACTIVE}
 
 
 def points_of(space: Space) -> Points | None:
-    """The points of a space; None where they are more than MOST_POINTS, or nothing varies."""
-    fixed = space.sampler.options.get("fixed_params", {})
-    free = [parameter for name, parameter in space.parameters.items() if name not in fixed]
-    nums_values = [parameter.num_values() for parameter in free]
-    if not space.parameters or any(num is None or num > MOST_POINTS for num in nums_values):
-        return None
-    points = Points(space.parameters, fixed)
-    return points if points.count is not None else None
+    """The points of a space; None where they are more than MOST_POINTS, or nothing varies.
+
+    A partial_fixed sampler fixes some parameters; a grid may take a number of values of each range without a step.
+    """
+    options = space.sampler.options
+    fixed, num_values = options.get("fixed_params", {}), options.get(NUM_VALUES)
+    values: dict[str, Sequence[Any]] = {}
+    for name, parameter in space.parameters.items():
+        found = [fixed[name]] if name in fixed else _values(parameter, num_values)
+        if found is None:
+            return None
+        values[name] = found
+    points = Points(space.parameters, values)
+    return points if values and points.count is not None else None
+
+
+def _values(parameter: Parameter, num_values: int | None) -> Sequence[Any] | None:
+    """All values of a parameter, or so many of a range; None where they are too many."""
+    count = parameter.num_values()
+    if count is not None:
+        return parameter.values() if count <= MOST_POINTS else None
+    assert isinstance(parameter, Float)
+    return spread(parameter, num_values) if num_values else None
+
+
+def spread(parameter: Float, num_values: int) -> list[float]:
+    """So many values of a range, from low to high; of a log range with equal ratios."""
+    space = np.geomspace if parameter.log else np.linspace
+    values = [float(value) for value in space(parameter.low, parameter.high, num_values)]
+    return [min(max(value, parameter.low), parameter.high) for value in values]
 
 
 def num_trials_at_most(space: Space, num_trials: int) -> int:
@@ -120,11 +139,10 @@ def num_trials_at_most(space: Space, num_trials: int) -> int:
 
 def size_line(space: Space, num_trials: int) -> str | None:
     """`space: 16 points, 10 of them with --trials 10`; None where a parameter has infinitely many values."""
-    if not space.parameters or any(parameter.num_values() is None for parameter in space.parameters.values()):
-        return None
     points = points_of(space)
     if points is None or points.count is None:
-        return f"space: more than {MOST_POINTS:,} points"
+        is_finite = space.parameters and all(one.num_values() is not None for one in space.parameters.values())
+        return f"space: more than {MOST_POINTS:,} points" if is_finite else None
     if num_trials < points.count:
         return f"space: {points.count:,} points, {num_trials} of them with --trials {num_trials}"
     end = "; the study ends when all have been tried" if num_trials > points.count else ""

@@ -12,13 +12,12 @@ import inspect
 import warnings
 from typing import Any, Protocol
 
-import numpy as np
 import optuna
 
 from sweep.cmaes_fence import FencedCmaEsSampler
 from sweep.errors import SpaceError
-from sweep.parameters import Float, Int, Parameter
-from sweep.points import MOST_POINTS, points_of
+from sweep.parameters import Float
+from sweep.points import MOST_POINTS, NUM_VALUES, points_of, spread
 from sweep.runs import derived_seed
 from sweep.search_space import Choice, Space
 
@@ -44,6 +43,7 @@ NEEDED = {  # options without a default, with an example
     "threshold": "lower or upper = 0.2",
     "patient": "patience = 3",
 }
+OWN_OPTIONS = {name: {NUM_VALUES: ["int"]} for name in LISTING}
 NUM_EXAMPLES = 5  # values in a message
 OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # not for a file to say
 
@@ -114,16 +114,20 @@ def _check_fits(space: Space) -> None:
 
 def _check_is_finite(space: Space) -> None:
     """SpaceError, with what to write for each, unless all parameters have a number of values that can be listed."""
-    name = space.sampler.name
+    name, num_values = space.sampler.name, space.sampler.options.get(NUM_VALUES)
     if not space.parameters:
         raise SpaceError(f"{space.source}: space: nothing varies, so there is no grid; add a parameter")
-    nums_values = {key: parameter.num_values() for key, parameter in space.parameters.items()}
-    endless = {key: parameter for key, parameter in space.parameters.items() if nums_values[key] is None}
-    if endless:
+    if num_values is not None and num_values < 2:
+        raise SpaceError(f"{space.source}: sampler.{NUM_VALUES}: must be at least 2, got {num_values}")
+    endless = {key: one for key, one in space.parameters.items() if isinstance(one, Float) and one.num_values() is None}
+    if endless and num_values is None:
         examples = "; ".join(f"space.{key}: {_finite_example(parameter)}" for key, parameter in endless.items())
-        raise SpaceError(f"{space.source}: a {name} sampler needs finitely many values of each parameter: {examples}")
-    for key, num_values in nums_values.items():
-        if num_values is not None and num_values > MOST_POINTS:
+        raise SpaceError(
+            f"{space.source}: a {name} sampler needs finitely many values of each parameter: {examples}; "
+            f"or take as many of each range with --sampler {name}:{NUM_VALUES}={NUM_EXAMPLES}"
+        )
+    for key, parameter in space.parameters.items():
+        if (parameter.num_values() or 0) > MOST_POINTS:
             raise SpaceError(
                 f"{space.source}: space.{key}: a {name} sampler takes at most {MOST_POINTS} values; add a larger step"
             )
@@ -131,11 +135,10 @@ def _check_is_finite(space: Space) -> None:
         raise SpaceError(f"{space.source}: space: more than {MOST_POINTS} points; add larger steps, or fix some")
 
 
-def _finite_example(parameter: Parameter) -> str:
-    """What could stand in the file: `add step = 0.25`; a range of powers becomes a list."""
-    assert isinstance(parameter, Float | Int)
+def _finite_example(parameter: Float) -> str:
+    """What could stand in the file: `add step = 0.25`; a log range becomes a list."""
     if parameter.log:
-        values = [float(f"{value:.2g}") for value in np.geomspace(parameter.low, parameter.high, NUM_EXAMPLES)]
+        values = [float(f"{value:.2g}") for value in spread(parameter, NUM_EXAMPLES)]
         return f'use type = "categorical" and choices = {values}'
     return f"add step = {(parameter.high - parameter.low) / (NUM_EXAMPLES - 1):.2g}"
 
@@ -144,7 +147,7 @@ def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: s
     """SpaceError unless the name is known and Optuna's class takes every option."""
     if choice.name not in known:
         raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; use {", ".join(known)}')
-    allowed = _plain_options(known[choice.name], ours)
+    allowed = _plain_options(known[choice.name], ours) | OWN_OPTIONS.get(choice.name, {})
     for name, value in choice.options.items():
         where = f"{space.source}: {section}.{name}"
         if name not in allowed:

@@ -135,6 +135,7 @@ def test_derived_seeds_differ_and_stay_as_they_are() -> None:
         ("cmaes", "sigma0 = 'a'", "sampler.sigma0: must be float"),
         ("qmc", 'qmc_type = "dice"', "sampler: .*dice"),
         ("nsgaii", "population_size = 1", "sampler: "),
+        ("grid", "num_values = 1", "sampler.num_values: must be at least 2, got 1"),
         ("partial_fixed", "", "sampler: partial_fixed needs fixed_params; add .*--sampler partial_fixed:fixed_params="),
     ],
 )

@@ -32,7 +32,7 @@ ALL = sorted(set(SAMPLERS) - {"gp"})  # which needs torch
 
 def finite_space(sampler):
     options = {"fixed_params": {"filters_1": 8}} if sampler == "partial_fixed" else {}
-    return replace(make_space(space=CONDITIONAL_SPACE, epochs=2), sampler=Choice(name=sampler, options=options))
+    return replace(make_space(space=CONDITIONAL_SPACE, epochs=1), sampler=Choice(name=sampler, options=options))
 
 
 def points(folder):
@@ -43,17 +43,17 @@ def points(folder):
 def test_a_finite_space_is_used_up_each_point_once(tmp_path, sampler):
     space = finite_space(sampler)
     expected = 7 if sampler == "partial_fixed" else 14
-    for num_trials in (6, 100, 100):
+    for num_trials in (6, 100):
         run_sweep(tmp_path, space, num_trials, num_lanes=5)
-        assert len(points(tmp_path)) == len(set(points(tmp_path))) == min(num_trials, expected)
+    assert len(points(tmp_path)) == len(set(points(tmp_path))) == expected
     assert points_of(space).count == expected
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "grid", "qmc"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "grid"])
 def test_a_sweep_that_is_killed_and_resumed_takes_the_points_of_the_unbroken_one(tmp_path, sampler):
     space = finite_space(sampler)
     run_sweep(tmp_path / "unbroken", space, 100, 3)
-    for num_waits in (3, 4):
+    for num_waits in (1, 2):
         with pytest.raises(Killed):
             run_sweep(tmp_path / "killed", space, 100, 3, DyingExecutor(3, num_waits))
     run_sweep(tmp_path / "killed", space, 100, 3)
@@ -61,17 +61,17 @@ def test_a_sweep_that_is_killed_and_resumed_takes_the_points_of_the_unbroken_one
 
 
 def test_enqueued_points_are_trained_as_often_as_the_user_says_and_not_again(tmp_path):
-    space = make_space(space=GRID_SPACE)
+    space = make_space(space=GRID_SPACE, epochs=1)
     open_in(tmp_path, space)
     outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
     for _ in range(3):
         outside.enqueue_trial({"momentum": 0.4, "filters_1": 16})
     run_sweep(tmp_path, space, 100)
     assert len(points(tmp_path)) == 15 + 2
-    assert len(set(points(tmp_path))) == 15
     outside.enqueue_trial({"momentum": 0.4, "filters_1": 16})
     run_sweep(tmp_path, space, 100)
     assert len(points(tmp_path)) == 15 + 3
+    assert len(set(points(tmp_path))) == 15
 
 
 def test_a_grid_leaves_the_rest_of_an_enqueued_trial_open(tmp_path):
@@ -80,6 +80,21 @@ def test_a_grid_leaves_the_rest_of_an_enqueued_trial_open(tmp_path):
     optuna.load_study(study_name="study", storage=database_url(tmp_path)).enqueue_trial({"momentum": 0.4})
     run_sweep(tmp_path, space, 2)
     assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 2
+
+
+def test_a_grid_takes_as_many_values_of_a_range_as_asked(tmp_path):
+    space = {
+        "momentum": {"key": "optimizer.momentum", "type": "float", "low": 0.0, "high": 0.9},
+        "l2": {"key": "regularizer.l2", "type": "float", "low": 1e-6, "high": 1e-2, "log": True},
+        "filters_1": {"key": "model.filters.1", "type": "categorical", "choices": [8, 16]},
+    }
+    made = replace(make_space(space=space, epochs=1), sampler=Choice(name="grid", options={"num_values": 3}))
+    for _ in range(2):
+        run_sweep(tmp_path, made, 100, num_lanes=3)
+        params = [trial["params"] for trial in read_trials(tmp_path)]
+        assert len(params) == len(set(points(tmp_path))) == 18
+    assert sorted({one["momentum"] for one in params}) == pytest.approx([0.0, 0.45, 0.9])
+    assert sorted({one["l2"] for one in params}) == pytest.approx([1e-6, 1e-4, 1e-2])
 
 
 def test_a_space_in_which_nothing_varies_is_trained_as_often_as_asked(tmp_path):
@@ -105,7 +120,7 @@ def test_a_study_from_before_keeps_its_sequence(tmp_path, sampler, num_trials):
     trials = read_trials(tmp_path)[1:]
     assert len(trials) == num_trials - 1
     assert len({*points(tmp_path)[1:]}) < num_trials - 1
-    assert all(sorted(trial["intermediate_values"]) == [1, 2] for trial in trials)
+    assert all(sorted(trial["intermediate_values"]) == [1] for trial in trials)
 
 
 def forget_settings(folder, *keys):
