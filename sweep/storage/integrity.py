@@ -17,7 +17,7 @@ from sweep.storage.wal import loses_transactions
 
 NEEDED = {table.name for table in (rows.STUDIES, rows.TRIALS, *rows.KEYS)}
 VERSION = "version_info"
-EMPTY = "it is empty (if no study was ever in it, remove it)"
+EMPTY = "it is empty (if no study was ever in it, move it away, and its log too if there is one)"
 
 
 def file_problem(path: Path) -> str | None:

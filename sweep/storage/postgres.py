@@ -111,7 +111,7 @@ class PostgresBackend:
 
     def damaged(self, problem: str) -> StudyError:
         """The owner of the server has the backups."""
-        advice = "restore it from the server's backups"
+        advice = "keep a dump of it as it is (pg_dump), then restore it from the server's backups"
         return StudyError(f"{self.name}: not usable as a study database: {problem}; {advice}")
 
     def unreadable(self, said: str) -> StudyError:

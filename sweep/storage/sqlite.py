@@ -89,7 +89,7 @@ class SqliteBackend:
 
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
         """Waits while it is locked against readers too; a read-only one raises nothing but StudyError."""
-        path = self._existing_path()
+        path = self.path
 
         def connect() -> sqlite3.Connection:
             if write:  # which creates no file either
@@ -98,7 +98,7 @@ class SqliteBackend:
             return connect_to_read(path, READER_TIMEOUT_S, check_same_thread=False)
 
         try:
-            when_unlocked(path, lambda: _check_is_optunas(path))
+            when_unlocked(path, lambda: _check_is_optunas(self._existing_path()))
             options = {"creator": connect, **engine_options}
             storage = Reader(f"sqlite:///{path}", engine_kwargs=options, skip_table_creation=True)
         except SweepError:
@@ -146,8 +146,10 @@ class SqliteBackend:
         """Of the file: SQLite would go on writing into one that has no name any more."""
         try:
             status = self.path.stat()
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self.error(error) from None
         return status.st_dev, status.st_ino
 
     def lock(self, study_name: str) -> FileLock:

@@ -1,11 +1,12 @@
 """A system call on the database's files fails, once or from then on; then the same command again."""
 
 import random
+import signal
 from pathlib import Path
 
 from faults.fault import Fault
 from faults.strace import missing, tracing
-from faults.sweep_process import Sweep, SweepProcess, differences, run_to_end
+from faults.sweep_process import Sweep, SweepProcess, differences, run_halfway, run_to_end
 
 SWEEP = Sweep(4)
 CALLS = {  # name: errors, and how many such calls a sweep makes
@@ -30,7 +31,7 @@ PASSING = ("EAGAIN", "EINTR")  # from then on they never pass: a lock that anoth
 
 
 def fail_calls(count: int, seed: int, folder: Path) -> list[str]:
-    """One fault a study, most of them where it begins; the study is resumed without any."""
+    """One fault a study, new ones and ones that were killed half way; the study is resumed without any."""
     chooser, violations = random.Random(seed), []
     for number in range(count):
         call = chooser.choice(sorted(CALLS))
@@ -38,7 +39,9 @@ def fail_calls(count: int, seed: int, folder: Path) -> list[str]:
         error, when = chooser.choice(errors), int(most ** chooser.random())
         is_lasting = error not in PASSING and chooser.random() < 0.3
         injection = f"{call}:error={error}:when={when}{'+' if is_lasting else ''}"
-        violations += [f"{injection}: {problem}" for problem in _live(folder / str(number), call, injection)]
+        place = folder / str(number)
+        begun = [] if chooser.random() < 0.5 else run_halfway(SWEEP, place, signal.SIGKILL)
+        violations += [f"{injection}: {problem}" for problem in begun + _live(place, call, injection)]
     return violations
 
 
