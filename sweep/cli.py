@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweep import __version__
-from sweep.errors import DISK_IS_FULL, MAX_FAILURES, Interrupted, SweepError, is_disk_full
+from sweep.errors import DISK_IS_FULL, MAX_FAILURES, SAME_ERRORS, Interrupted, SweepError, is_disk_full
 from sweep.masking import mask_passwords, one_line
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -114,9 +114,8 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument(
         "--max-failures",
         type=_at_least_one,
-        default=MAX_FAILURES,
         metavar="N",
-        help=f"stop when N trials in a row have failed ({MAX_FAILURES})",
+        help=f"stop when N trials in a row have failed ({MAX_FAILURES}, or {SAME_ERRORS} with the same error)",
     )
     _add_device(command)
     _add_workers(command)

@@ -19,6 +19,7 @@ from enum import StrEnum
 
 FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")  # of a failed trial
 MAX_FAILURES = 5  # in a row
+SAME_ERRORS = 3  # in a row
 UNREADABLE = (
     "the study cannot be read ({said}), though every check of the database passes: another program wrote into it what "
     "Optuna does not understand; remove that, or resume under another --study"

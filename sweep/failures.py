@@ -13,21 +13,21 @@ from collections.abc import Callable, Iterator
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.errors import Cause
+from sweep.errors import MAX_FAILURES, SAME_ERRORS, Cause
 from sweep.storage import WriteBehindStorage
 
-SAME_ERRORS = 3  # in a row
 MOST_CAUSES = 5  # named in a line
 MOST_CHARACTERS = 200  # of each
 
 
-def reason_to_stop(storage: WriteBehindStorage, number: int, max_failures: int) -> str | None:
+def reason_to_stop(storage: WriteBehindStorage, number: int, max_failures: int | None = None) -> str | None:
     """Whether a sweep should stop after the trial of this number failed.
 
     Args:
         storage: The study's.
         number: Of a trial that failed.
-        max_failures: As many failed trials in a row end the sweep.
+        max_failures: As many failed trials in a row end the sweep, whatever their errors. Default: MAX_FAILURES, or
+            SAME_ERRORS that are the same.
 
     Returns:
         One line with the causes and what to do; None to go on.
@@ -36,10 +36,10 @@ def reason_to_stop(storage: WriteBehindStorage, number: int, max_failures: int) 
     if not _is_failure(failed):
         return None
     same = _row(storage, failed, lambda other: _signature(other) == _signature(failed))
-    if len(same) >= SAME_ERRORS and failed.user_attrs["cause"] != Cause.NAN:
-        return f"{_numbers(same)} failed with the same error: {_text(failed)}"
+    if max_failures is None and len(same) >= SAME_ERRORS and failed.user_attrs["cause"] != Cause.NAN:
+        return f"{_numbers(same)} failed with the same error: {_text(failed)}; --max-failures N allows more"
     row = _row(storage, failed, lambda other: True)
-    if len(row) < max_failures:
+    if len(row) < (max_failures or MAX_FAILURES):
         return None
     causes = Counter(map(_text, row)).most_common()
     shown = "; ".join(f"{count} with {text}" for text, count in causes[:MOST_CAUSES])

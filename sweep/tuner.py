@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.dashboard_notes import LearningCurves, note_failure
 from sweep.engines.base import RunMetrics, run_values
-from sweep.errors import FAILURE_ATTRS, MAX_FAILURES, Cause, Interrupted, SpaceError, StudyError, SweepStopped
+from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
 from sweep.failures import reason_to_stop
 from sweep.function_config import RunConfig
@@ -38,12 +38,12 @@ ATTEMPTS = "sweep:attempts"
 class Limits:
     """When a sweep ends: `num_trials` finished trials in total, or `timeout_s` seconds in total across resumes.
 
-    It stops where `max_failures` trials in a row fail.
+    It stops where `max_failures` trials in a row fail, see `reason_to_stop`.
     """
 
     num_trials: int
     timeout_s: float | None = None
-    max_failures: int = MAX_FAILURES
+    max_failures: int | None = None
 
 
 class Tuner:

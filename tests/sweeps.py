@@ -11,7 +11,6 @@ import optuna
 from sweep.config import TrialConfig
 from sweep.engines.base import Engine
 from sweep.engines.fake import FakeEngine
-from sweep.errors import MAX_FAILURES
 from sweep.executors.base import Event, Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.progress import QuietProgress
@@ -85,7 +84,7 @@ def run_sweep(
     num_lanes: int = 1,
     executor: Executor | None = None,
     timeout_s: float | None = None,
-    max_failures: int = MAX_FAILURES,
+    max_failures: int | None = None,
 ) -> SweepStudy:
     """Open (or resume) and run to the limits, on the fake engine unless an executor is given."""
     study = open_in(folder, space, num_lanes=num_lanes)

@@ -54,10 +54,12 @@ def test_a_trial_that_works_ends_the_row(tmp_path, num_lanes):
     assert states(tmp_path) == ["COMPLETE", "FAIL", "FAIL"] * 4
 
 
+@pytest.mark.parametrize("same", [False, True])
 @pytest.mark.parametrize("max_failures", [2, 7])
-def test_the_limit_is_the_users(tmp_path, max_failures):
+def test_the_limit_is_the_users_whether_the_errors_are_the_same_or_not(tmp_path, max_failures, same):
+    executor = InProcessExecutor(FailingEngine(same=same))
     with pytest.raises(SweepStopped):
-        run_sweep(tmp_path, make_space(), 20, executor=InProcessExecutor(FailingEngine()), max_failures=max_failures)
+        run_sweep(tmp_path, make_space(), 20, executor=executor, max_failures=max_failures)
     assert states(tmp_path) == ["FAIL"] * max_failures
 
 
