@@ -1,26 +1,43 @@
-"""Optuna's Keras pruning callback, without its two traps.
+"""Keras callbacks of a trial: the one that prunes, and a fresh set of the user's own for each training.
 
-As shipped it raises inside `fit`, so the other callbacks' `on_train_end` is skipped, and a metric that is not there
-only warns. This one stops the training, lets every callback end, and then `raise_if_pruned` raises `TrialPruned`.
+As Optuna ships it, the pruning callback raises inside `fit`, so the other callbacks' `on_train_end` is skipped, and a
+metric that is not there only warns. This one stops the training, lets every callback end, and then `raise_if_pruned`
+raises `TrialPruned`.
 """
 
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from typing import Any
 
+import keras
 import optuna
-from optuna_integration import KerasPruningCallback
 
 from sweep.errors import InputError
 
+BATCH_HOOKS = tuple(
+    f"on_{kind}batch_{moment}" for kind in ("", "train_", "test_") for moment in ("begin", "end")
+)  # many minibatches are one compiled call, so nobody can call these
+Callbacks = Sequence[Any] | Callable[[optuna.Trial], Iterable[Any]]
 
-class PruningCallback(KerasPruningCallback):  # type: ignore[misc]
-    """Reports `monitor` to the trial after each epoch and stops the training when pruned.
 
-    Steps are Keras's epochs, which count from 0, so a pruner's `n_warmup_steps` spares that many epochs.
+class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Reports a metric to the trial after each epoch, and stops the training when the trial is to be pruned.
+
+    Steps count from 0, as epochs in Keras. Works in Keras's own `fit`; call `raise_if_pruned` after it.
+
+    Args:
+        trial: The trial that is trained.
+        monitor: The metric's name in the epoch's logs.
     """
 
     def __init__(self, trial: optuna.Trial, monitor: str = "val_accuracy") -> None:
-        super().__init__(trial, monitor)
+        super().__init__()
+        self._trial, self._monitor = trial, monitor
         self._pruned_after: int | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget an earlier training."""
+        self._pruned_after = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Report; InputError if the metric is not among the logs."""
@@ -30,9 +47,70 @@ class PruningCallback(KerasPruningCallback):  # type: ignore[misc]
         is_last = epoch + 1 == (self.params or {}).get("epochs")
         if not is_last and self._trial.should_prune():
             self._pruned_after = epoch + 1
-            self.model.stop_training = True
+            if self.model is not None:
+                self.model.stop_training = True
 
     def raise_if_pruned(self) -> None:
         """Raise `optuna.TrialPruned` if the trial was pruned; call it when the training has ended."""
         if self._pruned_after is not None:
             raise optuna.TrialPruned(f"pruned after epoch {self._pruned_after}")
+
+
+class CallbackFactory:
+    """Fresh callbacks for each training, so that none carries what it counted from one trial into the next.
+
+    Args:
+        callbacks: Keras callbacks, which are copied for each training; or a function that returns them for a trial.
+
+    Raises:
+        InputError: A callback cannot be copied, or has a hook for minibatches.
+    """
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._make = callbacks if callable(callbacks) else None
+        self._originals = [] if callable(callbacks) else [_copied(callback) for callback in callbacks]
+        _check_hooks(self._originals)
+
+    def __call__(self, trial: optuna.Trial) -> list[Any]:
+        """The callbacks of one training of this trial."""
+        if self._make is None:
+            return [_copied(callback) for callback in self._originals]
+        made = list(self._make(trial))
+        _check_hooks(made)
+        return made
+
+
+def _copied(callback: Any) -> Any:
+    try:
+        return deepcopy(callback)
+    except Exception as error:
+        name = type(callback).__name__
+        raise InputError(
+            f"callbacks: {name} cannot be copied for each trial ({error}); give a function that makes it: "
+            f"callbacks=lambda trial: [{name}(...)]"
+        ) from None
+
+
+def _check_hooks(callbacks: Iterable[Any]) -> None:
+    for callback in callbacks:
+        hook = next((hook for hook in BATCH_HOOKS if _has(callback, hook)), None)
+        if hook is not None and not _acts_on_epochs_alone(callback):
+            raise InputError(
+                f"callbacks: {type(callback).__name__}.{hook} would never be called: many minibatches are one compiled "
+                "call; use on_epoch_begin or on_epoch_end"
+            )
+
+
+def _has(callback: Any, hook: str) -> bool:
+    """Whether the hook is another than Keras's own, which does nothing."""
+    return getattr(getattr(callback, hook, None), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
+
+
+def _acts_on_epochs_alone(callback: Any) -> bool:
+    """Two of Keras's have hooks for minibatches that do nothing with their default options."""
+    if type(callback) is keras.callbacks.ModelCheckpoint:
+        return bool(callback.save_freq == "epoch")
+    if type(callback) is keras.callbacks.TensorBoard:
+        per_step = callback.write_steps_per_second or callback._should_trace
+        return callback.update_freq == "epoch" and not per_step
+    return False

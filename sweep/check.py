@@ -7,8 +7,8 @@ from rich.text import Text
 from sweep.config import KEYS, SECTIONS, TrialConfig
 from sweep.data import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
-from sweep.errors import SpaceError
-from sweep.objective_functions import check_calls, is_own
+from sweep.errors import SpaceError, ends_process
+from sweep.objective_functions import check_calls
 from sweep.points import size_line
 from sweep.pruners import build_pruner, check_reports
 from sweep.runs import derived_seed
@@ -17,6 +17,7 @@ from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.terminal import make_console
 from sweep.text import shown_params
+from sweep.users_code import announce, code_of
 
 
 def print_space(space: Space) -> None:
@@ -58,6 +59,8 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     sampler_factory(space, seed)
     build_pruner(space)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    if space.users_code is not None:
+        announce(code_of(space.users_code))
     if space.function is not None:
         _check_function(space)
         for number in range(num_samples):
@@ -78,8 +81,6 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
 def _check_function(space: Space) -> None:
     """A user's own is found, which runs its module."""
     assert space.function is not None
-    if is_own(space.function):
-        print(f"this runs your code: {space.function}", flush=True)
     check_calls(space.function, space.function_calls())
 
 
@@ -90,7 +91,9 @@ def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
         return int(build_model(config, dataset.image_shape, dataset.num_classes).count_params())
     except SpaceError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a user's builder raises
+    except BaseException as error:  # whatever a user's builder raises
+        if ends_process(error):
+            raise
         summary = " ".join(f"{type(error).__name__}: {error}".split())
         raise SpaceError(f"{source}: the model cannot be built: {summary}") from None
 

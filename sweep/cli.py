@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(build_parser().parse_args(arguments))
     except KeyboardInterrupt:
+        print("sweep: interrupted", file=sys.stderr)
         return 130
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from contextlib import closing
 from dataclasses import replace
 from importlib import resources
@@ -42,10 +41,13 @@ def _is_copy(path: Path, source: Path) -> bool:
 def check(options: argparse.Namespace) -> None:
     """Validate a space file and show what it makes."""
     from sweep.check import print_samples, print_space
+    from sweep.interruption import Interruption
+    from sweep.users_code import contained
 
     space = _load_space(options)
     print_space(space)
-    print_samples(space, options.samples, options.seed)
+    with Interruption(), contained(space.users_code):
+        print_samples(space, options.samples, options.seed)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -58,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from sweep.settle_function import check_flags, settle_function
     from sweep.storage import back_up, check_study_name, database_url, study_lock
     from sweep.study import open_study, stored_settings
+    from sweep.users_code import contained
     from sweep.worker_choice import check_flags_of_ray, num_workers_of, start_workers
 
     check_device_name(options.device)
@@ -83,35 +86,29 @@ def run(options: argparse.Namespace) -> None:
                 settled = settle_function(options, space, stored or {}, seed, workers)
             study = open_study(url, name, space, settled.settings, stored)
             study.ended_in_order = lock.ended_in_order
+            change = study.code_change()
+            if change is not None:
+                print(change, flush=True)
             if not options.quiet:
                 print_start(space, url, name, settled, options.trials or space.study.num_trials)
-            with closing(study.write_behind):
+            in_process = space.users_code if workers is None else None
+            with closing(study.write_behind), contained(in_process):
                 run_to_limits(options, space, study, settled.settings, interruption, workers)
 
 
 def _load_space(options: argparse.Namespace) -> "Space":
-    from sweep.objective_functions import is_own
     from sweep.space_file import load_space, parse_choice
+    from sweep.users_code import look_in
 
     space = load_space(options.space, options.overrides)
-    if "builder" in space.fixed.get("model", {}) or is_own(space.function or ""):
-        _find_modules_in(options.space.resolve().parent)
+    if space.users_code is not None:
+        look_in(options.space.resolve().parent, Path.cwd())
     sampler, pruner = getattr(options, "sampler", None), getattr(options, "pruner", None)
     if sampler is not None and sampler != space.sampler.name:  # else its options stay those of the file
         space = replace(space, sampler=parse_choice(sampler, "--sampler"))
     if pruner is not None and pruner != space.pruner.name:
         space = replace(space, pruner=parse_choice(pruner, "--pruner"))
     return space
-
-
-def _find_modules_in(folder: Path) -> None:
-    """A user's builder may stand in the current folder, or beside the file that names it.
-
-    Called only where a file names one: of any other folder, a `pandas.py` beside the file would be run for pandas.
-    """
-    for place in (str(folder), os.getcwd()):
-        if place not in sys.path:
-            sys.path.insert(0, place)
 
 
 def list(options: argparse.Namespace) -> None:
@@ -173,6 +170,7 @@ def confirm(options: argparse.Namespace) -> None:
     from sweep.show_confirmation import print_confirmation
     from sweep.storage import WriteBehindStorage, check_study_name, database_url, read_study, study_lock
     from sweep.study import SETTINGS
+    from sweep.users_code import contained, look_for_recorded, print_change, recorded_code
 
     check_device_name(options.device)
     url, name = database_url(options.studies, options.storage), check_study_name(options.study)
@@ -180,10 +178,13 @@ def confirm(options: argparse.Namespace) -> None:
     with Interruption() as interruption, study_lock(url, name):
         study = read_study(url, name)
         plan = plan_confirmation(study, options.top, options.num_seeds, again=options.again)
-        if "builder" in plan.space.fixed.get("model", {}):
-            _find_modules_in(Path.cwd())
-        settled = settle_again(options, plan.space, study.user_attrs[SETTINGS], plan.num_runs)
-        with closing(WriteBehindStorage(url, name)) as storage:
+        stored = study.user_attrs[SETTINGS]
+        code = recorded_code(stored.get("code"))
+        if plan.space.users_code is not None:
+            look_for_recorded(code, Path.cwd())
+        settled = settle_again(options, plan.space, stored, plan.num_runs)
+        print_change(settled.settings.code, code)
+        with contained(plan.space.users_code), closing(WriteBehindStorage(url, name)) as storage:
             say = (lambda _: None) if options.quiet else print
             confirming = Confirming(storage, plan, settled.settings, interruption, say, again=options.again)
             say(settled.choice.line())
@@ -216,12 +217,14 @@ def retrain(options: argparse.Namespace) -> None:
     from sweep.devices import check_device_name, set_up_device
     from sweep.engine_choice import operation_threads
     from sweep.interruption import Interruption
+    from sweep.users_code import announce, code_of, contained, look_for_recorded, print_change, recorded_code
 
     check_device_name(options.device)
     on = [] if options.on is None else [f"data.train_on={options.on}"]
     config, provenance = read_config(options.config, [*options.overrides, *on])
+    recorded = recorded_code(provenance.code) if provenance else None
     if config.model.builder is not None:
-        _find_modules_in(options.config.resolve().parent)
+        look_for_recorded(recorded, options.config.resolve().parent, Path.cwd())
     to_verify = provenance if options.verify else None
     if options.verify and to_verify is None:
         raise InputError(f"{options.config}: has no [provenance] to verify; `sweep export` writes it")
@@ -230,8 +233,10 @@ def retrain(options: argparse.Namespace) -> None:
     device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
     print(f"device: {device.description}")
     if config.model.builder is not None:
-        print(f"this runs your code: {config.model.builder}")
-    with Interruption() as interruption:
+        code = code_of(config.model.builder)
+        announce(code)
+        print_change(code, recorded)
+    with Interruption() as interruption, contained(config.model.builder):
         if to_verify is not None:
             _verify(config, to_verify, device, threads, options.tolerance, interruption)
         else:

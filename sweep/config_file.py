@@ -47,6 +47,7 @@ class Provenance(Section):
     params: dict[str, Any]
     versions: dict[str, str]
     command: str
+    code: dict[str, str] = Field(default_factory=dict)  # of the user's, that built the model: see `UsersCode`
     confirmed_rank: int | None = None  # by `sweep confirm`, 1 for the best
     confirmed_mean: float | None = None  # of the metric, over so many fresh seeds
     confirmed_num_seeds: int | None = None

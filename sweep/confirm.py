@@ -17,9 +17,10 @@ from sweep.executors.base import EpochDone, Event, Executor, LaneLost
 from sweep.interruption import Interruption
 from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.study import Settings
+from sweep.users_code import recorded_code
 
 DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "data_hash")
-MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions")
+MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions", "code")
 
 
 @dataclass
@@ -140,6 +141,10 @@ def _line(run: _Run, result: dict[str, Any] | None) -> str:
 
 
 def _check_made_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    code = recorded_code(now.get("code"))
+    change = code.change_since(recorded_code(before.get("code"))) if code is not None else None
+    if change is not None:
+        raise InputError(f"the stored scores are of other code: {change}; put it back, or drop the scores with --again")
     for key in DECIDES_SCORES:
         if before.get(key) != now.get(key):
             raise InputError(

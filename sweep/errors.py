@@ -15,6 +15,8 @@
 """
 
 import errno
+import signal
+import threading
 from enum import StrEnum
 
 FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_mb", "log")  # of a failed trial
@@ -83,6 +85,16 @@ class Cause(StrEnum):
     BUILD_ERROR = "build_error"
     USER_ERROR = "user_error"
     DATA_ERROR = "data_error"
+
+
+def ends_process(error: BaseException) -> bool:
+    """Whether an exception out of a user's code is a signal's; all others are the code's own and end one trial.
+
+    While `Interruption` handles SIGINT, a KeyboardInterrupt is one that the code raised itself.
+    """
+    may_be_signal = threading.current_thread() is threading.main_thread()
+    is_pythons_own = may_be_signal and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and is_pythons_own)
 
 
 def is_disk_full(error: OSError) -> bool:

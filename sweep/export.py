@@ -1,7 +1,7 @@
 """Trials of a study -> config files, each with every value and where it came from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from sweep.errors import InputError
 from sweep.objective_section import TIMING
 from sweep.several_objectives import best_first
 from sweep.space_file import stored_space
-from sweep.study import SETTINGS
+from sweep.study import CODE, SETTINGS
+from sweep.users_code import recorded_code
 
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
@@ -85,9 +86,16 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         params=trial.params,
         widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
         **{key: settings[key] for key in copied},
+        code=_code(settings, trial),
         **_confirmed(study, trial.number),
     )
     return config, provenance
+
+
+def _code(settings: Mapping[str, Any], trial: FrozenTrial) -> dict[str, str]:
+    """The user's code that trained the trial, if that is known."""
+    code = recorded_code(settings.get("code"))
+    return replace(code, digest=trial.user_attrs.get(CODE, "")).values() if code is not None else {}
 
 
 def _confirmed(study: optuna.Study, number: int) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 import keras
 
 from sweep.config import ModelConfig, RegularizerConfig, TrialConfig
-from sweep.errors import SpaceError
+from sweep.users_code import BUILDER, import_code
 
 ImageShape = tuple[int, int, int]  # height, width, channels
 
@@ -100,7 +99,7 @@ def _penalty(regularizer: RegularizerConfig) -> Any:
 
 def _build_users_model(model: ModelConfig, image_shape: ImageShape, num_classes: int) -> Any:
     """Call `builder(image_shape=..., num_classes=..., **options)`, which returns an uncompiled model."""
-    built = find_builder(str(model.builder))(image_shape=image_shape, num_classes=num_classes, **model.options)
+    built = import_code(str(model.builder), BUILDER)(image_shape=image_shape, num_classes=num_classes, **model.options)
     if not isinstance(built, keras.Model):
         raise TypeError(f"{model.builder} returned {type(built).__name__}; a keras.Model is wanted")
     if built.compiled:
@@ -111,15 +110,3 @@ def _build_users_model(model: ModelConfig, image_shape: ImageShape, num_classes:
     if given is None or tuple(given) != (None, num_classes):
         raise TypeError(f"{model.builder} gives shape {given}; (None, {num_classes}) is wanted")
     return built
-
-
-def find_builder(builder: str) -> Any:
-    """Import `module:function`. SpaceError if there is no such thing."""
-    module_name, function_name = builder.split(":")
-    try:
-        return getattr(import_module(module_name), function_name)
-    except Exception as error:  # a module of the user's own may raise anything
-        raise SpaceError(
-            f"model.builder: {builder} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; "
-            "correct it, run from its folder or set PYTHONPATH"
-        ) from None

@@ -5,10 +5,10 @@ A built-in name is data. `module:function` names a user's code, which runs only 
 
 import inspect
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import Any
 
 from sweep.errors import SpaceError
+from sweep.users_code import import_code
 
 OWN_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
@@ -39,17 +39,7 @@ def find_function(function: str) -> Callable[..., Any]:
     """The built-in one, or `module:function` imported. SpaceError if there is no such thing."""
     if not is_own(function):
         return BUILT_IN[function]
-    module_name, name = function.split(":")
-    try:
-        found = getattr(import_module(module_name), name)
-    except (Exception, SystemExit) as error:  # a module of the user's own may raise anything
-        raise SpaceError(
-            f"study.function: {function} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; "
-            "correct it, run from its folder or set PYTHONPATH"
-        ) from None
-    if not callable(found):
-        raise SpaceError(f"study.function: {function} is a {type(found).__name__}; name a function")
-    return found  # type: ignore[no-any-return]
+    return import_code(function, "study.function")
 
 
 def check_calls(function: str, calls: Iterable[Iterable[str]]) -> None:

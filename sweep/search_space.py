@@ -22,6 +22,7 @@ from sweep.config import (
 )
 from sweep.config_keys import set_value
 from sweep.function_config import FunctionConfig, RunConfig
+from sweep.objective_functions import is_own
 from sweep.objective_section import TIMING, Direction, ObjectiveSection
 from sweep.parameters import (
     Parameter,
@@ -67,6 +68,12 @@ class Space:
     def function(self) -> str | None:
         """The objective that is a plain function; None where models are trained."""
         return self.study.function
+
+    @property
+    def users_code(self) -> str | None:
+        """`module:function` of the user's own that a trial runs, if there is one."""
+        builder: str | None = self.fixed.get("model", {}).get("builder")
+        return self.function if is_own(self.function or "") else builder
 
     @property
     def metrics(self) -> tuple[str, ...]:

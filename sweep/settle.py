@@ -33,6 +33,7 @@ from sweep.samplers import sampler_factory
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.study import Settings
+from sweep.users_code import BUILDER, announce, code_of, import_code
 from sweep.worker_choice import gpu_memory_gb
 
 VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn")
@@ -89,6 +90,7 @@ def settle(
     The engine decides how the device is set up, and the device how many lanes there are. So the choice is made for a
     CPU, where the set-up matters, and once more if the device turns out to be a GPU.
     """
+    announce_code(options, space, workers)
     num_workers = workers.num_workers if workers else 0
     share = workers.share if workers else Share(os.cpu_count() or 1, host_memory_bytes())
     share = replace(share, threads=int(options.threads or stored.get("threads") or share.threads))
@@ -103,6 +105,14 @@ def settle(
     return Settled(settings, device, choice, workers.kind if workers else "")
 
 
+def announce_code(options: argparse.Namespace, space: Space, workers: Workers | None) -> None:
+    """Say what code of the user's is run; and how the sweep survives it, where a flag can do that."""
+    if space.users_code is not None:
+        is_at_risk = workers is None and "workers" in options
+        advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk else ""
+        announce(code_of(space.users_code), advice=advice)
+
+
 def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, Any], num_runs: int) -> Settled:
     """For more runs of a study that there is. StudyError if the data is not what the study saw."""
     data = check_data(space)
@@ -115,12 +125,11 @@ def _set_up(
     options: argparse.Namespace, space: Space, threads: int, num_threads: int, workers: Workers | None
 ) -> Device:
     """Here, or in the workers; a user's builder is looked for where it will run."""
-    builder = space.fixed.get("model", {}).get("builder")
-    if builder is not None:
-        print(f"this sweep runs your code: {builder}", flush=True)
+    builder = space.users_code
     if workers is None:
         device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
-        _check_builder(builder)
+        if builder is not None:
+            import_code(builder, BUILDER)
         return device
     cap = gpu_memory_gb(options)
     found = workers.set_up(options.device, threads, cap, operation_threads=num_threads, builder=builder)
@@ -184,16 +193,10 @@ def make_settings(
         num_workers=num_workers,
         versions={package: version(package) for package in VERSIONS_OF},
         command=_command(sys.argv[1:]),
+        code=code_of(space.users_code) if space.users_code else None,
     )
 
 
 def _command(arguments: Sequence[str]) -> str:
     """As it was given, without passwords; a file's name may be no text."""
     return shlex.join(["sweep", *map(mask_passwords, arguments)]).encode(errors="backslashreplace").decode()
-
-
-def _check_builder(builder: str | None) -> None:
-    if builder is not None:
-        from sweep.models import find_builder
-
-        find_builder(builder)

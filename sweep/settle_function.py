@@ -6,9 +6,9 @@ from typing import Any
 from sweep.engine_choice import EngineChoice
 from sweep.errors import InputError
 from sweep.executors.workers import Workers
-from sweep.objective_functions import check_calls, is_own
+from sweep.objective_functions import check_calls
 from sweep.search_space import Space
-from sweep.settle import DataSummary, Settled, make_settings
+from sweep.settle import DataSummary, Settled, announce_code, make_settings
 
 NO_DATA = DataSummary("", (0, 0, 0), 0)
 
@@ -32,8 +32,7 @@ def settle_function(
 ) -> Settled:
     """The function is looked for where it will run; lanes as asked, as the study began, else one a process."""
     assert space.function is not None
-    if is_own(space.function):
-        print(f"this sweep runs your code: {space.function}", flush=True)
+    announce_code(options, space, workers)
     calls = space.function_calls()
     if workers is None:
         check_calls(space.function, calls)

@@ -33,11 +33,13 @@ from sweep.storage import (
     reading,
 )
 from sweep.untried import ChosenParams, DraftTrial, UntriedPoints
+from sweep.users_code import UsersCode
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
 SETTINGS = "sweep"
-INFORMATIVE = ("versions.", "command", "space.fixed.data.path")  # stored, not compared: the data's hash is
+CODE = "code"  # of a trial: the digest of the user's code that trained it
+INFORMATIVE = ("versions.", "command", "code", "space.fixed.data.path")  # stored, not compared: the data's hash is
 KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
 BEFORE = {"num_workers": 0, "first_step": 1, "distinct": False}  # of a study that does not say
 
@@ -65,6 +67,7 @@ class Settings:
     command: str = ""
     first_step: int = 0
     distinct: bool = True
+    code: UsersCode | None = None  # of the latest start; each trial has the digest of its own
 
 
 class SweepStudy(optuna.Study):
@@ -79,6 +82,7 @@ class SweepStudy(optuna.Study):
         super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
         self.write_behind, self.first_step, self._space = storage, first_step, space
         self.ended_in_order = False  # the process before; its running trials are not to blame then
+        self.code: UsersCode | None = None  # of the user's, that trials run
         models_history = space.sampler.name in MODELS_HISTORY  # and is better given one that is bounded
         self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
         self._seen_by_pruner = RecentStudy(name, storage, most_best=0)
@@ -95,7 +99,29 @@ class SweepStudy(optuna.Study):
         """Ask with the sampler of the trial's number: an enqueued trial's own, else the next free one."""
         waiting = self.frozen_trials(TrialState.WAITING)
         self.sampler = self._sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
-        return self.ask()
+        trial = self.ask()
+        self.note_code(trial.number)
+        return trial
+
+    def note_code(self, number: int) -> None:
+        """The trial is trained by the code that is there now. Call inside a transaction."""
+        if self.code is not None and self.code.digest:
+            self.write_behind.set_trial_user_attr(number, CODE, self.code.digest)
+
+    def code_change(self) -> str | None:
+        """What to say if trials were trained by other code than what is there now; None if none was."""
+        if self.code is None or not self.code.digest:
+            return None
+        digests = [trial.user_attrs.get(CODE, self.code.digest) for trial in self.frozen_trials()]
+        others = sorted({*digests} - {self.code.digest})
+        if not others:
+            return None
+        num_others = sum(digest != self.code.digest for digest in digests)
+        return (
+            f"the code of {self.code} is not what trained {num_others} of the {len(digests)} trials: it was "
+            f"{', '.join(others)}, it is {self.code.digest}; scores of two programs are hard to compare, "
+            "another --study keeps them apart"
+        )
 
     def suggest(self, trial: optuna.Trial) -> Params:
         """The params of a trial that was asked; of a finite space, ones that no other trial has."""
@@ -165,7 +191,8 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
     elif stored is not None:
         settings = replace(settings, **{key: stored[key] for key in KEPT})
         _compare(name, stored, asdict(settings))
-    return SweepStudy(
+        _keep_place(storage, stored, settings.code)
+    study = SweepStudy(
         storage,
         name,
         space,
@@ -173,6 +200,15 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
         first_step=settings.first_step,
         distinct=settings.distinct,
     )
+    study.code = settings.code
+    return study
+
+
+def _keep_place(storage: WriteBehindStorage, stored: dict[str, Any], code: UsersCode | None) -> None:
+    """Where the user's code is now: other commands look for it there."""
+    if code is not None and code.digest and code.values() != stored.get("code"):
+        with storage.transaction():
+            storage.set_study_user_attr(STUDY_ID, SETTINGS, {**stored, "code": code.values()})
 
 
 def num_points_before(space: Space) -> int | None:

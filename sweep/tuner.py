@@ -117,6 +117,7 @@ class Tuner:
                 else:
                     runs = self._space.runs(trial.params, trial.user_attrs["seed"])
                     self._to_repeat[trial.number] = (trial, runs)
+                    self._study.note_code(trial.number)
                     if is_too_often:  # the database was not there to take the mark of that end
                         self._count_start(trial.number, -1)
         if self._to_repeat:

@@ -56,7 +56,7 @@ def verify(
     if not abs(repeated - provenance.score) <= tolerance:
         raise ScoreMissed(
             f"trial {provenance.trial} of {provenance.study}: the stored score is missed by more than {tolerance:g}; "
-            "config, data, threads or versions differ from the sweep's"
+            "config, data, code, threads or versions differ from the sweep's"
         )
     return Verification(provenance.metric, provenance.score, repeated)
 

@@ -124,7 +124,7 @@ def test_what_goes_wrong_in_a_function_fails_its_trial_alone(tmp_path):
     assert causes == {x: "nan" if x in (3, 4) else "user_error" for x in range(6)}
     assert trials[0]["user_attrs"]["error"] == "KeyError: 'no such row'"
     assert "own_functions.py" in trials[0]["user_attrs"]["traceback"]
-    assert "tried to end the process" in trials[1]["user_attrs"]["error"]
+    assert trials[1]["user_attrs"]["error"] == "SystemExit: enough"
     assert "gave '7'; a number is wanted" in trials[2]["user_attrs"]["error"]
     assert trials[3]["user_attrs"]["error"] == "the value is not finite after epoch 1"
     assert "gave [1.0, 2.0]; a number is wanted" in trials[5]["user_attrs"]["error"]
@@ -210,7 +210,7 @@ def test_an_own_function_is_looked_for_before_a_trial(folder, capsys, function, 
     shown = capsys.readouterr()
     assert said in shown.err
     assert shown.err.count("\n") == 1
-    assert f"this sweep runs your code: {function}" in shown.out
+    assert f"this runs your code: {function}" in shown.out
 
 
 def test_a_function_beside_its_file_is_found_and_said_to_be_code(folder, capsys):

@@ -45,7 +45,7 @@ LEVELS = [  # from top to bottom
     {"parameters", "models", "objective_functions", "function_config"},
     {"optimizers", "data", "runs"},
     {"schedules"},
-    {"config"},
+    {"config", "users_code"},
     {"plain_values", "files"},
     {"errors", "masking", "counting", "forking", "spelling", "text"},
 ]

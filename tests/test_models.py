@@ -11,7 +11,8 @@ import pytest
 
 from sweep.config import ModelConfig, TrialConfig
 from sweep.errors import SpaceError
-from sweep.models import build_model, find_builder
+from sweep.models import build_model
+from sweep.users_code import BUILDER, import_code
 
 IMAGE_SHAPE = (8, 8, 1)
 
@@ -204,5 +205,5 @@ def test_a_wrong_builder_is_said(name: str, options: dict[str, Any], pattern: st
 @pytest.mark.parametrize("builder", ["my_modles:build", "my_models:biuld", "my_broken_models:build"])
 def test_a_builder_that_cannot_be_imported_is_one_line(builder: str) -> None:
     with pytest.raises(SpaceError, match=f"^model.builder: {builder} cannot be imported: ") as caught:
-        find_builder(builder)
+        import_code(builder, BUILDER)
     assert "\n" not in str(caught.value)

@@ -1,6 +1,7 @@
 """sweep.Objective in a plain `study.optimize`: prunes, completes, repeats itself, and takes a user's own builder."""
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 import sweep
-from sweep.errors import DataError, SpaceError, SweepError
+from sweep.errors import DataError, InputError, SpaceError, SweepError
 
 HEAD = '[study]\nname = "test"\n[data]\nnum_train = 150\nnum_validation = 280\n'
 TRAINING = "[training]\nepochs = 4\nbatch_size = 32\n"
@@ -53,7 +54,7 @@ def study_of(rates: list[float], pruner: Any = None) -> optuna.Study:
 
 def test_a_plain_study_prunes_and_completes(tmp_path: Path) -> None:
     ends = CountEnds()
-    objective = sweep.Objective(space_file(tmp_path, SMALL), callbacks=[ends])
+    objective = sweep.Objective(space_file(tmp_path, SMALL), callbacks=lambda _: [ends])
     pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
     study = study_of([1e-2, 1e-9, 2e-2], pruner)
     study.optimize(objective, n_trials=3)
@@ -85,6 +86,73 @@ def test_the_same_seed_gives_the_same_values_and_another_one_others(tmp_path: Pa
         study.optimize(sweep.Objective(file, ["training.epochs=1"], seed=seed), n_trials=1)
         values.append(study.trials[0].intermediate_values)
     assert values[0] == values[1] != values[2]
+
+
+def test_two_trials_at_a_time_score_what_each_scores_alone(tmp_path: Path) -> None:
+    """Seeds, sessions and precision are the process's: without a lock one trial draws the other's weights."""
+    objective = sweep.Objective(space_file(tmp_path, SMALL), ["training.epochs=2", "model.dropout=0.5"])
+    scores = []
+    for num_jobs in (1, 2):
+        study = study_of([1e-2, 2e-2, 3e-2, 4e-2])
+        study.optimize(objective, n_trials=4, n_jobs=num_jobs)
+        scores.append([trial.intermediate_values for trial in study.trials])
+    assert scores[0] == scores[1]
+    assert len({tuple(values.values()) for values in scores[0]}) == 4
+
+
+def test_each_trial_has_callbacks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared ModelCheckpoint remembers the best of the first trial, and saves no other."""
+    monkeypatch.chdir(tmp_path)
+    one = keras.callbacks.ModelCheckpoint("copied.weights.h5", "val_loss", save_best_only=True, save_weights_only=True)
+    saved = []
+
+    def make(trial: optuna.Trial) -> list[Any]:
+        file = f"{trial.number}.weights.h5"
+        saver = keras.callbacks.ModelCheckpoint(file, "val_loss", save_best_only=True, save_weights_only=True)
+        return [saver, keras.callbacks.TensorBoard(f"logs-{trial.number}")]
+
+    for callbacks in ([one], make):
+        objective = sweep.Objective(space_file(tmp_path, SMALL), ["training.epochs=1"], callbacks=callbacks)
+        study = study_of([1e-2, 1e-9])
+        for _ in range(2):
+            Path("copied.weights.h5").unlink(missing_ok=True)
+            study.optimize(objective, n_trials=1)
+            saved.append(Path("copied.weights.h5").exists())
+    assert saved == [True, True, False, False]
+    assert Path("0.weights.h5").exists()
+    assert Path("1.weights.h5").exists()
+    assert [*Path("logs-1").iterdir()]
+
+
+class Batches(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (Batches(), ["Batches", "on_train_batch_end"]),
+        (keras.callbacks.LambdaCallback(on_train_batch_begin=print), ["LambdaCallback", "on_train_batch_begin"]),
+        (keras.callbacks.ModelCheckpoint("x.keras", save_freq=10), ["ModelCheckpoint", "on_train_batch_end"]),
+        (keras.callbacks.TerminateOnNaN(), ["TerminateOnNaN", "on_batch_end"]),
+    ],
+)
+def test_a_hook_that_would_never_be_called_is_refused(callback: Any, words: list[str], tmp_path: Path) -> None:
+    file = space_file(tmp_path, SMALL)
+    with pytest.raises(InputError) as refused:
+        sweep.Objective(file, callbacks=[callback])
+    assert all(word in str(refused.value) for word in words)
+    study = study_of([1e-2])
+    with pytest.raises(InputError, match=words[0]):
+        study.optimize(sweep.Objective(file, callbacks=lambda _: [callback]), n_trials=1)
+
+
+def test_a_callback_that_cannot_be_copied_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    holder = CountEnds()
+    holder.lock = threading.Lock()
+    with pytest.raises(InputError, match=r"CountEnds.*lambda trial"):
+        sweep.Objective(space_file(tmp_path, SMALL), callbacks=[holder])
 
 
 def test_a_diverging_trial_fails_with_its_cause(tmp_path: Path) -> None:

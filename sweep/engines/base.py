@@ -72,13 +72,13 @@ class FunctionValues:
 
 
 RunMetrics = EpochMetrics | FunctionValues
-Outcome = RunMetrics | Exception  # of a lane's epoch: its record, or what ended its run
+Outcome = RunMetrics | BaseException  # of a lane's epoch: its record, or what ended its run
 
 
 def metrics_of(lane: int, outcomes: Mapping[int, Outcome]) -> RunMetrics:
     """The lane's record; raises the exception that ended its run."""
     outcome = outcomes[lane]
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, BaseException):
         raise outcome
     return outcome
 

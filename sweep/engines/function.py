@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sweep.engines.base import FunctionValues
+from sweep.errors import ends_process
 from sweep.function_config import FunctionConfig
 from sweep.objective_functions import find_function
 
@@ -37,7 +38,7 @@ class FunctionEngine:
         self._configs.pop(lane, None)
         self._called.discard(lane)
 
-    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, FunctionValues | Exception]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, FunctionValues | BaseException]:
         """Call the function of every lane that was not called yet."""
         due = [lane for lane in sorted(self._configs.keys() - self._called) if lanes is None or lane in lanes]
         outcomes = {}
@@ -52,13 +53,13 @@ class FunctionEngine:
         raise TypeError("a function has no model")
 
 
-def _outcome(config: FunctionConfig) -> FunctionValues | Exception:
+def _outcome(config: FunctionConfig) -> FunctionValues | BaseException:
     try:
         return call(config)
-    except Exception as error:
+    except BaseException as error:
+        if ends_process(error):
+            raise
         return error
-    except SystemExit as error:
-        return RuntimeError(f"the function tried to end the process (SystemExit: {error})")
 
 
 def call(config: FunctionConfig) -> FunctionValues:

@@ -20,7 +20,7 @@ from sweep.engines.grouping import Group, group_lanes
 from sweep.engines.lane_run import LaneRun, train_together
 from sweep.engines.lane_structure import Structure, Widths, structure_of
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
-from sweep.errors import is_out_of_memory
+from sweep.errors import ends_process, is_out_of_memory
 
 if keras.backend.backend() == "tensorflow":
     from sweep.engines.lanes_tensorflow import LaneProgram, fitted, places_of_a_call
@@ -171,11 +171,13 @@ class PackedEngine:
 
 
 def _lacks_memory(outcome: Outcome) -> bool:
-    return isinstance(outcome, Exception) and is_out_of_memory(outcome)
+    return isinstance(outcome, BaseException) and is_out_of_memory(outcome)
 
 
 def _outcome(train_epoch: Callable[[], EpochMetrics]) -> Outcome:
     try:
         return train_epoch()
-    except Exception as error:
+    except BaseException as error:  # a user's model may raise anything
+        if ends_process(error):
+            raise
         return error

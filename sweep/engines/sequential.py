@@ -114,13 +114,18 @@ class TrainingRun:
         self.model.reset_metrics()
         self._steps.train(minibatch_order(self.config.training.seed, self.epoch, self._num_images))
         logs: dict[str, Any] = self._read_logs()
-        self.model.reset_metrics()
-        self._steps.validate()
-        scores = {f"val_{name}": value for name, value in self._read_logs().items()}
-        logs |= scores if self._has_validation else NO_SCORES
+        logs |= self._validate() if self._has_validation else NO_SCORES
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._callbacks.on_epoch_end(self.epoch - 1, logs)
         return self._metrics(logs, time.perf_counter() - started)
+
+    def _validate(self) -> dict[str, Any]:
+        self._callbacks.on_test_begin()
+        self.model.reset_metrics()
+        self._steps.validate()
+        scores = self._read_logs()
+        self._callbacks.on_test_end(scores)
+        return {f"val_{name}": value for name, value in scores.items()}
 
     def end(self) -> None:
         """Run the callbacks' `on_train_end`, once; early stopping then puts the best weights back."""

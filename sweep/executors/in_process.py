@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from sweep.engines.base import Engine, Outcome, RunMetrics
+from sweep.errors import ends_process
 from sweep.executors.base import EpochDone, Event, LaneLost, circumstances, lane_lost
 from sweep.function_config import RunConfig
 
@@ -29,7 +30,9 @@ class InProcessExecutor:
         """Admit a config; a failure to build it is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
-        except (Exception, SystemExit) as error:  # whatever a user's builder raises fails this trial alone
+        except BaseException as error:  # whatever a user's builder raises fails this trial alone
+            if ends_process(error):
+                raise
             self._waiting.append(lane_lost(lane, error, config))
         else:
             self._configs[lane] = config
@@ -54,14 +57,16 @@ class InProcessExecutor:
         started = time.monotonic()
         try:
             outcomes = self._engine.train_epoch(lanes)
-        except (Exception, SystemExit) as error:  # the engine names no lane: every live one is lost
+        except BaseException as error:  # the engine names no lane: every live one is lost
+            if ends_process(error):
+                raise
             return [self._lose(lane, error) for lane in list(self._configs)]
         for lane in outcomes:
             self._trained_s[lane] += time.monotonic() - started
         return [self._event(lane, outcome) for lane, outcome in outcomes.items()]
 
     def _event(self, lane: int, outcome: Outcome) -> Event:
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             return self._lose(lane, outcome)
         if self._is_late(lane, outcome):
             return self._lose(lane, TimeoutError(f"trained for more than {self._trial_timeout_s:g} s"))

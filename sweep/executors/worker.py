@@ -22,6 +22,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.function_config import run_config
 from sweep.objective_functions import check_calls
+from sweep.users_code import BUILDER, import_code
 
 
 class Worker:
@@ -42,9 +43,7 @@ class Worker:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
         if builder is not None:
-            from sweep.models import find_builder
-
-            find_builder(builder)
+            import_code(builder, BUILDER)
         if function is not None:
             check_calls(**function)
         return {"device": found}
