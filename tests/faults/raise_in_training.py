@@ -12,7 +12,13 @@ from sweep.errors import MAX_FAILURES, DataError, SweepStopped
 from sweep.executors.in_process import InProcessExecutor
 
 NUM_TRIALS = 40
-ERRORS = (ValueError, TypeError, DataError, SystemExit, ZeroDivisionError)
+
+
+class Own(BaseException):
+    """Of a user's code."""
+
+
+ERRORS = (ValueError, TypeError, DataError, SystemExit, Own)
 
 
 class RaisingEngine(FakeEngine):
