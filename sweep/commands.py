@@ -79,7 +79,8 @@ def run(options: argparse.Namespace) -> None:
             check_reports(space)
         back_up(url)
         num_workers = num_workers_of(options, stored or {})
-        with start_workers(options, num_workers, interruption.check, space, stored or {}) as workers:
+        started = start_workers(options, num_workers, interruption.check, space, stored or {})
+        with started as workers, contained(space.users_code if workers is None else None):
             if data is not None:
                 settled = settle(options, space, stored or {}, seed, data, workers)
             else:
@@ -91,8 +92,7 @@ def run(options: argparse.Namespace) -> None:
                 print(change, flush=True)
             if not options.quiet:
                 print_start(space, url, name, settled, options.trials or space.study.num_trials)
-            in_process = space.users_code if workers is None else None
-            with closing(study.write_behind), contained(in_process):
+            with closing(study.write_behind):
                 run_to_limits(options, space, study, settled.settings, interruption, workers)
 
 
@@ -182,7 +182,8 @@ def confirm(options: argparse.Namespace) -> None:
         code = recorded_code(stored.get("code"))
         if plan.space.users_code is not None:
             look_for_recorded(code, Path.cwd())
-        settled = settle_again(options, plan.space, stored, plan.num_runs)
+        with contained(plan.space.users_code):
+            settled = settle_again(options, plan.space, stored, plan.num_runs)
         print_change(settled.settings.code, code)
         with contained(plan.space.users_code), closing(WriteBehindStorage(url, name)) as storage:
             say = (lambda _: None) if options.quiet else print

@@ -7,7 +7,8 @@
     │   ├── DeviceError        the device asked for is not there
     │   └── StudyError         a study's name, lock, settings or database
     ├── NoUsableTrial          exit 3: the sweep ended without one COMPLETE trial
-    └── SweepStopped           exit 3: too many failed trials in a row
+    ├── SweepStopped           exit 3: too many failed trials in a row
+    └── WorkersLost            exit 3: the Ray that the workers run on is gone
     Interrupted                SIGINT, SIGTERM or SIGHUP: exit 130, 143 or 129, resumable
                                (not an Exception: nothing may swallow it)
 
@@ -63,6 +64,12 @@ class NoUsableTrial(SweepError):
 
 class SweepStopped(SweepError):
     """Too many failed trials in a row: further ones would fail too."""
+
+    exit_code = 3
+
+
+class WorkersLost(SweepError):
+    """What the workers run on is gone; the study is consistent and resumable."""
 
     exit_code = 3
 

@@ -1,6 +1,7 @@
 """`sweep run --ray`: the study of one process, no secret in an actor, no process left behind however it ends."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,12 +58,20 @@ class RaySweep:
                 found[int(folder.name)] = content
         return found
 
+    def processes_of(self, program):
+        """Those of the others that run this program."""
+        return [pid for pid in self.others() if _program(pid) == program]
+
     def ends_alone(self, within_s=90):
         """Whether all its processes end; agents of Ray that were starting take a minute to see that it is gone."""
         deadline = time.monotonic() + within_s
         while self.others() and time.monotonic() < deadline:
             time.sleep(0.1)
         return not self.others()
+
+
+def _program(pid):
+    return Path((Path("/proc") / str(pid) / "cmdline").read_text().split("\0")[0]).name
 
 
 def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signal(tmp_path, capsys):
@@ -84,6 +93,28 @@ def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signa
     assert last.process.returncode == 0, output
     assert "2 workers, each with such an engine of its own, an actor on a Ray of 1 node, with" in output
     assert "(raylet)" not in output
+    assert last.ends_alone()
+    assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
+
+
+def test_lost_head_or_raylet_is_one_line_and_a_code_of_ours_and_the_study_resumes(tmp_path):
+    """Ray would end the launcher itself, from C++, or print pages of a raylet's log."""
+    assert main([*RUN, "--lanes", "4", "--studies", str(tmp_path / "alone")]) == 0
+    for name in ("gcs_server", "raylet"):
+        sweep = RaySweep(tmp_path / "ray", 0.4)
+        with sweep.process:
+            sweep.wait_for_a_trial()
+            (victim,) = sweep.processes_of(name)
+            os.kill(victim, signal.SIGKILL)
+            output = sweep.process.stdout.read()
+        assert sweep.process.returncode == 3, output
+        (line,) = [line for line in output.splitlines() if not line.startswith("trial ")]
+        assert line.startswith("sweep: Ray's ")
+        assert "resume" in line
+        assert sweep.ends_alone()
+    last = RaySweep(tmp_path / "ray", 0)
+    output = last.process.communicate()[0]
+    assert last.process.returncode == 0, output
     assert last.ends_alone()
     assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # read at the import: of a lost worker we say what it means
 import ray
+from ray.exceptions import RayError
 
 from sweep.counting import counted
-from sweep.errors import InputError
+from sweep.errors import InputError, WorkersLost
 from sweep.executors.worker_handle import SECRETS
 
 ANSWER_S = 5.0  # that a cluster has to accept a connection
@@ -56,17 +57,24 @@ def connected(address: str) -> Iterator[None]:
     try:
         _connect(address)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         hint = "does `ray status` show one there? One with tokens needs RAY_AUTH_MODE=token here too"
-        raise InputError(f"--ray {address}: {reason}; {hint}") from None
+        raise InputError(f"--ray {address}: {_first_line(error)}; {hint}") from None
     finally:
         os.environ.update(secrets)
         for number, handler in handlers.items():
             signal.signal(number, handler)
     try:
         yield
+    except (RayError, ConnectionError) as error:
+        if isinstance(error, BrokenPipeError):  # of an output that was closed
+            raise
+        raise WorkersLost(f"--ray {address}: {_first_line(error)}; run the same command to resume") from None
     finally:
         ray.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def nodes() -> list[Node]:
@@ -111,6 +119,7 @@ def _connect(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None  # pages of a raylet's log: what it means, we say
     ray._private.utils.get_entrypoint_name = lambda: "sweep run"  # what Ray would show of us may name the database
     options = {"include_dashboard": False} if address == LOCAL else {}
     ray.init(address=address, log_to_driver=False, configure_logging=False, **options)

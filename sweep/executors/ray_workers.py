@@ -9,8 +9,9 @@ import ray
 
 from sweep.counting import counted
 from sweep.data import Pool, PoolKey
-from sweep.executors.ray_cluster import Place, choose_places, connected, memory_bytes, nodes
+from sweep.executors.ray_cluster import LOCAL, Place, choose_places, connected, memory_bytes, nodes
 from sweep.executors.ray_host import versions
+from sweep.executors.ray_watch import PATIENCE_AT_HOME_S, PATIENCE_S, RayWatch
 from sweep.executors.ray_worker import RayWorker
 from sweep.executors.worker_handle import SECRETS
 from sweep.executors.workers import MEMORY_TO_SHARE, POLL_S, Share, Workers
@@ -34,16 +35,27 @@ class RayWorkers(Workers):
         trial_timeout_s: float | None = None,
         pause: Callable[[], None] = lambda: None,
         say: Callable[[str], None] = print,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        """The images of `pools` are put into the cluster's memory once, for all workers and trials."""
+        """The images of `pools` are put into the cluster's memory once, for all workers and trials.
+
+        Raises WorkersLost when the cluster's head, or Ray's process on this machine, is gone for `patience_s`.
+        """
         self.share = Share(max(1, int(place.cpus)), memory_bytes(place))
         self.kind = f"an actor on a Ray of {counted(len(nodes()), 'node')}, with {place}"
-        self._asked, self._say, self._pause = place, say, pause
+        self._asked, self._say = place, say
         self._arguments = (_environment(place), versions(), ray.put(dict(pools)))
         self._num_to_place = num_workers
         self._unplaced: list[RayWorker] = []
         self._waited_s = 0.0
-        super().__init__([self._start] * num_workers, num_retries, trial_timeout_s, pause)
+        watch = RayWatch(patience_s)
+
+        def pause_and_look() -> None:
+            pause()
+            watch.check()
+
+        self._pause = pause_and_look
+        super().__init__([self._start] * num_workers, num_retries, trial_timeout_s, pause_and_look)
 
     def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
         """References of Ray."""
@@ -83,7 +95,8 @@ def ray_workers(
     address: str, asked: tuple[int | None, int | None, float | None], pools: Mapping[PoolKey, Pool], *options: Any
 ) -> Iterator[RayWorkers]:
     """Workers on the Ray of this address: `asked` of `choose_places`, the `options` given to `RayWorkers`."""
-    with connected(address), RayWorkers(*choose_places(*asked), pools, *options) as workers:
+    patience_s = PATIENCE_AT_HOME_S if address == LOCAL else PATIENCE_S
+    with connected(address), RayWorkers(*choose_places(*asked), pools, *options, patience_s=patience_s) as workers:
         yield workers
 
 
