@@ -53,7 +53,7 @@ def test_it_reports_every_epoch_at_the_step_that_keras_gives_it() -> None:
 @pytest.mark.parametrize("position", [0, 1])
 def test_pruning_lets_every_other_callback_end(position: int) -> None:
     """As shipped by Optuna, the callback raises in the middle of fit, and they never end."""
-    trial, other = ask(PruneAfter(1)), CountEnds()
+    trial, other = ask(PruneAfter(2)), CountEnds()
     pruning = sweep.PruningCallback(trial, "val_loss")
     callbacks = [other, pruning] if position else [pruning, other]
     history = fit(callbacks)
@@ -64,7 +64,7 @@ def test_pruning_lets_every_other_callback_end(position: int) -> None:
 
 
 def test_it_prunes_without_a_model_and_forgets_that_in_the_next_training() -> None:
-    pruning = sweep.PruningCallback(ask(PruneAfter(5)), "val_loss")
+    pruning = sweep.PruningCallback(ask(PruneAfter(1)), "val_loss")
     pruning.on_epoch_end(5, {"val_loss": 1.0})
     with pytest.raises(optuna.TrialPruned):
         pruning.raise_if_pruned()

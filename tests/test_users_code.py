@@ -163,6 +163,9 @@ def test_edited_code_is_said_at_each_resume_and_each_trial_knows_its_own(folder,
     digests = [trial["user_attrs"]["code"] for trial in trials]
     assert digests[0] == digests[1] == digests[2] != digests[3] == digests[4]
     assert all(digest in shown[-1] for digest in digests)
+    assert main(["report", "mine", "--out", "page.html"]) == 0
+    page = (folder / "page.html").read_text()
+    assert f"{digests[0]} (3 trials), {digests[3]} (2 trials)" in page
     study = optuna.load_study(study_name="mine", storage="sqlite:///studies/sweep.db")
     settings = study.user_attrs["sweep"]
     assert (settings["code"]["place"], settings["code"]["digest"]) == (str(folder / "place"), digests[-1])

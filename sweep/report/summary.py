@@ -1,6 +1,7 @@
 """The head of the page, and what the study was told to do: settings, space, fixed values."""
 
 import math
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -125,7 +126,16 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
         ("first trial's start", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
         ("last trial's end", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
         ("versions", versions),
+        ("your code", _users_code(data)),
     ]
+
+
+def _users_code(data: StudyData) -> str:
+    """Name and folder of a user's function or builder, and how many trials each version of it trained."""
+    code = section(data.settings, "code")
+    digests = Counter(str(trial.user_attrs["code"]) for trial in data.trials if "code" in trial.user_attrs)
+    versions = ", ".join(f"{digest} ({counted(number, 'trial')})" for digest, number in digests.items())
+    return f"{code.get('name')} in {code.get('place')}: {versions}" if code and versions else ""
 
 
 def _runs(stored: dict[str, Any]) -> str:
