@@ -35,6 +35,7 @@ class RayWorkers(Workers):
         trial_timeout_s: float | None = None,
         pause: Callable[[], None] = lambda: None,
         say: Callable[[str], None] = print,
+        *,
         patience_s: float = PATIENCE_S,
     ) -> None:
         """The images of `pools` are put into the cluster's memory once, for all workers and trials.
