@@ -1,8 +1,11 @@
 """Studies on a real PostgreSQL: what holds on SQLite holds here, whoever dies, the launcher or the server."""
 
 import gc
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 
@@ -18,7 +21,7 @@ from sweeps import make_space, open_in, read_trials, request, run_sweep
 from sweep.cli import main
 from sweep.dashboard import create_app
 from sweep.errors import StudyError
-from sweep.storage import Wait, WriteBehindStorage, connect_reader, database_url, read_study
+from sweep.storage import Wait, WriteBehindStorage, connect_reader, database_url, read_study, study_lock
 
 # plain Optuna leaves its connections to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -166,6 +169,42 @@ def test_another_launcher_that_came_while_the_server_was_away_is_not_written_ove
         pass
         with pytest.raises(StudyError, match="is being swept: sweep on"), study.write_behind.transaction():
             pass
+
+
+FORK = """
+import os, sys, time
+from sweep.storage import study_lock
+with study_lock(*sys.argv[1:]):
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_is_not_kept_by_a_process_that_a_users_code_forked(url):
+    owner = subprocess.Popen([sys.executable, "-c", FORK, url, "study"], stdout=subprocess.PIPE, text=True)
+    with owner:
+        child = int(owner.stdout.readline())
+        with pytest.raises(StudyError, match="is being swept"), study_lock(url, "study"):
+            pass
+        owner.kill()
+        owner.wait()
+
+        def is_free():
+            try:
+                with study_lock(url, "study"):
+                    return True
+            except StudyError:
+                return False
+
+        try:
+            wait_for(is_free)  # once the server has seen the end of the connection
+            os.kill(child, 0)  # it lives
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 # ---- a server that goes away ----
