@@ -8,9 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.errors import InputError
+from sweep.errors import InputError, StudyError
+from sweep.masking import one_line
 
 if TYPE_CHECKING:
+    import optuna
+
     from sweep.config import TrialConfig
     from sweep.config_file import Provenance
     from sweep.devices import Device
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     from sweep.pruners import check_reports
     from sweep.settle import check_data, check_names, settle
     from sweep.settle_function import check_flags, settle_function
-    from sweep.storage import back_up, check_study_name, database_url, study_lock
+    from sweep.storage import back_up, database_url, study_lock
     from sweep.study import open_study, stored_settings
     from sweep.users_code import contained
     from sweep.worker_choice import check_flags_of_ray, num_workers_of, start_workers
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     check_device_name(options.device)
     check_flags_of_ray(options)
     space = _load_space(options)
-    name = check_study_name(space.study.name if options.study is None else options.study)
+    name = space.study.name if options.study is None else options.study
     seed = space.study.seed if options.seed is None else options.seed
     check_names(space, seed)
     if space.function is not None:
@@ -111,21 +114,35 @@ def _load_space(options: argparse.Namespace) -> "Space":
     return space
 
 
+def _read_study(url: str, name: str) -> "optuna.Study":
+    """To show; the trials of other programs that are set aside are named."""
+    from sweep.storage import read_study, set_aside_lines
+
+    study = read_study(url, name)
+    for line in set_aside_lines(name, study.get_trials(deepcopy=False)):
+        print(one_line(line), file=sys.stderr)
+    return study
+
+
 def list(options: argparse.Namespace) -> None:
     """A line for each study."""
     from sweep.show import print_studies
     from sweep.storage import database_url, list_studies
 
-    print_studies(list_studies(database_url(options.studies, options.storage)), as_json=options.json)
+    damaged: dict[str, StudyError] = {}
+    studies = list_studies(database_url(options.studies, options.storage), damaged)
+    print_studies(studies, as_json=options.json)
+    for error in damaged.values():
+        raise error
 
 
 def show(options: argparse.Namespace) -> None:
     """A study's trials, or one of them."""
     from sweep.show import print_csv, print_json, print_table
     from sweep.show_trial import find_trial, print_epochs_csv, print_trial, print_trial_json
-    from sweep.storage import check_study_name, database_url, read_study
+    from sweep.storage import database_url
 
-    study = read_study(database_url(options.studies, options.storage), check_study_name(options.study))
+    study = _read_study(database_url(options.studies, options.storage), options.study)
     if options.trial is None:
         printer = print_json if options.json else print_csv if options.csv else print_table
         printer(study)
@@ -138,22 +155,22 @@ def show(options: argparse.Namespace) -> None:
 def dashboard(options: argparse.Namespace) -> None:
     """Serve optuna-dashboard until Ctrl-C."""
     from sweep.dashboard import Shown, serve
-    from sweep.storage import check_study_name, database_url
+    from sweep.storage import database_url
 
     url = database_url(options.studies, options.storage)
     if options.write and options.best:
         raise InputError("--best: the pages rename a study by copying what they see of it; remove --write or --best")
-    shown = Shown(check_study_name(options.study) if options.study else None, options.best)
+    shown = Shown(options.study or None, options.best)
     serve(url, options.port, shown, write=options.write, public=options.public)
 
 
 def copy(options: argparse.Namespace) -> None:
     """A study into another database."""
-    from sweep.storage import backend_of, check_study_name, copy_study, database_url
+    from sweep.storage import backend_of, copy_study, database_url
 
     source = database_url(options.studies, options.source, "--from")
     target = database_url(options.studies, options.target, "--to")
-    counts = copy_study(check_study_name(options.study), source, target)
+    counts = copy_study(options.study, source, target)
     shown = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in counts.items() if count)
     print(f"study {options.study}: {backend_of(source).name} -> {backend_of(target).name}: {shown}; compared, equal")
 
@@ -168,13 +185,13 @@ def confirm(options: argparse.Namespace) -> None:
     from sweep.launch import make_executor
     from sweep.settle import settle_again
     from sweep.show_confirmation import print_confirmation
-    from sweep.storage import WriteBehindStorage, check_study_name, database_url, read_study, study_lock
+    from sweep.storage import WriteBehindStorage, database_url, read_study, study_lock
     from sweep.study import SETTINGS
     from sweep.users_code import contained, look_for_recorded, print_change, recorded_code
 
     check_device_name(options.device)
-    url, name = database_url(options.studies, options.storage), check_study_name(options.study)
-    read_study(url, name)  # a wrong name shall leave no lock file behind
+    url, name = database_url(options.studies, options.storage), options.study
+    _read_study(url, name)  # a wrong name shall leave no lock file behind
     with Interruption() as interruption, study_lock(url, name):
         study = read_study(url, name)
         plan = plan_confirmation(study, options.top, options.num_seeds, again=options.again)
@@ -199,10 +216,11 @@ def confirm(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Config files of trials, the best ones or those named."""
     from sweep.export import export_trials
-    from sweep.storage import check_study_name, database_url, read_study
+    from sweep.storage import database_url
+    from sweep.study_names import study_folder
 
-    study = read_study(database_url(options.studies, options.storage), check_study_name(options.study))
-    folder = options.out or options.studies / options.study / "configs"
+    study = _read_study(database_url(options.studies, options.storage), options.study)
+    folder = options.out or study_folder(options.studies, options.study) / "configs"
     for path in export_trials(study, options.trial, options.top, folder):
         print(path)
 
@@ -267,9 +285,10 @@ def _retrain(
 ) -> None:
     from sweep.data import load
     from sweep.retrain import Retraining
+    from sweep.study_names import study_folder
 
-    study = provenance.study if provenance is not None else "."
-    folder = options.out or options.studies / study / "models" / options.config.stem
+    of_study = options.studies if provenance is None else study_folder(options.studies, provenance.study)
+    folder = options.out or of_study / "models" / options.config.stem
     dataset = load(config.data)
     print(f"{folder}: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images")
     if config.data.validation == "test":
@@ -285,14 +304,15 @@ def _retrain(
 def report(options: argparse.Namespace) -> None:
     """A study as a page, compared with others."""
     from sweep.report import make_page, write_page
-    from sweep.storage import check_study_name, database_url, read_study
+    from sweep.storage import database_url
+    from sweep.study_names import study_folder
 
-    names = [check_study_name(name) for name in (options.study, *options.others)]
+    names = [options.study, *options.others]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"study {twice} is named twice; name each study once")
     url = database_url(options.studies, options.storage)
-    path = options.out or options.studies / options.study / "report.html"
-    page = make_page([read_study(url, name) for name in names])
+    path = options.out or study_folder(options.studies, options.study) / "report.html"
+    page = make_page([_read_study(url, name) for name in names])
     write_page(page, path)
     print(f"{path} ({len(page.encode()) / 1e6:.1f} MB)")

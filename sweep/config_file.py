@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import Field, ValidationError
 
-from sweep.config import STUDY_NAME, Section, TrialConfig, first_problem
+from sweep.config import Section, TrialConfig, first_problem
 from sweep.config_keys import apply_override
 from sweep.errors import SpaceError
 from sweep.files import write_text
@@ -21,11 +21,13 @@ HEAD = "# Trial "  # of every exported file
 FORMAT = 2  # of [provenance]; in 1 nothing marked the file's end
 END = {"complete": True}
 
+MOST_NAME = 512  # characters of a study's name in the database
+
 
 class Provenance(Section):
     """Where a config came from and what it scored there."""
 
-    study: Annotated[str, Field(pattern=STUDY_NAME)]  # a retrain's folder is named by it
+    study: Annotated[str, Field(max_length=MOST_NAME)]  # `study_folder` makes a folder's name of it
     trial: int
     state: str
     metric: str  # that `--verify` repeats: the study's first one that is no timing

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.objective_section import stored_objectives
 from sweep.several_objectives import best_first
 from sweep.storage import STUDY_ID, WriteBehindStorage
+from sweep.stored_trials import epochs
 
 PIECE = 2045  # characters: optuna-dashboard's
 FIGURE = "dashboard:plot_data:learning_curves"
@@ -63,6 +64,7 @@ class LearningCurves:
             return
         self._next_s = time.monotonic() + REFRESH_S
         trials = self._storage.get_all_trials(STUDY_ID, deepcopy=False, states=(TrialState.COMPLETE,))
+        trials = [trial for trial in trials if self._storage.is_ours(trial.number)]
         best = _best_trials(trials, self._storage.get_study_directions(STUDY_ID))
         if best:
             _set_attrs(self._storage, _pieces(FIGURE, json.dumps(learning_curves(best))), FIGURE)
@@ -87,7 +89,7 @@ def learning_curves(trials: Sequence[FrozenTrial]) -> dict[str, Any]:
 
 
 def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any]:
-    history = [*enumerate(trial.user_attrs["history"], start=1)]  # of several runs one after another
+    history = [*enumerate(epochs(trial), start=1)]  # of several runs one after another
     shown = history[:: math.ceil(len(history) / MOST_EPOCHS)]
     if shown[-1] is not history[-1]:
         shown = [*shown, history[-1]]
@@ -106,10 +108,9 @@ def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any
 
 
 def _best_trials(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
-    """The best of ours, that have a history; a function has no curve."""
-    ours = [trial for trial in trials if trial.values and {"seed", "history"} <= set(trial.user_attrs)]
-    ours = [trial for trial in ours if "loss" in trial.user_attrs["history"][0]]
-    return best_first(ours, directions)[:MOST_TRIALS]
+    """The best that have a history; a function has no curve."""
+    with_curves = [trial for trial in trials if trial.values and "loss" in next(iter(epochs(trial)), {})]
+    return best_first(with_curves, directions)[:MOST_TRIALS]
 
 
 def _study_text(settings: Mapping[str, Any]) -> str:
@@ -166,4 +167,4 @@ def _set_attrs(storage: WriteBehindStorage, attrs: Mapping[str, Any], pieces_of:
 
 def _rounded(value: float | None) -> float | None:
     """Five digits are more than a screen shows; JSON has no NaN."""
-    return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None
+    return float(f"{value:.5g}") if isinstance(value, int | float) and math.isfinite(value) else None

@@ -15,6 +15,7 @@ from sweep.errors import InputError
 from sweep.objective_section import TIMING
 from sweep.several_objectives import best_first
 from sweep.space_file import stored_space
+from sweep.stored_trials import epochs, section
 from sweep.study import CODE, SETTINGS
 from sweep.users_code import recorded_code
 
@@ -24,7 +25,7 @@ def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder:
 
     Of several objectives these are the first of the Pareto front. InputError for a study of a function.
     """
-    if "function" in study.user_attrs.get(SETTINGS, {}).get("space", {}):
+    if "function" in section(section(study.user_attrs, SETTINGS), "space"):
         name = study.study_name
         raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")
     trials = study.get_trials(deepcopy=False)
@@ -49,21 +50,27 @@ def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) ->
 
 
 def ranked_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """COMPLETE trials by score, ties by number; of several objectives, the Pareto-optimal ones.
+    """COMPLETE trials that sweep trained by score, ties by number; of several objectives, the Pareto-optimal ones.
 
     InputError if there is none.
     """
-    ranked = best_first(trials, study.directions)
+    ranked = best_first([trial for trial in trials if _is_trained(trial)], study.directions)
     if not ranked:
         raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")
     return ranked
 
 
+def _is_trained(trial: FrozenTrial) -> bool:
+    """By sweep: what other programs added has no config."""
+    seed, history = trial.user_attrs.get("seed"), epochs(trial)
+    return isinstance(seed, int) and bool(history) and all("epoch" in epoch for epoch in history)
+
+
 def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
     """The config that the trial trained, and its provenance. InputError if the trial was not trained by sweep."""
     settings = study.user_attrs.get(SETTINGS)
-    history: list[dict[str, Any]] = trial.user_attrs.get("history", [])
-    if settings is None or "seed" not in trial.user_attrs or not history or not trial.values:
+    history = epochs(trial)
+    if not isinstance(settings, dict) or not _is_trained(trial) or not trial.values:
         raise InputError(
             f"trial {trial.number} of {study.study_name} has no score of a training by sweep; name another"
         )
@@ -121,6 +128,7 @@ def _to_verify(
 
 
 def _named(study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
-    if not 0 <= number < len(trials):
+    named = next((trial for trial in trials if trial.number == number), None)
+    if named is None:
         raise InputError(f"study {study.study_name} has no trial {number}; it has 0 to {len(trials) - 1}")
-    return trials[number]
+    return named

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sweep.engines.base import EpochMetrics, RunMetrics
 from sweep.several_objectives import pareto_front, shown, shown_values
+from sweep.stored_trials import cause_and_error
 
 LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
 
@@ -87,7 +88,7 @@ class Scoreboard:
         """`trial 7 PRUNED val_accuracy 0.9132 after 6 epochs`."""
         line = f"trial {trial.number} {trial.state.name}"
         if trial.state == TrialState.FAIL:
-            return f"{line} ({trial.user_attrs.get('cause', 'unknown')}: {trial.user_attrs.get('error', '')})"
+            return f"{line} ({': '.join(cause_and_error(trial))})"
         if trial.values:
             line += f" {shown_values(self.metrics, trial)}"
         step = "epoch" if self.num_runs == 1 else "run"

@@ -17,6 +17,7 @@ from sweep.several_objectives import losses, metric_names, only_value, pareto_fr
 from sweep.show_confirmation import print_confirmation, records
 from sweep.steps import reported
 from sweep.storage.studies import StudySummary
+from sweep.stored_trials import cause_and_error
 from sweep.terminal import make_console, print_as_json
 
 MOST_ROWS = 30
@@ -67,10 +68,8 @@ def print_table(study: optuna.Study) -> None:
         print_confirmation(confirmation)
     for trial in trials:
         if trial.state == TrialState.FAIL:
-            attrs = trial.user_attrs
-            console.print(
-                Text(f"trial {trial.number} FAIL ({attrs.get('cause', 'unknown')}): {attrs.get('error', '')}")
-            )
+            cause, error = cause_and_error(trial)
+            console.print(Text(f"trial {trial.number} FAIL ({cause}): {error}"))
 
 
 def sort_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -122,7 +121,8 @@ def print_csv(study: optuna.Study) -> None:
         told = trial.values or [None] * len(values)
         start = [trial.number, trial.state.name, *told, len(trial.intermediate_values), seconds]
         times = [_iso(trial.datetime_start), _iso(trial.datetime_complete)]
-        attrs = [trial.user_attrs.get(key) for key in ("seed", "cause", "error")]
+        failure = cause_and_error(trial) if trial.state == TrialState.FAIL else (None, None)
+        attrs = [trial.user_attrs.get("seed"), *failure]
         writer.writerow(map(_inert, [*start, *times, *attrs, *(trial.params.get(name) for name in names)]))
 
 

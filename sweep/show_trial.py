@@ -6,13 +6,14 @@ import sys
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 from rich.text import Text
 
 from sweep.errors import FAILURE_ATTRS, StudyError
 from sweep.several_objectives import metric_names, only_value
 from sweep.steps import reported
+from sweep.stored_trials import cause_and_error, epochs, section
 from sweep.terminal import make_console, print_as_json
 
 COLUMNS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
@@ -46,7 +47,7 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "datetime_complete": trial.datetime_complete.isoformat() if trial.datetime_complete else None,
         "seconds": trial.duration.total_seconds() if trial.duration else None,
         "intermediate_values": reported(trial),
-        "epochs": trial.user_attrs.get("history", []),
+        "epochs": epochs(trial),
         "failure": {key: trial.user_attrs[key] for key in FAILURE_ATTRS if key in trial.user_attrs},
         "enqueued_params": trial.system_attrs.get("fixed_params"),
         "user_attrs": {key: value for key, value in trial.user_attrs.items() if key not in OWN_ATTRS},
@@ -55,8 +56,8 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
 
 def param_keys(study: optuna.Study) -> dict[str, str | None]:
     """Parameter -> the config key it sets, None if it sets none; empty for a study that is not ours."""
-    parameters = study.user_attrs.get("sweep", {}).get("space", {}).get("space", {})
-    return {name: parameter.get("key") for name, parameter in parameters.items()}
+    parameters = section(section(section(study.user_attrs, "sweep"), "space"), "space")
+    return {name: section(parameters, name).get("key") for name in parameters}
 
 
 def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -77,19 +78,20 @@ def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     if trial.intermediate_values:
         console.print(_epochs_table(record))
     failure = record["failure"]
-    if failure:
-        console.print(Text(f"{failure.get('cause', 'unknown')}: {failure.get('error', '')}", style="red"))
+    if failure or trial.state == TrialState.FAIL:
+        console.print(Text(": ".join(cause_and_error(trial)), style="red"))
         console.print(Text(_where(failure)))
         for text in (failure.get("traceback"), failure.get("log")):
             if text:
-                console.print(Text(text.rstrip()), soft_wrap=True)
+                console.print(Text(str(text).rstrip()), soft_wrap=True)
 
 
 def _where(failure: dict[str, Any]) -> str:
     """`attempt 2 on host, peak memory 912 MB`; what is not stored is left out."""
     parts = [f"attempt {failure['attempt']}"] if "attempt" in failure else []
     parts += [f"on {failure['host']}"] if "host" in failure else []
-    memory = [f"peak memory {failure['peak_memory_mb']:.0f} MB"] if "peak_memory_mb" in failure else []
+    peak = failure.get("peak_memory_mb")
+    memory = [f"peak memory {peak:.0f} MB"] if isinstance(peak, int | float) else []
     return ", ".join([*([" ".join(parts)] if parts else []), *memory])
 
 
@@ -116,7 +118,7 @@ def _times(record: dict[str, Any]) -> str:
 def _params_table(record: dict[str, Any]) -> Table:
     table = Table("param", "value", "key", box=None)
     for name, value in record["params"].items():
-        table.add_row(Text(name), Text(str(value)), Text(record["keys"].get(name) or "-"))
+        table.add_row(Text(name), Text(str(value)), Text(str(record["keys"].get(name) or "-")))
     return table
 
 
@@ -125,8 +127,7 @@ def _epochs_table(record: dict[str, Any]) -> Table:
     columns = [column for column in COLUMNS if any(column in epoch for epoch in epochs)]
     table = Table(*columns, "reported", box=None)
     for epoch in epochs:
-        shown = [_short(epoch.get(column)) for column in (*columns, "intermediate_value")]
-        table.add_row(*shown)
+        table.add_row(*(Text(_short(epoch.get(column))) for column in (*columns, "intermediate_value")))
     return table
 
 
@@ -136,10 +137,10 @@ def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
     Of a trial of several runs, which reports each run's score, that stands at the run's last epoch.
     """
     if _has_runs(record):
-        lasts = {epoch["run"]: position for position, epoch in enumerate(record["epochs"])}
+        lasts = {epoch.get("run"): position for position, epoch in enumerate(record["epochs"])}
         scores = {lasts.get(run): score for run, score in record["intermediate_values"].items()}
         return [{**epoch, "intermediate_value": scores.get(i)} for i, epoch in enumerate(record["epochs"])]
-    metrics = {epoch.get("epoch"): epoch for epoch in record["epochs"]}
+    metrics = {epoch["epoch"]: epoch for epoch in record["epochs"] if isinstance(epoch.get("epoch"), int)}
     scores = record["intermediate_values"]
     return [
         {**metrics.get(epoch, {"epoch": epoch}), "intermediate_value": scores.get(epoch)}

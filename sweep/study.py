@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from sweep.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.errors import StudyError
@@ -26,12 +27,12 @@ from sweep.storage import (
     STUDY_ID,
     WriteBehindStorage,
     check_rows,
-    check_study_name,
     connect_reader,
     create_database,
     create_study,
     reading,
 )
+from sweep.study_names import check_study_name
 from sweep.untried import ChosenParams, DraftTrial, UntriedPoints
 from sweep.users_code import UsersCode
 
@@ -163,15 +164,16 @@ class SweepStudy(optuna.Study):
 def stored_settings(url: str, name: str) -> dict[str, Any] | None:
     """The settings of an existing study, None if there is no such study; StudyError if it is not ours."""
     create_database(url)
-    check_rows(url, check_study_name(name), ends_only=True)
+    check_rows(url, name, ends_only=True)
     reader = connect_reader(url)
     with reading(url):
         try:
             study_id = reader.get_study_id_from_name(name)
         except KeyError:
+            check_study_name(name)
             return None
         stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
-    if stored is None:
+    if not isinstance(stored, dict) or "space" not in stored:
         raise StudyError(f"study {name} was not made by `sweep run`; use another --study")
     return {**BEFORE, **stored}
 
@@ -182,7 +184,7 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
         directions = [StudyDirection[direction.upper()] for direction in space.directions]
         record = asdict(settings)
         create_study(url, name, directions, {SETTINGS: record, "metric": space.metrics[0]}, study_attrs(record))
-    storage = WriteBehindStorage(url, name)
+    storage = WriteBehindStorage(url, name, distributions(space))
     if stored is not None and storage.num_trials == 0 and _directions(stored["space"]) == [*space.directions]:
         with storage.transaction():  # nothing was tried yet: the new settings are the study's
             storage.set_study_user_attr(STUDY_ID, SETTINGS, asdict(settings))
@@ -220,6 +222,14 @@ def num_points_before(space: Space) -> int | None:
         return math.prod(parameter.num_values() or 0 for parameter in space.parameters.values())
     points = points_of(space) if space.sampler.name == "brute_force" else None
     return points.count if points is not None else None
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Optuna's of each parameter, active or not."""
+    trial = FixedTrial({name: parameter.extremes()[0] for name, parameter in space.parameters.items()})
+    for name, parameter in space.parameters.items():
+        parameter.suggest(trial, name)
+    return trial.distributions
 
 
 def _directions(record: dict[str, Any]) -> list[str]:

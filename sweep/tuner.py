@@ -27,7 +27,7 @@ from sweep.progress import Progress
 from sweep.running_trial import EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
 from sweep.runs import derived_seed, trial_values
 from sweep.search_space import Space
-from sweep.storage import Wait
+from sweep.storage import Wait, set_aside_lines
 from sweep.study import SweepStudy
 
 MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
@@ -79,6 +79,8 @@ class Tuner:
         with self._interruption.polled(), closing(self._executor):
             try:
                 if not self._is_timed_out():
+                    for line in set_aside_lines(self._study.study_name, self._study.frozen_trials()):
+                        self._progress.notice(line)
                     self._find_trials_to_repeat()
                     self._stop_at_failures()
                     self._run_rounds()
@@ -108,7 +110,7 @@ class Tuner:
         """Ours that were RUNNING when an earlier process ended; twice dead in the same epoch is FAIL(killed)."""
         with self._transaction():
             for trial in self._study.frozen_trials(TrialState.RUNNING):
-                if "seed" not in trial.user_attrs:
+                if not self._study.write_behind.is_ours(trial.number):
                     continue  # somebody else's, running elsewhere
                 is_too_often = self._executor.shares_process and num_starts(trial) >= MOST_STARTS
                 if is_too_often and not self._study.ended_in_order:
@@ -189,8 +191,12 @@ class Tuner:
             trial.set_user_attr("seed", seed)
             try:
                 runs = self._space.runs(self._study.suggest(trial), seed)
-            except (SpaceError, ValueError) as error:  # an enqueued trial may hold anything
+            except (SpaceError, ValueError) as error:
                 self._fail(trial.number, Cause.BUILD_ERROR, str(error))
+            except Exception as error:  # an enqueued trial may hold anything
+                if not self._study.write_behind.is_stored(trial.number):
+                    raise
+                self._fail(trial.number, Cause.BUILD_ERROR, f"{type(error).__name__}: {error}")
             else:
                 asked.append(self._take_lane(trial.number, runs))
         return asked
@@ -328,7 +334,12 @@ class Tuner:
         """One transaction of the study; what others wrote is noticed first."""
         with self._study.write_behind.transaction(wait or self._wait) as changes:
             for change in changes:
-                if change.is_new:
+                if change.problem is not None:
+                    name = self._study.study_name
+                    self._progress.notice(f"study {name}: trial {change.number} is set aside: {change.problem}")
+                    self._drop(change.number)
+                    self._count_if_finished(change.number)
+                elif change.is_new:
                     self._progress.notice(f"trial {change.number} ({change.state.name}) was added by another program")
                     self._count_if_finished(change.number)
                 else:

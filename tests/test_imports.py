@@ -41,7 +41,7 @@ LEVELS = [  # from top to bottom
     {"space_file", "devices", "config_file"},
     {"space_checks", "points"},
     {"search_space"},
-    {"config_keys", "objective_section", "several_objectives", "steps"},
+    {"config_keys", "objective_section", "several_objectives", "steps", "stored_trials", "study_names"},
     {"parameters", "models", "objective_functions", "function_config"},
     {"optimizers", "data", "runs"},
     {"schedules"},

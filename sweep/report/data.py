@@ -8,12 +8,16 @@ from functools import cached_property
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config import TrainingConfig
 from sweep.confirmation import Confirmation, read_confirmation
 from sweep.several_objectives import metric_names, pareto_front
+from sweep.storage.digest import is_ours
+from sweep.storage.set_aside import without_foreign_params
+from sweep.stored_trials import epochs, section
 
 
 @dataclass(frozen=True)
@@ -146,26 +150,22 @@ def read_data(study: optuna.Study) -> StudyData:
         metrics=metric_names(user_attrs, len(study.directions)),
         directions=study.directions,
         user_attrs=user_attrs,
-        trials=study.get_trials(deepcopy=False),
+        trials=_with_params_of_one_kind(study.get_trials(deepcopy=False)),
     )
 
 
-def section(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """A table of a stored attribute; empty where something else stands there."""
-    value = values.get(key)
-    return value if isinstance(value, dict) else {}
+def _with_params_of_one_kind(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """A figure has one axis for a parameter: that of our trials, or else of the first one."""
+    known: dict[str, BaseDistribution] = {}
+    for trial in sorted(trials, key=lambda trial: not is_ours(trial)):
+        known = {**trial.distributions, **known}
+    return [without_foreign_params(trial, known) for trial in trials]
 
 
 def num_epochs(trial: FrozenTrial) -> int:
     """Epochs that the trial trained."""
     stored = trial.user_attrs.get("history")
     return max(len(trial.intermediate_values), len(stored) if isinstance(stored, list) else 0)
-
-
-def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochMetrics`)."""
-    stored = trial.user_attrs.get("history")
-    return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
 
 
 def number(value: Any) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
-from sweep.report.data import StudyData, best_so_far, epochs, num_epochs, number, trial_seconds
+from sweep.report.data import StudyData, best_so_far, num_epochs, number, trial_seconds
 from sweep.report.figures import (
     ACCENT,
     LARGE,
@@ -24,6 +24,7 @@ from sweep.report.samples import sample, what_is_shown
 from sweep.report.tables import params_cells, table
 from sweep.report.texts import duration, paragraph, plot_text, short
 from sweep.steps import reported
+from sweep.stored_trials import epochs
 
 NUM_BEST = 10
 MOST_POINTS = 2000

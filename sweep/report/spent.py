@@ -13,6 +13,7 @@ from sweep.report.page import Section
 from sweep.report.samples import EscapedStudy, spread, what_is_shown
 from sweep.report.tables import table
 from sweep.report.texts import duration, paragraph, plot_text, share, short
+from sweep.stored_trials import cause_and_error
 
 MOST_FAILURES = 100
 MOST_BARS = 400
@@ -63,7 +64,7 @@ def states(data: StudyData) -> Section:
 
 
 def _error(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get("error", "not stored"))
+    return cause_and_error(trial)[1] or "not stored"
 
 
 def _where(trial: FrozenTrial) -> list[str]:
@@ -74,7 +75,7 @@ def _where(trial: FrozenTrial) -> list[str]:
 
 
 def _cause(trial: FrozenTrial) -> str:
-    return short(trial.user_attrs.get("cause", "unknown"), 60)
+    return short(cause_and_error(trial)[0], 60)
 
 
 def _states_figure(data: StudyData, causes: Counter[str]) -> go.Figure:

@@ -8,12 +8,13 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from sweep.counting import counted
-from sweep.report.data import StudyData, num_epochs, section
+from sweep.report.data import StudyData, num_epochs
 from sweep.report.figures import STATE_COLORS
 from sweep.report.page import Section
 from sweep.report.spent import saved_epochs
 from sweep.report.tables import facts, table
 from sweep.report.texts import duration, html_text, paragraph, share, short
+from sweep.stored_trials import section
 
 SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "asked for when")
 

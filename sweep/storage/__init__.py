@@ -6,14 +6,14 @@ by, `rows` are the statements, `live` is what a dashboard reads (of a large stud
 the in-memory Optuna storage in front, `writer` its transactions behind. `copying` is of whole studies.
 
 Damage is found by `integrity`: by SQLite's own check, by `wal` in its log, by `damage` in the rows with their digests
-(`digest`). `backup` has what is put back then.
+(`digest`). `backup` has what is put back then. What other programs wrote is read by `trial_rows`, and `set_aside` if
+it is of no use.
 """
 
 from sweep.storage.copying import copy_study
 from sweep.storage.database import (
     back_up,
     backend_of,
-    check_study_name,
     connect_reader,
     create_database,
     database_url,
@@ -21,6 +21,7 @@ from sweep.storage.database import (
 )
 from sweep.storage.digest import CONFIRMATION
 from sweep.storage.live import LiveStorage
+from sweep.storage.set_aside import set_aside_lines
 from sweep.storage.studies import check_is_there, check_rows, list_studies, read_study, reading
 from sweep.storage.waiting import Wait
 from sweep.storage.write_behind import STUDY_ID, ForeignChange, WriteBehindStorage, create_study
@@ -36,7 +37,6 @@ __all__ = [
     "backend_of",
     "check_is_there",
     "check_rows",
-    "check_study_name",
     "connect_reader",
     "copy_study",
     "create_database",
@@ -45,5 +45,6 @@ __all__ = [
     "list_studies",
     "read_study",
     "reading",
+    "set_aside_lines",
     "study_lock",
 ]

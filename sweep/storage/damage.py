@@ -3,12 +3,11 @@
 Read without Optuna and SQLAlchemy, which fail over damaged rows in many ways, and take seconds for thousands of trials.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from sweep.storage.digest import DIGEST, TRAINED_BY_SWEEP, TrialContent, is_intact, study_hash
+from sweep.storage.digest import DIGEST, TrialContent, is_intact, is_study_intact
 
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
@@ -34,12 +33,13 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
     Only trials with a row id above `after_row` are looked at, and, with `ends_only`, only their states and values. The
     caller has begun a transaction, so that nothing changes meanwhile. Raises what the driver raises.
     """
-    name, is_sealed, is_right = _read_study(database, study_id)
+    name, is_right = _read_study(database, study_id)
     if not is_right:
         return f"study {name} is not as the sweep wrote it"
-    for trial in _read_trials(database, study_id, after_row, ends_only):
+    trials = _read_trials(database, study_id, after_row, ends_only)
+    for position, trial in enumerate(trials, start=_num_trials_up_to(database, study_id, after_row)):
         try:
-            is_right = is_intact(trial, is_sealed=is_sealed, end_only=ends_only)
+            is_right = is_intact(trial, position, end_only=ends_only)
         except Exception:  # a damaged row holds anything
             is_right = False
         if not is_right:
@@ -57,35 +57,40 @@ def find_any_damage(database: Database, study_name: str | None = None, *, ends_o
     return None
 
 
-def _read_study(database: Database, study_id: int) -> tuple[str, bool, bool]:
-    """Its name, whether it has a digest, and whether that is right."""
+def _num_trials_up_to(database: Database, study_id: int, row: int) -> int:
+    query = "SELECT count(*) FROM trials WHERE study_id = ? AND trial_id <= ?"
+    ((number,),) = database.execute(query, (study_id, row))
+    return int(number)
+
+
+def _read_study(database: Database, study_id: int) -> tuple[str, bool]:
+    """Its name, and whether it is as its digest says."""
     found = {part: dict(database.execute(query, (study_id,))) for part, query in _STUDY.items()}
     name, stored = found["name"].get(0, ""), found["system"].get(DIGEST)
     try:
-        is_right = stored in (None, json.dumps(study_hash(name, found["direction"], found["user"])))
+        is_right = stored is None or is_study_intact(stored, name, found["direction"], found["user"])
     except Exception:  # a damaged row holds anything
         is_right = False
-    return name, stored is not None, is_right
+    return name, is_right
 
 
 def _read_trials(database: Database, study_id: int, after_row: int, ends_only: bool) -> Iterable[TrialContent]:
-    """By a query a table. Without the params and intermediate values, and most attributes, if `ends_only`."""
+    """By a query a table. Without params, intermediate values and user attributes if `ends_only`."""
     bound = (study_id, after_row)
     query = f"SELECT trial_id, number, state {_CHOSEN} ORDER BY trial_id"
     trials = {row: TrialContent(number, state) for row, number, state in database.execute(query, bound)}
 
-    def rows(table: str, columns: str, condition: str = "") -> Iterable[Any]:
-        of_these = f"trial_id IN (SELECT trial_id {_CHOSEN}) {condition}"
+    def rows(table: str, columns: str) -> Iterable[Any]:
+        of_these = f"trial_id IN (SELECT trial_id {_CHOSEN})"
         return database.execute(f"SELECT trial_id, {columns} FROM {table} WHERE {of_these}", bound)
 
     for row, objective, *value in rows("trial_values", "objective, value, value_type"):
         trials[row].values[objective] = _value(*value)
     for row, key, text in rows("trial_system_attributes", "key, value_json"):
         trials[row].system_attrs[key] = text
-    condition = f"AND key = '{TRAINED_BY_SWEEP}'" if ends_only else ""
-    for row, key, text in rows("trial_user_attributes", "key, value_json", condition):
-        trials[row].user_attrs[key] = text
     if not ends_only:
+        for row, key, text in rows("trial_user_attributes", "key, value_json"):
+            trials[row].user_attrs[key] = text
         for row, name, value, distribution in rows("trial_params", "param_name, param_value, distribution_json"):
             trials[row].params[name] = (value, distribution)
         columns = "step, intermediate_value, intermediate_value_type"

@@ -1,7 +1,6 @@
 """Names and URLs of databases, and what is behind a URL: a `Backend`."""
 
 import os
-import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import make_url
 
-from sweep.config import STUDY_NAME
 from sweep.errors import StudyError
 from sweep.masking import mask_passwords
 from sweep.storage.backend import Backend, Lock
@@ -19,15 +17,6 @@ from sweep.storage.sqlite import SqliteBackend
 SQLITE = ("sqlite", "sqlite+pysqlite")
 POSTGRES = ("postgresql", "postgresql+psycopg")
 WHAT_TO_USE = "use sqlite:///folder/sweep.db or postgresql+psycopg://user@host/database"
-
-
-def check_study_name(name: str) -> str:
-    """The name, or StudyError: a study name is a name and never a path."""
-    if not re.fullmatch(STUDY_NAME, name):
-        raise StudyError(
-            f'study name "{name}": use letters, digits, ".", "_" and "-", at most 100, beginning with a letter or digit'
-        )
-    return name
 
 
 def database_url(studies: Path, storage: str | None = None, flag: str = "--storage") -> str:

@@ -8,9 +8,11 @@ A trial's digest has two parts (its times are in neither):
     run    number, params with their distributions, intermediate values, the user attributes that the sweep owns
     end    number, state, values, and what samplers and pruners remember (system attributes)
 
+`rows` names the rows that both are of: another program may add others to a trial that runs, which is no damage either.
 `end` is as of the state that is named beside it. Another program may tell a trial of ours that runs, which is no
 damage: its state is then another one than the RUNNING that is named, and `end` says nothing. What others create has no
-digest, and a study that was made before there were digests gets them with its next transaction.
+digest, or a copied one of another number, and is not judged. A study that was made before there were digests gets them
+with its next transaction.
 """
 
 import hashlib
@@ -50,6 +52,29 @@ class TrialContent:
     user_attrs: dict[str, str] = field(default_factory=dict)
     system_attrs: dict[str, str] = field(default_factory=dict)
 
+    def rows(self) -> dict[str, Any]:
+        """Which rows the digests are of: names and keys, and steps as pairs of the first and the last one in a row."""
+        return {
+            "params": [*self.params],
+            "steps": _ranges(self.intermediate_values),
+            "values": [*self.values],
+            "user": [key for key in self.user_attrs if key in OWN_TRIAL_ATTRS],
+            "system": [key for key in self.system_attrs if _is_remembered(key)],
+        }
+
+    def of_rows(self, rows: Mapping[str, Any]) -> "TrialContent":
+        """The same with these rows alone."""
+        steps = [step for first, last in rows["steps"] for step in range(first, last + 1)]
+        return TrialContent(
+            self.number,
+            self.state,
+            _those(self.params, rows["params"]),
+            _those(self.intermediate_values, steps),
+            _those(self.values, rows["values"]),
+            _those(self.user_attrs, rows["user"]),
+            _those(self.system_attrs, rows["system"]),
+        )
+
     def run_hash(self, fixed: str = "") -> str:
         """`fixed` is `fixed_hash`, where it is known."""
         reals = {step: value + 0.0 for step, value in self.intermediate_values.items()}  # SQLite has no -0.0
@@ -70,20 +95,22 @@ class TrialDigests:
     """The digests of trials of ours. Of a running trial, what has not changed is not reckoned anew."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, str, str]] = {}  # number -> what they are of, fixed_hash, end_hash
+        self._known: dict[int, tuple[Any, str, str, dict[str, Any]]] = {}  # number -> of what, fixed, end, rows
 
-    def of(self, trial: FrozenTrial) -> dict[str, str]:
+    def of(self, trial: FrozenTrial) -> dict[str, Any]:
         """What is to be stored with the trial as it is now."""
-        source = (trial.state, {**trial.params}, {**trial.user_attrs}, {**trial.system_attrs})
-        before, fixed, end = self._known.get(trial.number, (None, "", ""))
+        source = (trial.state, trial.values, {**trial.params}, {**trial.user_attrs}, {**trial.system_attrs})
+        before, fixed, end, rows = self._known.get(trial.number, (None, "", "", {}))
         if source != before:
             content = content_of(trial)
-            fixed, end = content.fixed_hash(), content.end_hash()
-            self._known[trial.number] = (source, fixed, end)
+            fixed, end, rows = content.fixed_hash(), content.end_hash(), content.rows()
+            self._known[trial.number] = (source, fixed, end, rows)
         if trial.state.is_finished():
             del self._known[trial.number]
         epochs = TrialContent(trial.number, "", intermediate_values=trial.intermediate_values)
-        return {"run": epochs.run_hash(fixed), "state": trial.state.name, "end": end}
+        rows = {**rows, "steps": _ranges(trial.intermediate_values)}
+        run = epochs.run_hash(fixed)
+        return {"number": trial.number, "run": run, "state": trial.state.name, "end": end, "rows": rows}
 
 
 def content_of(trial: FrozenTrial) -> TrialContent:
@@ -102,25 +129,43 @@ def content_of(trial: FrozenTrial) -> TrialContent:
     )
 
 
-def is_intact(trial: TrialContent, *, is_sealed: bool, end_only: bool = False) -> bool:
-    """Whether a stored trial is as its digest says; without one, whether it need not have one.
+def is_intact(trial: TrialContent, position: int | None = None, *, end_only: bool = False) -> bool:
+    """Whether a stored trial is as its digest says; without one it is another program's, and not judged.
 
-    `is_sealed` says that the study's trials of ours have digests; with `end_only`, `run` is not looked at. May raise
-    anything over damaged content.
+    `position` is the trial's place among the study's rows, where it is known; with `end_only`, `run` is not looked at.
+    May raise anything over damaged content.
     """
     text = trial.system_attrs.get(DIGEST)
     if text is None:
-        return not (is_sealed and TRAINED_BY_SWEEP in trial.user_attrs)
+        return True
     digest = json.loads(text)
+    if digest.get("number", trial.number) != trial.number:
+        return position in (None, trial.number)  # a copy that plain Optuna made and numbered anew
+    if "rows" in digest:  # older ones are of all rows
+        trial = trial.of_rows(digest["rows"])
     is_told_by_others = digest["state"] == RUNNING != trial.state
     is_end_right = is_told_by_others or (digest["state"], digest["end"]) == (trial.state, trial.end_hash())
     return is_end_right and (end_only or digest["run"] == trial.run_hash())
 
 
-def study_digest(name: str, directions: Sequence[StudyDirection], user_attrs: Mapping[str, Any]) -> str:
-    """What is to be stored with a study of ours."""
+def is_ours(trial: FrozenTrial) -> bool:
+    """Whether the trial's digest is its own; one that plain Optuna copied is of another number."""
+    digest = trial.system_attrs.get(DIGEST)
+    return isinstance(digest, dict) and digest.get("number", trial.number) == trial.number
+
+
+def study_digest(name: str, directions: Sequence[StudyDirection], user_attrs: Mapping[str, Any]) -> dict[str, str]:
+    """What is to be stored with a study of ours; plain Optuna copies it with the study under another name."""
     names = {objective: direction.name for objective, direction in enumerate(directions)}
-    return study_hash(name, names, _as_json(user_attrs, OWN_STUDY_ATTRS))
+    return {"name": name, "hash": study_hash(name, names, _as_json(user_attrs, OWN_STUDY_ATTRS))}
+
+
+def is_study_intact(text: str, name: str, directions: Mapping[int, str], user_attrs: Mapping[str, str]) -> bool:
+    """Whether a stored study is as its digest says. May raise anything over damaged content."""
+    digest = json.loads(text)
+    if isinstance(digest, str):  # an older one
+        digest = {"name": name, "hash": digest}
+    return bool(digest["hash"] == study_hash(digest["name"], directions, user_attrs))
 
 
 def study_hash(name: str, directions: Mapping[int, str], user_attrs: Mapping[str, str]) -> str:
@@ -138,3 +183,23 @@ def _as_json(attrs: Mapping[str, Any], keys: Iterable[str]) -> dict[str, str]:
 
 def _hash(*content: Any) -> str:
     return hashlib.sha256(_encode(content).encode()).hexdigest()[:LENGTH]
+
+
+def _those(rows: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Any]:
+    """One that is missing makes another digest."""
+    return {key: rows[key] for key in keys if key in rows}
+
+
+def _ranges(steps: Iterable[int]) -> list[list[int]]:
+    """Pairs of the first and the last step of each unbroken run.
+
+    >>> _ranges([1, 2, 3, 7])
+    [[1, 3], [7, 7]]
+    """
+    ranges: list[list[int]] = []
+    for step in sorted(steps):
+        if ranges and step == ranges[-1][1] + 1:
+            ranges[-1][1] = step
+        else:
+            ranges.append([step, step])
+    return ranges

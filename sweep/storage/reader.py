@@ -1,19 +1,21 @@
-"""Optuna's storage on a database, reading many trials by plain rows: a sixth of the time that its objects take."""
+"""Optuna's storage on a database, reading many trials by plain rows: a sixth of the time that its objects take.
 
-import json
+What other programs wrote is read as far as it can be (`trial_rows`).
+"""
+
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
-from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.storage import rows
+from sweep.storage.trial_rows import TrialReading, plain, read_json
 
 ORDER = {  # the primary key of each table: the order of writing
     rows.TRIAL_PARAMS: "param_id",
@@ -22,14 +24,17 @@ ORDER = {  # the primary key of each table: the order of writing
     rows.TRIAL_USER_ATTRS: "trial_user_attribute_id",
     rows.TRIAL_SYSTEM_ATTRS: "trial_system_attribute_id",
 }
-_STUDY = sqlalchemy.select(rows.STUDIES.c.study_id).where(rows.STUDIES.c.study_id == sqlalchemy.bindparam("study_id"))
-_distribution = lru_cache(maxsize=10_000)(json_to_distribution)  # trials share it
+_STUDIES, _DIRECTIONS = rows.STUDIES.c, rows.STUDY_DIRECTIONS.c
+_COUNT_DIRECTIONS = sqlalchemy.select(sqlalchemy.func.count()).where(
+    _DIRECTIONS.study_id == sqlalchemy.bindparam("study_id")
+)
 
 
 class Reader(RDBStorage):
     """An `RDBStorage` whose `get_all_trials` gives the same trials sooner, as of one moment.
 
-    They share their distributions.
+    They share their distributions. A trial that another program wrote and that cannot be used is a FAIL, see
+    `set_aside`; an attribute that cannot be read is left out.
     """
 
     def _get_trials(
@@ -45,12 +50,52 @@ class Reader(RDBStorage):
         if included:
             is_read |= rows.TRIALS.c.trial_id.in_(sqlalchemy.literal(included, literal_execute=True))
         chosen = sqlalchemy.and_(rows.TRIALS.c.study_id == study_id, is_read)
-        if states is not None:
-            chosen &= rows.TRIALS.c.state.in_([state for state in TrialState if state in states])
         with self.at_one_moment() as connection:
-            if connection.execute(_STUDY, {"study_id": study_id}).first() is None:
-                raise KeyError(f"no study has the id {study_id}")
-            return _read_trials(connection, chosen)
+            _check_study(connection, study_id)
+            trials = _read_trials(connection, chosen, study_id)
+        return [trial for trial in trials if states is None or trial.state in states]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """By the same rules. KeyError if there is none."""
+        chosen = rows.TRIALS.c.trial_id == trial_id
+        with self.at_one_moment() as connection:
+            study_id = connection.execute(sqlalchemy.select(rows.TRIALS.c.study_id).where(chosen)).scalar()
+            if study_id is None:
+                raise KeyError(f"no trial has the id {trial_id}")
+            (trial,) = _read_trials(connection, chosen, study_id)
+            return trial
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """Of those that can be used, which no query knows."""
+        return BaseStorage.get_best_trial(self, study_id)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Those that can be read."""
+        return self._study_attrs(rows.STUDY_USER_ATTRS, study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Those that can be read."""
+        return self._study_attrs(rows.STUDY_SYSTEM_ATTRS, study_id)
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """All but those without a direction that can be read, which cannot be shown."""
+        with self.at_one_moment() as connection:
+            query = sqlalchemy.select(_STUDIES.study_id, _STUDIES.study_name).order_by(_STUDIES.study_id)
+            names = dict(map(tuple, connection.execute(query)))
+            directions = study_directions(connection)
+            user, system = (
+                _attrs_by_study(connection, table) for table in (rows.STUDY_USER_ATTRS, rows.STUDY_SYSTEM_ATTRS)
+            )
+        return [
+            FrozenStudy(name, None, user.get(row, {}), system.get(row, {}), row, directions=directions[row])
+            for row, name in names.items()
+            if row in directions
+        ]
+
+    def _study_attrs(self, table: sqlalchemy.Table, study_id: int) -> dict[str, Any]:
+        with self.at_one_moment() as connection:
+            _check_study(connection, study_id)
+            return _attrs_by_study(connection, table, table.c.study_id == study_id).get(study_id, {})
 
     @contextmanager
     def at_one_moment(self) -> Iterator[sqlalchemy.Connection]:
@@ -64,40 +109,62 @@ class Reader(RDBStorage):
                 yield connection
 
 
-def _read_trials(connection: sqlalchemy.Connection, chosen: Any) -> list[FrozenTrial]:
+def study_directions(connection: sqlalchemy.Connection) -> dict[int, list[StudyDirection]]:
+    """By the study's row id, of those whose directions can be read."""
+    found: dict[int, dict[Any, Any]] = {}
+    columns = (_DIRECTIONS.study_id, plain(_DIRECTIONS.objective), plain(_DIRECTIONS.direction))
+    for study_id, objective, direction in connection.execute(sqlalchemy.select(*columns)):
+        found.setdefault(study_id, {})[objective] = direction
+    names = StudyDirection.__members__
+    return {
+        study_id: [names[told[objective]] for objective in range(len(told))]
+        for study_id, told in found.items()
+        if told.keys() == {*range(len(told))} and {*told.values()} <= names.keys()
+    }
+
+
+def _check_study(connection: sqlalchemy.Connection, study_id: int) -> None:
+    if connection.execute(sqlalchemy.select(_STUDIES.study_id).where(_STUDIES.study_id == study_id)).first() is None:
+        raise KeyError(f"no study has the id {study_id}")
+
+
+def _attrs_by_study(
+    connection: sqlalchemy.Connection, table: sqlalchemy.Table, condition: Any = None
+) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    query = sqlalchemy.select(table.c.study_id, plain(table.c.key), plain(table.c.value_json))
+    for study_id, key, text in connection.execute(query if condition is None else query.where(condition)):
+        read_json(found.setdefault(study_id, {}), key, text)
+    return found
+
+
+def _read_trials(connection: sqlalchemy.Connection, chosen: Any, study_id: int) -> list[FrozenTrial]:
     """By a query a table."""
     table = rows.TRIALS.c
-    columns = (table.trial_id, table.number, table.state, table.datetime_start, table.datetime_complete)
-    query = sqlalchemy.select(*columns).where(chosen).order_by(table.trial_id)
-    trials = {row: _empty_trial(row, *values) for row, *values in connection.execute(query)}
+    columns = (table.number, table.state, table.datetime_start, table.datetime_complete)
+    query = sqlalchemy.select(table.trial_id, *map(plain, columns)).where(chosen).order_by(table.trial_id)
+    trials = {row: TrialReading(row, *values) for row, *values in connection.execute(query)}
+    for row, reading in trials.items():
+        if not reading.has_number:
+            before = sqlalchemy.and_(table.study_id == study_id, table.trial_id < row)
+            count = sqlalchemy.select(sqlalchemy.func.count()).where(before)
+            reading.frozen.number = connection.execute(count).scalar_one()
 
     def of(table: sqlalchemy.Table, *columns: str) -> Iterator[Any]:
         of_these = table.c.trial_id.in_(sqlalchemy.select(rows.TRIALS.c.trial_id).where(chosen))
-        selected = sqlalchemy.select(table.c.trial_id, *(table.c[column] for column in columns))
+        selected = sqlalchemy.select(table.c.trial_id, *(plain(table.c[column]) for column in columns))
         return iter(connection.execute(selected.where(of_these).order_by(table.c[ORDER[table]])))
 
-    for row, name, value, text in of(rows.TRIAL_PARAMS, "param_name", "param_value", "distribution_json"):
-        _add_param(trials[row], name, value, _distribution(text))
-    values: dict[int, dict[int, float]] = {}
-    for row, objective, *stored in of(rows.TRIAL_VALUES, "objective", "value", "value_type"):
-        values.setdefault(row, {})[objective] = models.TrialValueModel.stored_repr_to_value(*stored)
-    for row, told in values.items():
-        trials[row].values = [told[objective] for objective in range(len(told))]
+    for row, *param in of(rows.TRIAL_PARAMS, "param_name", "param_value", "distribution_json"):
+        trials[row].add_param(*param)
+    for row, *value in of(rows.TRIAL_VALUES, "objective", "value", "value_type"):
+        trials[row].add_value(*value)
     columns_of_steps = ("step", "intermediate_value", "intermediate_value_type")
-    for row, step, *stored in of(rows.TRIAL_INTERMEDIATE_VALUES, *columns_of_steps):
-        value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(*stored)
-        trials[row].intermediate_values[step] = value
+    for row, *value in of(rows.TRIAL_INTERMEDIATE_VALUES, *columns_of_steps):
+        trials[row].add_intermediate_value(*value)
     for row, key, text in of(rows.TRIAL_USER_ATTRS, "key", "value_json"):
-        trials[row].user_attrs[key] = json.loads(text)
+        read_json(trials[row].frozen.user_attrs, key, text)
     for row, key, text in of(rows.TRIAL_SYSTEM_ATTRS, "key", "value_json"):
-        trials[row].system_attrs[key] = json.loads(text)
-    return [*trials.values()]
-
-
-def _empty_trial(row: int, number: int, state: TrialState, start: Any, complete: Any) -> FrozenTrial:
-    return FrozenTrial(number, state, None, start, complete, {}, {}, {}, {}, {}, row)
-
-
-def _add_param(trial: FrozenTrial, name: str, value: float, distribution: BaseDistribution) -> None:
-    trial.params[name] = distribution.to_external_repr(value)
-    trial.distributions[name] = distribution
+        read_json(trials[row].frozen.system_attrs, key, text)
+    num_objectives = connection.execute(_COUNT_DIRECTIONS, {"study_id": study_id}).scalar_one()
+    return [trial.trial(num_objectives) for trial in trials.values()]

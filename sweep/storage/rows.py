@@ -39,8 +39,9 @@ KEYS = {  # the unique columns of each table beside the id of the study or trial
 }
 
 
+_STATE = sqlalchemy.type_coerce(TRIALS.c.state, sqlalchemy.types.NullType())  # as text: SQLite may hold any
 _SELECT_TRIALS = (
-    sqlalchemy.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
+    sqlalchemy.select(TRIALS.c.trial_id, _STATE.label("state"))
     .where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
     .where(
         (TRIALS.c.trial_id > sqlalchemy.bindparam("after_row"))
@@ -94,6 +95,21 @@ class PendingRows:
         """State, times and values of a trial as they are now."""
         self._states[trial.number] = trial
         self.touch(trial.number)
+        self._add_values(trial)
+
+    def add_content(self, trial: FrozenTrial) -> None:
+        """All rows of a trial that another program wrote, as they were read: it may have written them otherwise."""
+        self.touch(trial.number)
+        self._add_values(trial)
+        for name, distribution in trial.distributions.items():
+            self.add_param(trial.number, name, distribution.to_internal_repr(trial.params[name]), distribution)
+        for step, value in trial.intermediate_values.items():
+            self.add_intermediate_value(trial.number, step, value)
+        for table, attrs in ((TRIAL_USER_ATTRS, trial.user_attrs), (TRIAL_SYSTEM_ATTRS, trial.system_attrs)):
+            for key, attr in attrs.items():
+                self.add_attr(table, trial.number, key, json.dumps(attr))
+
+    def _add_values(self, trial: FrozenTrial) -> None:
         for objective, value in enumerate(trial.values or ()):
             stored, kind = models.TrialValueModel.value_to_stored_repr(value)
             self.add(TRIAL_VALUES, trial.number, objective, value=stored, value_type=kind)
@@ -139,7 +155,7 @@ def insert_study(
 def select_trials(
     connection: sqlalchemy.Connection, study_id: int, after_row: int, rows: Sequence[int]
 ) -> Sequence[Any]:
-    """(trial_id, number, state) of rows above `after_row` and of the named rows, by row id."""
+    """(trial_id, state as text) of rows above `after_row` and of the named rows, by row id."""
     bound = {"study_id": study_id, "after_row": after_row, "rows": list(rows)}
     return connection.execute(_SELECT_TRIALS, bound).all()
 

@@ -1,22 +1,25 @@
 """Studies as they are read: one for a command, all for the list; whatever is damaged is refused in one line."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages._rdb import models  # Optuna's schema itself: copied tables would drift
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.errors import StudyError, SweepError
 from sweep.several_objectives import losses, unbeaten
-from sweep.storage.database import backend_of, check_study_name, connect_reader
+from sweep.storage import rows
+from sweep.storage.database import backend_of, connect_reader
 from sweep.storage.database_errors import first_line
+from sweep.storage.reader import study_directions
+from sweep.storage.trial_rows import plain, read_number
 
 
 def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
@@ -55,7 +58,7 @@ def read_study(url: str, name: str) -> optuna.Study:
     """A study to read, checked. StudyError, with the names there are, if it does not exist."""
     backend_of(url).check()
     storage = connect_reader(url)
-    check_rows(url, check_study_name(name))
+    check_rows(url, name)
     with reading(url):
         _check_is_there(storage, name)
         study = optuna.load_study(study_name=name, storage=storage)
@@ -97,60 +100,95 @@ class StudySummary:
     last_activity: datetime | None = None
 
 
-def list_studies(url: str) -> list[StudySummary]:
-    """Every study with counts, best value and time of the last change, checked."""
-    backend_of(url).check()
-    engine = connect_reader(url).engine
-    check_rows(url, ends_only=True)
-    with reading(url), engine.connect() as connection:
-        return _read_summaries(connection)
+def list_studies(url: str, damaged: dict[str, StudyError] | None = None) -> list[StudySummary]:
+    """Every study with counts, best value and time of the last change, checked.
+
+    A damaged one is left out and its error put into `damaged`, by its name; without that, the error is raised.
+    """
+    backend = backend_of(url)
+    backend.check()
+    reader = connect_reader(url)
+    with reading(url), reader.at_one_moment() as connection:
+        summaries = _read_summaries(connection)
+    problems = {summary.name: backend.row_problem(summary.name, ends_only=True) for summary in summaries}
+    errors = {name: backend.damaged(problem) for name, problem in problems.items() if problem is not None}
+    if errors and damaged is None:
+        raise next(iter(errors.values()))
+    if damaged is not None:
+        damaged |= errors
+    return [summary for summary in summaries if summary.name not in errors]
 
 
 def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
-    """By three queries, and one for each study of several objectives."""
-    studies, directions = models.StudyModel.__table__.c, models.StudyDirectionModel.__table__.c
-    query = sqlalchemy.select(studies.study_id, studies.study_name, directions.direction).join(
-        models.StudyDirectionModel.__table__, directions.study_id == studies.study_id
-    )
-    summaries: dict[int, StudySummary] = {}
-    for row in connection.execute(query.order_by(studies.study_id, directions.objective)):
-        summaries.setdefault(row.study_id, StudySummary(row.study_name, [])).directions.append(row.direction)
-    for study_id, state, count, last in connection.execute(_counts_query()):
+    """By four queries."""
+    directions = study_directions(connection)
+    query = sqlalchemy.select(_STUDIES.study_id, _STUDIES.study_name).order_by(_STUDIES.study_id)
+    summaries = {row: StudySummary(name, directions.get(row, [])) for row, name in connection.execute(query)}
+    for study_id, state, is_usable, count, last in connection.execute(_counts_query()):
         summary = summaries[study_id]
-        summary.num_trials[state.name] = count
-        summary.last_activity = max(filter(None, (summary.last_activity, last)), default=None)
-    ends = {study_id: (low, high) for study_id, low, high in connection.execute(_values_query())}
-    for study_id, summary in summaries.items():
+        summary.num_trials[state if is_usable and state in TrialState.__members__ else TrialState.FAIL.name] += count
+        summary.last_activity = max(filter(None, (summary.last_activity, _moment(last))), default=None)
+    for study_id, points in _points(connection, directions).items():
+        summary = summaries[study_id]
         if len(summary.directions) > 1:
-            points = _points(connection, study_id)
             summary.num_best_trials = len(unbeaten([losses(point, summary.directions) for point in points]))
-        elif study_id in ends:
-            summary.best_value = ends[study_id][summary.directions[0] == StudyDirection.MAXIMIZE]
+        else:
+            best = max if summary.directions[0] == StudyDirection.MAXIMIZE else min
+            summary.best_value = best((value for (value,) in points if math.isfinite(value)), default=None)
     return list(summaries.values())
 
 
-def _points(connection: sqlalchemy.Connection, study_id: int) -> list[list[float]]:
-    """The values of each COMPLETE trial."""
-    trials, values = models.TrialModel.__table__.c, models.TrialValueModel.__table__
-    query = sqlalchemy.select(trials.trial_id, values.c.value, values.c.value_type)
-    query = query.join(values, values.c.trial_id == trials.trial_id).order_by(trials.trial_id, values.c.objective)
-    query = query.where(trials.study_id == study_id, trials.state == TrialState.COMPLETE)
-    points: dict[int, list[float]] = {}
-    for trial_id, value, kind in connection.execute(query):
-        points.setdefault(trial_id, []).append(models.TrialValueModel.stored_repr_to_value(value, kind))
-    return list(points.values())
+def _points(
+    connection: sqlalchemy.Connection, directions: Mapping[int, Sequence[StudyDirection]]
+) -> dict[int, list[list[float]]]:
+    """The values of each COMPLETE trial that has a number for each objective, by study."""
+    columns = (_TRIALS.study_id, _VALUES.trial_id, *map(plain, (_VALUES.objective, _VALUES.value, _VALUES.value_type)))
+    query = sqlalchemy.select(*columns).join(rows.TRIALS, _VALUES.trial_id == _TRIALS.trial_id)
+    told: dict[tuple[int, int], dict[int, float]] = {}
+    for study_id, trial_id, objective, *stored in connection.execute(query.where(_IS_COMPLETE, _IS_USABLE)):
+        with suppress(KeyError, TypeError):
+            told.setdefault((study_id, trial_id), {})[objective] = read_number(*stored)
+    points: dict[int, list[list[float]]] = {study_id: [] for study_id in directions}
+    for (study_id, _), values in told.items():
+        objectives = range(len(directions.get(study_id, ())))
+        if objectives and values.keys() == {*objectives}:
+            points[study_id].append([values[objective] for objective in objectives])
+    return points
+
+
+def _num(table: sqlalchemy.Table, condition: Any) -> Any:
+    query = sqlalchemy.select(sqlalchemy.func.count()).select_from(table).where(condition)
+    return query.correlate(rows.TRIALS).scalar_subquery()
+
+
+_STUDIES, _TRIALS, _VALUES = rows.STUDIES.c, rows.TRIALS.c, rows.TRIAL_VALUES.c
+_COUNTED = rows.TRIAL_VALUES.alias("counted")
+# a COMPLETE trial without a value for each objective is set aside (see `set_aside`)
+_IS_COMPLETE = plain(_TRIALS.state) == TrialState.COMPLETE.name
+_IS_USABLE = sqlalchemy.or_(
+    sqlalchemy.not_(_IS_COMPLETE),
+    _num(_COUNTED, _COUNTED.c.trial_id == _TRIALS.trial_id)
+    == _num(rows.STUDY_DIRECTIONS, rows.STUDY_DIRECTIONS.c.study_id == _TRIALS.study_id),
+)
 
 
 def _counts_query() -> Any:
-    trials = models.TrialModel.__table__.c
-    last = sqlalchemy.func.max(sqlalchemy.func.coalesce(trials.datetime_complete, trials.datetime_start))
-    count = sqlalchemy.func.count()
-    typed = sqlalchemy.type_coerce(last, sqlalchemy.DateTime())
-    return sqlalchemy.select(trials.study_id, trials.state, count, typed).group_by(trials.study_id, trials.state)
+    trials = sqlalchemy.select(
+        _TRIALS.study_id,
+        plain(_TRIALS.state).label("state"),
+        _IS_USABLE.label("is_usable"),
+        plain(sqlalchemy.func.coalesce(_TRIALS.datetime_complete, _TRIALS.datetime_start)).label("last"),
+    ).subquery()
+    found = trials.c
+    query = sqlalchemy.select(
+        found.study_id, found.state, found.is_usable, sqlalchemy.func.count(), sqlalchemy.func.max(found.last)
+    )
+    return query.group_by(found.study_id, found.state, found.is_usable)
 
 
-def _values_query() -> Any:
-    trials, values = models.TrialModel.__table__.c, models.TrialValueModel.__table__
-    low, high = sqlalchemy.func.min(values.c.value), sqlalchemy.func.max(values.c.value)
-    joined = sqlalchemy.select(trials.study_id, low, high).join(values, values.c.trial_id == trials.trial_id)
-    return joined.where(trials.state == TrialState.COMPLETE).group_by(trials.study_id)
+def _moment(stored: Any) -> datetime | None:
+    """Naive UTC; None for what is no time."""
+    try:
+        return stored if stored is None or isinstance(stored, datetime) else datetime.fromisoformat(stored)
+    except (TypeError, ValueError):
+        return None

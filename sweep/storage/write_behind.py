@@ -6,7 +6,7 @@ trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +21,20 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.database import backend_of
-from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, OWN_STUDY_ATTRS, TRAINED_BY_SWEEP, TrialDigests, study_digest
+from sweep.storage.digest import (
+    DIGEST,
+    MADE_BY_SWEEP,
+    OWN_STUDY_ATTRS,
+    TRAINED_BY_SWEEP,
+    TrialDigests,
+    is_ours,
+    study_digest,
+)
+from sweep.storage.set_aside import set_aside, without_foreign_params
 from sweep.storage.studies import check_rows, reading
 from sweep.storage.waiting import WAIT, Wait
 from sweep.storage.writer import MARK, StudyWriter, begin, in_words, when_free
+from sweep.stored_trials import SET_ASIDE
 
 STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
 
@@ -36,6 +46,7 @@ class ForeignChange:
     number: int
     is_new: bool
     state: TrialState
+    problem: str | None = None  # why the trial is set aside
 
 
 class WriteBehindStorage(InMemoryStorage):
@@ -44,8 +55,11 @@ class WriteBehindStorage(InMemoryStorage):
     The in-memory trial id is the trial's number, as there is one study.
     """
 
-    def __init__(self, url: str, study_name: str) -> None:
-        """Load a study that exists; KeyError if it does not, StudyError if it is damaged."""
+    def __init__(self, url: str, study_name: str, distributions: Mapping[str, BaseDistribution] | None = None) -> None:
+        """Load a study that exists; KeyError if it does not, StudyError if it is damaged.
+
+        `distributions` are the study's own, by parameter: what others tried beside them is not shown to samplers.
+        """
         super().__init__()
         check_rows(url, study_name)
         self._backend = backend_of(url)
@@ -55,6 +69,7 @@ class WriteBehindStorage(InMemoryStorage):
         mark = self._reader.get_study_system_attrs(self._study_row).get(MARK)  # before the rest of it
         self._writer = StudyWriter(self._backend, study_name, self._study_row, mark)
         self._row_ids: dict[int, int] = {}
+        self._own_numbers: set[int] = set()
         self.open_numbers: set[int] = set()
         self.finished_numbers: list[int] = []  # in the order of finishing
         self._pending: rows.PendingRows | None = None  # only inside a transaction
@@ -63,7 +78,7 @@ class WriteBehindStorage(InMemoryStorage):
         self._is_sealed = True  # every trial of ours has its digest
         self._is_study_sealed = True  # as the study is now
         with reading(url):
-            self._load()
+            self._load(distributions or {})
 
     @property
     def num_trials(self) -> int:
@@ -73,6 +88,14 @@ class WriteBehindStorage(InMemoryStorage):
     def row_id(self, number: int) -> int:
         """The trial's id in the database; KeyError before the transaction that made it has ended."""
         return self._row_ids[number]
+
+    def is_ours(self, number: int) -> bool:
+        """Whether the sweep trained the trial, or began to; others may have set the same attributes."""
+        return number in self._own_numbers
+
+    def is_stored(self, number: int) -> bool:
+        """Whether the database has the trial; one that is new in this transaction is not there yet."""
+        return number in self._row_ids
 
     def stored_system_attrs(self) -> dict[str, Any]:
         """The study's system attributes in the database, what others wrote included."""
@@ -131,14 +154,19 @@ class WriteBehindStorage(InMemoryStorage):
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
-        self._to_write().add_param(trial_id, param_name, param_value_internal, distribution)
+        """As Optuna's, of the value that it gives back: enqueued for an int, 2.5 is 2 and is stored as 2."""
+        stored = distribution.to_internal_repr(distribution.to_external_repr(param_value_internal))
+        super().set_trial_param(trial_id, param_name, stored, distribution)
+        self._to_write().add_param(trial_id, param_name, stored, distribution)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        was_waiting = self.get_trial(trial_id).state == TrialState.WAITING
         if not super().set_trial_state_values(trial_id, state, values):
             return False
         if state.is_finished():
             self._count_as_finished(trial_id)
+        if was_waiting:
+            self._to_write().add_content(self.get_trial(trial_id))
         self._to_write().add_state(self.get_trial(trial_id))
         return True
 
@@ -149,6 +177,8 @@ class WriteBehindStorage(InMemoryStorage):
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         text = json.dumps(value)
         super().set_trial_user_attr(trial_id, key, json.loads(text))
+        if key == TRAINED_BY_SWEEP:
+            self._own_numbers.add(trial_id)
         self._to_write().add_attr(rows.TRIAL_USER_ATTRS, trial_id, key, text)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
@@ -162,9 +192,10 @@ class WriteBehindStorage(InMemoryStorage):
         assert self._pending is not None, "a write outside a transaction would never reach the database"
         return self._pending
 
-    def _load(self) -> None:
+    def _load(self, distributions: Mapping[str, BaseDistribution]) -> None:
         database, row = self._reader, self._study_row
         study_id = super().create_new_study(database.get_study_directions(row), self._study_name)
+        self._studies[study_id].param_distribution.update(distributions)
         for key, value in database.get_study_user_attrs(row).items():
             super().set_study_user_attr(study_id, key, value)
         for key, value in database.get_study_system_attrs(row).items():
@@ -178,9 +209,11 @@ class WriteBehindStorage(InMemoryStorage):
         pending, user_attrs = self._to_write(), self.get_study_user_attrs(STUDY_ID)
         if MADE_BY_SWEEP not in user_attrs:
             return
-        numbers = pending.touched_trials() if self._is_sealed else range(self.num_trials)
-        for trial in map(self.get_trial, numbers):
-            if TRAINED_BY_SWEEP in trial.user_attrs:
+        if not self._is_sealed:
+            for number in range(len(self._row_ids)):
+                self._take_over(number)
+        for trial in map(self.get_trial, pending.touched_trials()):
+            if self.is_ours(trial.number):
                 pending.add_attr(rows.TRIAL_SYSTEM_ATTRS, trial.number, DIGEST, json.dumps(self._digests.of(trial)))
         self._is_study_sealed &= self._is_sealed
         if not self._is_study_sealed:
@@ -188,17 +221,42 @@ class WriteBehindStorage(InMemoryStorage):
             pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, DIGEST, json.dumps(seal))
             self._is_sealed = self._is_study_sealed = True
 
+    def _take_over(self, number: int) -> None:
+        """Write a trial of ours that stands in the database as it was read, so that its digest is of what is stored."""
+        trial = self.get_trial(number)
+        if self.is_ours(number) and SET_ASIDE not in trial.user_attrs:
+            self._to_write().add_content(trial)
+
     def _add_loaded(self, trial: FrozenTrial) -> None:
         if trial.number != self.num_trials:
+            self._set_aside_number(trial)
+        self._row_ids[trial.number] = trial._trial_id
+        trial._trial_id = super().create_new_trial(STUDY_ID)
+        if is_ours(trial) or (not self._is_sealed and TRAINED_BY_SWEEP in trial.user_attrs):
+            self._own_numbers.add(trial.number)
+        self._remember(trial)
+        (self.finished_numbers.append if trial.state.is_finished() else self.open_numbers.add)(trial.number)
+
+    def _set_aside_number(self, trial: FrozenTrial) -> None:
+        """Of a trial that another program wrote; what follows one of ours that was lost is refused."""
+        if is_ours(trial):
             raise StudyError(
                 f"study {self._study_name} holds trial {trial.number} where {self.num_trials} should follow: "
                 "another program damaged its numbering; go on under another --study"
             )
-        self._row_ids[trial.number] = trial._trial_id
-        trial._trial_id = super().create_new_trial(STUDY_ID)
-        self._set_trial(trial.number, trial)  # a template would be copied, at ten times the cost of reading it
+        if SET_ASIDE not in trial.user_attrs:
+            set_aside(trial, f"its number {trial.number} is not the next one")
+        trial.number = self.num_trials
+
+    def _remember(self, trial: FrozenTrial) -> None:
+        """A template would be copied, at ten times the cost of reading it."""
+        known = self._studies[STUDY_ID].param_distribution
+        if trial.state.is_finished() and not self.is_ours(trial.number):
+            trial = without_foreign_params(trial, known, within=True)
+        for name, distribution in trial.distributions.items():
+            known.setdefault(name, distribution)  # as Optuna's storages: another kind of parameter is refused
+        self._set_trial(trial.number, trial)
         self._update_cache(trial.number, STUDY_ID)
-        (self.finished_numbers.append if trial.state.is_finished() else self.open_numbers.add)(trial.number)
 
     def _begin(self) -> tuple[sqlalchemy.Connection, list[ForeignChange]]:
         connection = self._writer.begin()
@@ -224,34 +282,22 @@ class WriteBehindStorage(InMemoryStorage):
         return [change for change in changes if change is not None]
 
     def _adopt(self, row: Any, number: int | None) -> ForeignChange | None:
-        if number is None:
-            self._add_loaded(self._database_trial(row.trial_id))
-            return ForeignChange(row.number, True, row.state)
-        if row.state == self.get_trial(number).state:
+        if number is not None and row.state == self.get_trial(number).state.name:
             return None
-        self._copy_into_memory(number, self._database_trial(row.trial_id))
-        self._to_write().touch(number)
-        return ForeignChange(number, False, row.state)
+        trial = self._reader.get_trial(row.trial_id)  # beside the transaction: what was committed before it began
+        if number is None:
+            self._add_loaded(trial)
+        else:
+            self._follow_told(number, trial)
+        return ForeignChange(trial.number, number is None, trial.state, trial.user_attrs.get(SET_ASIDE))
 
-    def _database_trial(self, row_id: int) -> FrozenTrial:
-        """Read by a plain connection beside the transaction: what the others committed before it began."""
-        return self._reader.get_trial(row_id)
-
-    def _copy_into_memory(self, number: int, trial: FrozenTrial) -> None:
-        known = self.get_trial(number)
-        for name in set(trial.params) - set(known.params):
-            distribution = trial.distributions[name]
-            internal = distribution.to_internal_repr(trial.params[name])
-            super().set_trial_param(number, name, internal, distribution)
-        for step in set(trial.intermediate_values) - set(known.intermediate_values):
-            super().set_trial_intermediate_value(number, step, trial.intermediate_values[step])
-        for key, value in trial.user_attrs.items():
-            super().set_trial_user_attr(number, key, value)
-        for key, value in trial.system_attrs.items():
-            super().set_trial_system_attr(number, key, value)
-        super().set_trial_state_values(number, trial.state, trial.values)
+    def _follow_told(self, number: int, trial: FrozenTrial) -> None:
+        """Nothing of it is pending, so the database has all there is."""
+        trial._trial_id = trial.number = number
+        self._remember(trial)
         if trial.state.is_finished():
             self._count_as_finished(number)
+        self._take_over(number)
 
     def _count_as_finished(self, number: int) -> None:
         self.open_numbers.discard(number)

@@ -44,7 +44,7 @@ class StudyWriter:
         return connection
 
     def look(self, connection: sqlalchemy.Connection, last_row: int, open_rows: Sequence[int]) -> tuple[list[Any], int]:
-        """(trial_id, number, state) of the rows above `last_row` and of the named ones; how many trials there are."""
+        """(trial_id, state as text) of the rows above `last_row` and of the named ones; how many trials there are."""
         found = [*rows.select_trials(connection, self._study_row, last_row, open_rows)]
         count = rows.count_trials(connection, self._study_row)
         self._looked = last_row, open_rows, [*map(tuple, found), count]

@@ -1,0 +1,26 @@
+"""What a stored trial says of itself, whoever wrote it: other programs may have set the same attributes otherwise."""
+
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+SET_ASIDE = "sweep:set_aside"  # the user attribute of a trial that cannot be used: why (see `storage.set_aside`)
+
+
+def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochMetrics`)."""
+    stored = trial.user_attrs.get("history")
+    return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
+
+
+def cause_and_error(trial: FrozenTrial) -> tuple[str, str]:
+    """Of a FAIL trial."""
+    if SET_ASIDE in trial.user_attrs:
+        return "set aside", str(trial.user_attrs[SET_ASIDE])
+    return str(trial.user_attrs.get("cause", "unknown")), str(trial.user_attrs.get("error", ""))
+
+
+def section(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """A table of a stored attribute; empty where something else stands there."""
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}
