@@ -6,6 +6,7 @@ open, get nothing: a request must name this machine (else a foreign name was poi
 something must come from our own pages.
 """
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -18,16 +19,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from sweep.errors import InputError, Interrupted, StudyError
+from sweep.errors import InputError, Interrupted
 from sweep.interruption import Interruption
-from sweep.storage import LiveStorage, backend_of, check_is_there
+from sweep.storage import backend_of, check_is_there
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
-MOST_BYTES = 2**20  # of a refused request that are read, so that its sender gets the answer
+MOST_BYTES = 2**20  # of a request; of a refused one so many are read, so that its sender gets the answer
+MOST_NAME = 512  # characters of a study's name: Optuna's column
+SOCKET_TIMEOUT_S = 20
+READING = ("GET", "HEAD")
+BAD_REQUEST, FORBIDDEN, TIMEOUT = "400 Bad Request", "403 Forbidden", "408 Request Timeout"
+NO_OBJECT = f"the content must be a JSON object of at most {MOST_BYTES} bytes"
 READ_ONLY = "read-only: the pages change nothing; --write lets them tell, rename and delete, and edit notes"
 WRITE = """--write: the pages can create, rename and delete studies, tell running trials, and edit notes and attributes.
 Nothing asks twice, a deleted study is gone; a sweep that runs goes on without a trial that is told here."""
@@ -70,37 +76,51 @@ def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool
     """optuna-dashboard with our guard in front."""
     if shown.study is not None:
         check_is_there(url, shown.study)
-    storage = LiveStorage(url, write=write, most=shown.most, only=shown.study)
     import optuna_dashboard
 
+    from sweep.dashboard_storage import DashboardStorage
+
+    storage = DashboardStorage(url, write=write, most=shown.most, only=shown.study)
     app: Any = optuna_dashboard.wsgi(storage)
     storage.on_replaced = app._inmemory_cache.clear
-    storage.on_damage = _answer_with_damage
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        refusal = _refusal(environ, write=write, public=public)
-        answer: Iterable[bytes] = (
-            app(environ, start_response) if refusal is None else _refuse(environ, start_response, refusal)
-        )
+        try:
+            refused = _refusal(environ, write=write, public=public)
+        except TimeoutError:
+            refused = TIMEOUT, f"the rest of the request did not come within {SOCKET_TIMEOUT_S} s"
+        if refused is not None:
+            return _refuse(start_response, *refused)
+        answer: Iterable[bytes] = app(environ, start_response)
         return answer
 
     return guarded
 
 
-def _answer_with_damage(error: StudyError) -> None:
-    """The page shows the reason, and none of the trials."""
-    from bottle import HTTPError
+def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> tuple[str, str] | None:
+    """Status and reason if a request is not let through. What was sent with it is read."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdecimal()):
+        return BAD_REQUEST, f"Content-Length must be a number of bytes, got {length!r}"
+    content = environ["wsgi.input"].read(min(int(length), MOST_BYTES))
+    environ["wsgi.input"] = io.BytesIO(content)
+    forbidden = _why_forbidden(environ, write=write, public=public)
+    if forbidden is not None:
+        return FORBIDDEN, forbidden
+    if environ["REQUEST_METHOD"] in READING or (environ["REQUEST_METHOD"] == "DELETE" and not content):
+        return None
+    if len(content) < int(length):
+        return BAD_REQUEST, NO_OBJECT
+    problem = _content_problem(content)
+    return None if problem is None else (BAD_REQUEST, problem)
 
-    raise HTTPError(500, str(error))
 
-
-def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> str | None:
-    """Why a request is not let through."""
+def _why_forbidden(environ: "WSGIEnvironment", *, write: bool, public: bool) -> str | None:
     host = environ.get("HTTP_HOST", "")
     if not _is_ours(host, environ["SERVER_NAME"], public=public):
         names = f"this machine's IP address or the name {environ['SERVER_NAME']}" if public else "127.0.0.1, localhost"
         return f"asked for under a name that is not this dashboard's; use {names}"
-    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+    if environ["REQUEST_METHOD"] in READING:
         return None
     if not write:
         return "this dashboard is read-only; `sweep dashboard --write` allows changes"
@@ -129,10 +149,22 @@ def _is_ip(name: str) -> bool:
     return True
 
 
-def _refuse(environ: "WSGIEnvironment", start_response: "StartResponse", reason: str) -> list[bytes]:
-    environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), MOST_BYTES))
+def _content_problem(content: bytes) -> str | None:
+    """What optuna-dashboard takes for granted: an object, and a name that a database and a terminal take."""
+    try:
+        sent = json.loads(content)
+    except (ValueError, RecursionError):
+        return NO_OBJECT
+    if not isinstance(sent, dict):
+        return NO_OBJECT
+    name = sent.get("study_name", "-")
+    is_name = isinstance(name, str) and name.isprintable() and 1 <= len(name) <= MOST_NAME
+    return None if is_name else f"the name of a study has 1 to {MOST_NAME} printable characters"
+
+
+def _refuse(start_response: "StartResponse", status: str, reason: str) -> list[bytes]:
     body = json.dumps({"reason": reason}).encode()
-    start_response("403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 
 
@@ -140,12 +172,14 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True  # a browser's open connection does not hold up the end
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no news."""
-        if not isinstance(sys.exception(), ConnectionError):
+        """A browser that goes away, or stops in the middle of a request, is no news."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 class _QuietHandler(WSGIRequestHandler):
+    timeout = SOCKET_TIMEOUT_S  # a thread does not wait for ever for the rest of a request
+
     def log_message(self, format: str, *args: Any) -> None:
         """A page asks every ten seconds; nobody reads that."""
 

@@ -21,6 +21,7 @@ from sweep.plain_values import read_toml, resolved_path, shown
 from sweep.search_space import Choice, Space, StudySection
 from sweep.space_checks import check_space
 from sweep.spelling import did_you_mean
+from sweep.study_names import name_as_file
 
 OPTION_ENDS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside of a list or table
 MOST_PARAMETERS = 500
@@ -40,7 +41,7 @@ def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
     space = settings["space"]
     content = {**space["fixed"], "space": space["space"]}
     runs = {key: space[key] for key in ("repeats", "cross_validation") if key in space}
-    content["study"] = {"name": study_name, **stored_objectives(space), **runs}
+    content["study"] = {"name": name_as_file(study_name), **stored_objectives(space), **runs}
     return parse_space(content, f"study {study_name}")
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -16,16 +17,19 @@ import plotly.graph_objects as go
 import pytest
 from optuna.trial import TrialState
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
-from sweeps import NASTY, FailingEngine, make_space, open_in, read_trials, request, run_sweep
+from sweeps import NASTY, FailingEngine, make_settings, make_space, open_in, read_trials, request, run_sweep
 
 from sweep.cli import main
-from sweep.dashboard import Shown, create_app
+from sweep.dashboard import Shown, _listen, create_app
 from sweep.dashboard_notes import MOST_EPOCHS, MOST_TRIALS, learning_curves, study_attrs
 from sweep.engines.fake import FakeEngine
-from sweep.errors import Cause
+from sweep.errors import Cause, StudyError
 from sweep.executors.base import LaneLost
 from sweep.executors.in_process import InProcessExecutor
-from sweep.storage import LiveStorage, connect_reader, database_url
+from sweep.progress import QuietProgress
+from sweep.storage import LiveStorage, connect_reader, database_url, read_study
+from sweep.study import open_study, stored_settings
+from sweep.tuner import Limits, Tuner
 
 
 def sweep_with_a_failure(folder, num_trials=8):
@@ -186,6 +190,94 @@ def test_write_lets_change_under_local_names_alone(tmp_path):
     assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'sweep.db'}") == ["study"]
 
 
+def running_trial(folder):
+    """A trial of ours, and its row, as it runs: the dashboard may tell it."""
+    study = open_in(folder, make_space())
+    with study.write_behind.transaction():
+        study.ask_next().set_user_attr("seed", 1)
+    return study
+
+
+# as optuna-dashboard's own tests tell (python_tests/test_api.py), and beyond
+TAKEN = [{"state": "Complete", "values": [0.5]}, {"state": "Fail", "values": [1.0]}]
+REFUSED = [
+    *({"state": "Complete", "values": values} for values in ([0, 1, 2], [], ["nan"], ["x"], [None], 0.5, "0.5 ", {})),
+    *({"state": state, "values": [0.5]} for state in ("Pruned", "Running", "Waiting", 3, None, [])),
+    *({"state": "Complete"}, {"values": [0.5]}, {}, [], None),
+]
+
+
+@pytest.mark.parametrize("told", TAKEN)
+def test_a_tell_is_taken_once_or_refused_and_the_sweep_goes_on(tmp_path, told):
+    study = running_trial(tmp_path)
+    url = database_url(tmp_path)
+    app = create_app(url, write=True)
+    for refused in REFUSED:
+        assert (refused, request(app, "POST", "/api/trials/1/tell", refused)[0]) == (refused, 400)
+    assert read_study(url, "study").trials[0].state == TrialState.RUNNING
+    assert request(app, "POST", "/api/trials/1/tell", told)[0] == 204
+    assert request(app, "POST", "/api/trials/1/tell", told)[0] == 409
+    with study.write_behind.transaction() as changes:
+        assert [change.number for change in changes] == [0]
+    study.write_behind.close()
+    read_study(url, "study")
+    assert run_sweep(tmp_path, make_space(), 3).write_behind.num_trials == 3
+    assert request(app, "GET", "/api/studies/1")[0] == 200
+
+
+def test_what_is_not_there_or_not_to_be_changed_has_its_status_code(tmp_path):
+    study = running_trial(tmp_path)
+    app = create_app(database_url(tmp_path), write=True)
+    answers = {
+        ("POST", "/api/trials/99/tell", json.dumps({"state": "Fail"})): 404,
+        ("POST", "/api/trials/99/user-attrs", json.dumps({"user_attrs": {"mine": 1}})): 404,
+        ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"mine": 1}})): 204,
+        ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"seed": 1}})): 400,
+        ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"error": "x"}})): 400,
+        ("POST", "/api/studies/99/rename", json.dumps({"study_name": "new"})): 404,
+        ("POST", "/api/studies/1/rename", json.dumps({"study_name": "study"})): 400,
+        ("POST", "/api/studies/1/rename", json.dumps({"study_name": ""})): 400,
+        ("POST", "/api/studies/1/rename", json.dumps({"study_name": 7})): 400,
+        ("POST", "/api/studies/1/rename", json.dumps({"study_name": "a\nb"})): 400,
+        ("POST", "/api/studies/1/rename", json.dumps({"study_name": "x" * 600})): 400,
+        ("DELETE", "/api/studies/99", json.dumps({})): 404,
+        ("POST", "/api/studies", json.dumps({"study_name": "new", "directions": ["up"]})): 400,
+        ("POST", "/api/studies", json.dumps({"study_name": ["new"], "directions": ["minimize"]})): 400,
+    }
+    told = {asked: request(app, *asked[:2], json.loads(asked[2]))[0] for asked in answers}
+    assert told == answers
+    assert optuna.get_all_study_names(database_url(tmp_path)) == ["study"]
+    with study.write_behind.transaction():
+        study.tell_number(0, TrialState.COMPLETE, 0.5)
+    finished = ("POST", "/api/trials/1/user-attrs", {"user_attrs": {"mine": 2}})
+    assert request(app, *finished)[0] == 409
+    assert read_study(database_url(tmp_path), "study").trials[0].user_attrs["mine"] == 1
+
+
+def test_what_was_enqueued_renamed_and_deleted_leaves_the_other_study_as_it_was(tmp_path, capsys):
+    """A name of the dashboard's is one that every command reads, and its folders stay in the studies' folder."""
+    sweep_with_a_failure(tmp_path, 4)
+    url, name = database_url(tmp_path), "../Versuch 2: größer"
+    optuna.load_study(study_name="study", storage=url).enqueue_trial({"momentum": 0.5})
+    app = create_app(url, write=True)
+    assert request(app, "POST", "/api/studies/1/rename", {"study_name": name})[0] == 201
+    at = ["--studies", str(tmp_path / "in"), "--storage", f"sqlite:///{tmp_path / 'sweep.db'}"]
+    for command in (["show", name], ["show", name, "1"], ["export", name], ["report", name], ["list"]):
+        assert main([*command, *at]) == 0, capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(("sweep.db", "."))} == {"in"}
+    assert {path.suffix for path in (tmp_path / "in").rglob("*") if path.is_file()} == {".toml", ".html"}
+    copy = ["copy", name, "--from", at[-1], "--to", f"sqlite:///{tmp_path / 'copy.db'}"]
+    assert main(copy) == 0, capsys.readouterr().err
+    space = make_space()
+    study = open_study(url, name, space, make_settings(space), stored_settings(url, name))
+    Tuner(study, space, InProcessExecutor(FakeEngine()), Limits(6), QuietProgress(), seed=0).run()
+    assert len(read_study(url, name).trials) == 6
+    with pytest.raises(StudyError, match="study name"):
+        stored_settings(url, "a new: one")
+    assert request(app, "DELETE", "/api/studies/2")[0] == 204
+    assert optuna.get_all_study_names(url) == []
+
+
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize(
     "host", ["evil.example:8080", "evil.example", "localhost.evil.example", "[::1", "", "10.0.0.1"]
@@ -294,6 +386,23 @@ def test_signals_end_it_quietly(studies, number):
         out, error = process.communicate()
     assert (process.returncode, out, error) == (0, "", "")
     assert said.startswith("read-only: ")
+
+
+def test_half_a_request_and_a_wrong_length_do_not_hold_the_server(studies, monkeypatch):
+    monkeypatch.setattr("sweep.dashboard._QuietHandler.timeout", 1)
+    with _listen("127.0.0.1", 0, create_app(database_url(studies), write=True)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        head = "POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        for rest in ("", "Content-Length: 40\r\n\r\n{"):
+            with socket.create_connection(server.server_address, timeout=60) as half:
+                half.sendall(f"{head}{rest}".encode())
+                assert b"200 OK" not in half.recv(2**16)
+        for length in ("x", "-1", "1e3", "99999999999"):
+            with socket.create_connection(server.server_address, timeout=60) as wrong:
+                wrong.sendall(f"{head}Content-Length: {length}\r\n\r\n{{}}".encode())
+                wrong.shutdown(socket.SHUT_WR)
+                assert wrong.recv(2**16).startswith(b"HTTP/1.0 400 ")
+        server.shutdown()
 
 
 def listening_addresses(port):

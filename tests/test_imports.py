@@ -35,7 +35,7 @@ LEVELS = [  # from top to bottom
     {"study", "progress", "callbacks", "terminal", "curves", "rehearsal", "seed_results", "saved_model"},
     {"history", "untried"},
     {"worker_choice"},
-    {"executors", "pruners", "interruption", "dashboard_notes", "failures", "running_trial"},
+    {"executors", "pruners", "interruption", "dashboard_notes", "dashboard_storage", "failures", "running_trial"},
     {"samplers", "confirmation"},
     {"engines", "storage", "engine_choice", "cmaes_fence"},
     {"space_file", "devices", "config_file"},

@@ -2,12 +2,13 @@
 
 import plotly.graph_objects as go
 
-from sweep.report.data import StudyData, section
+from sweep.report.data import StudyData
 from sweep.report.figures import COLORS, MIDDLE, figure_box, rounded, value_axis
 from sweep.report.page import Section
 from sweep.report.tables import table
 from sweep.report.texts import paragraph, plot_text
 from sweep.show_confirmation import COLUMNS, rows
+from sweep.stored_trials import section
 
 
 def sections(data: StudyData) -> list[Section]:

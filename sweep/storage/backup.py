@@ -24,9 +24,10 @@ MOST_KEPT = 5
 
 
 def back_up(path: Path) -> Path | None:
-    """Copy the database by SQLite's online backup, whoever writes it; returns the copy, None if there is no study yet.
+    """Copy the database by SQLite's online backup, whoever writes it; returns the copy.
 
-    StudyError if what was copied is damaged (what was kept so far stays), or if it cannot be written.
+    None if there is no study yet, or if a study's rows are damaged, which the others are not to blame for. StudyError
+    if the file as a whole is damaged, or the copy cannot be written. What was kept so far stays.
     """
     folder = path.parent / FOLDER
     partial = folder / f".{path.name}.partial"
@@ -36,12 +37,13 @@ def back_up(path: Path) -> Path | None:
             for leftover in folder.glob(f"{partial.name}*"):  # of a process that was killed
                 leftover.unlink()
             num_studies = when_unlocked(path, lambda: _copy(path, partial))
-            problem = copy_problem(partial)
-            if problem is not None or not num_studies:
+            problem = copy_problem(partial, with_rows=False)
+            is_good = problem is None and bool(num_studies) and copy_problem(partial) is None
+            if not is_good:  # of a study that is damaged, the good backups stay
                 partial.unlink()
             if problem is not None:
                 raise damaged(path, problem)
-            return _keep(path, partial) if num_studies else None
+            return _keep(path, partial) if is_good else None
     except (OSError, sqlite3.Error) as error:
         raise study_error(folder, error) from None
 

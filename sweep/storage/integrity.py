@@ -35,14 +35,15 @@ def row_problem_after(path: Path, study_id: int, row: int) -> str | None:
     return _row_problem(path, lambda database: find_damage(database, study_id, after_row=row))
 
 
-def copy_problem(path: Path) -> str | None:
-    """Both, of a file that nobody writes; nothing is created beside it."""
+def copy_problem(path: Path, *, with_rows: bool = True) -> str | None:
+    """Both, of a file that nobody writes; nothing is created beside it. Rows are of studies, not of the whole."""
 
     def look() -> str | None:
         if path.stat().st_size == 0:
             return EMPTY
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, isolation_level=None)) as database:
-            return _find_broken_structure(database) or find_any_damage(database)
+            problem = _find_broken_structure(database)
+            return find_any_damage(database) if problem is None and with_rows else problem
 
     return _confirmed(path, look)
 

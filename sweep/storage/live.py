@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
+from optuna.storages import BaseStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial
@@ -41,8 +42,7 @@ class LiveStorage(_CachedStorage):
         backend_of(url).check()
         # each session opens the file anew: a database that was deleted and made again is noticed
         super().__init__(connect_reader(url, write=write, poolclass=sqlalchemy.pool.NullPool))
-        self.on_replaced: Callable[[], None] = lambda: None
-        self.on_damage: Callable[[StudyError], None] = lambda _: None
+        self.on_replaced: Callable[[], object] = bool  # does nothing
         self._url, self._most, self._only = url, most, only
         self._selections: dict[int, Selection] = {}
         self._first_trials: dict[int, tuple[str, int | None, datetime | None]] = {}
@@ -61,6 +61,18 @@ class LiveStorage(_CachedStorage):
             trials = self._selection(study_id, trials).of(trials)
         chosen = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(chosen) if deepcopy else chosen
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """Of the trials that are served."""
+        return BaseStorage.get_best_trial(self, study_id)
+
+    def study_of(self, trial_id: int) -> int:
+        """The row id of the trial's study. KeyError if there is no such trial."""
+        backend: Any = self._backend
+        return int(backend.study_of(trial_id))
+
+    def on_damage(self, error: StudyError) -> None:
+        """Nothing: it is raised."""
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """Optuna's, or the one study alone."""

@@ -10,6 +10,7 @@ from typing import Self
 from sweep.errors import StudyError
 from sweep.forking import in_children
 from sweep.storage.database_errors import study_error
+from sweep.study_names import name_as_file
 
 OWNER_TRIES = 20  # of 50 ms: an owner writes its PID right after it has the lock
 
@@ -25,7 +26,7 @@ class FileLock:
 
     def __init__(self, database: Path, study_name: str) -> None:
         self._study_name = study_name
-        self._path: Path = database.with_name(f".{database.name}.{study_name}.lock")
+        self._path: Path = database.with_name(f".{database.name}.{name_as_file(study_name)}.lock")
         self._descriptor: int | None = None
         self.ended_in_order = False  # the owner before
 

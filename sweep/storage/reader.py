@@ -57,17 +57,19 @@ class Reader(RDBStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """By the same rules. KeyError if there is none."""
-        chosen = rows.TRIALS.c.trial_id == trial_id
         with self.at_one_moment() as connection:
-            study_id = connection.execute(sqlalchemy.select(rows.TRIALS.c.study_id).where(chosen)).scalar()
-            if study_id is None:
-                raise KeyError(f"no trial has the id {trial_id}")
-            (trial,) = _read_trials(connection, chosen, study_id)
+            study_id = _study_of(connection, trial_id)
+            (trial,) = _read_trials(connection, rows.TRIALS.c.trial_id == trial_id, study_id)
             return trial
 
-    def get_best_trial(self, study_id: int) -> FrozenTrial:
+    def study_of(self, trial_id: int) -> int:
+        """The row id of the trial's study. KeyError if there is no such trial."""
+        with self.at_one_moment() as connection:
+            return _study_of(connection, trial_id)
+
+    def _get_best_trial_id(self, study_id: int, direction: StudyDirection) -> int:
         """Of those that can be used, which no query knows."""
-        return BaseStorage.get_best_trial(self, study_id)
+        return BaseStorage.get_best_trial(self, study_id)._trial_id
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Those that can be read."""
@@ -121,6 +123,14 @@ def study_directions(connection: sqlalchemy.Connection) -> dict[int, list[StudyD
         for study_id, told in found.items()
         if told.keys() == {*range(len(told))} and {*told.values()} <= names.keys()
     }
+
+
+def _study_of(connection: sqlalchemy.Connection, trial_id: int) -> int:
+    query = sqlalchemy.select(rows.TRIALS.c.study_id).where(rows.TRIALS.c.trial_id == trial_id)
+    study_id = connection.execute(query).scalar()
+    if study_id is None:
+        raise KeyError(f"no trial has the id {trial_id}")
+    return int(study_id)
 
 
 def _check_study(connection: sqlalchemy.Connection, study_id: int) -> None:

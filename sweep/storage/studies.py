@@ -164,7 +164,8 @@ def _num(table: sqlalchemy.Table, condition: Any) -> Any:
 _STUDIES, _TRIALS, _VALUES = rows.STUDIES.c, rows.TRIALS.c, rows.TRIAL_VALUES.c
 _COUNTED = rows.TRIAL_VALUES.alias("counted")
 # a COMPLETE trial without a value for each objective is set aside (see `set_aside`)
-_IS_COMPLETE = plain(_TRIALS.state) == TrialState.COMPLETE.name
+_STATE = sqlalchemy.cast(_TRIALS.state, sqlalchemy.String)  # SQLite may hold any text
+_IS_COMPLETE = TrialState.COMPLETE.name == _STATE
 _IS_USABLE = sqlalchemy.or_(
     sqlalchemy.not_(_IS_COMPLETE),
     _num(_COUNTED, _COUNTED.c.trial_id == _TRIALS.trial_id)
@@ -175,7 +176,7 @@ _IS_USABLE = sqlalchemy.or_(
 def _counts_query() -> Any:
     trials = sqlalchemy.select(
         _TRIALS.study_id,
-        plain(_TRIALS.state).label("state"),
+        _STATE.label("state"),
         _IS_USABLE.label("is_usable"),
         plain(sqlalchemy.func.coalesce(_TRIALS.datetime_complete, _TRIALS.datetime_start)).label("last"),
     ).subquery()

@@ -21,7 +21,6 @@ from sweep.errors import StudyError
 from sweep.storage import (
     LiveStorage,
     backend_of,
-    check_study_name,
     connect_reader,
     create_database,
     database_url,
@@ -31,6 +30,7 @@ from sweep.storage import (
     study_lock,
 )
 from sweep.storage.files import give_name
+from sweep.study_names import check_study_name
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "a\\b", ".hidden", "-flag", "a b", "a\n", "ü", "x" * 101, "a;b"])

@@ -225,14 +225,42 @@ def test_database_set_back_under_a_sweep_is_noticed_and_the_same_command_resumes
     assert read_trials(tmp_path) == read_trials(tmp_path / "unbroken")
 
 
-def test_damaged_numbering_is_refused(tmp_path, url):
-    outside = optuna.load_study(study_name="study", storage=url)
+def test_numbers_that_another_program_spoilt_are_refused_of_ours_and_set_aside_of_its_own(tmp_path):
+    study = open_in(tmp_path, make_space())
+    outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
     outside.ask()
     outside.ask()
     with sqlite3.connect(tmp_path / "sweep.db") as connection:
         connection.execute("UPDATE trials SET number = 0")
-    with pytest.raises(StudyError, match="damaged its numbering"):
-        WriteBehindStorage(url, "study")
+    with study.write_behind.transaction() as changes:
+        assert [(change.number, change.problem is not None) for change in changes] == [(0, False), (1, True)]
+        ours = study.ask_next()
+        ours.set_user_attr("seed", 1)
+    assert ours.number == 2
+    with sqlite3.connect(tmp_path / "sweep.db") as connection:
+        connection.execute("UPDATE trials SET number = 0")
+    with pytest.raises(StudyError, match="trial 0 of study study"):
+        WriteBehindStorage(database_url(tmp_path), "study")
+
+
+def test_after_a_resume_other_distributions_are_refused_as_optunas_storages_refuse_them(url):
+    for distribution in (["a", "b"], ["a", "c"]):
+        storage = WriteBehindStorage(url, "study")
+        study = optuna.load_study(study_name="study", storage=storage)
+        with storage.transaction():
+            trial = study.ask()
+            if distribution == ["a", "b"]:
+                trial.suggest_categorical("kind", distribution)
+                trial.suggest_float("rate", 0.1, 1.0)
+            else:
+                with pytest.raises(ValueError, match="CategoricalDistribution does not support dynamic value space"):
+                    trial.suggest_categorical("kind", distribution)
+                with pytest.raises(ValueError, match="different distribution kind"):
+                    trial.suggest_int("rate", 1, 2)
+                trial.suggest_float("rate", 0.5, 2.0)  # as a study may
+        storage.close()
+    (_, second) = optuna.load_study(study_name="study", storage=url).trials
+    assert [*second.params] == ["rate"]
 
 
 def test_waits_while_another_program_holds_the_write_lock_and_says_so_once(tmp_path, url):
