@@ -164,8 +164,8 @@ def _num(table: sqlalchemy.Table, condition: Any) -> Any:
 _STUDIES, _TRIALS, _VALUES = rows.STUDIES.c, rows.TRIALS.c, rows.TRIAL_VALUES.c
 _COUNTED = rows.TRIAL_VALUES.alias("counted")
 # a COMPLETE trial without a value for each objective is set aside (see `set_aside`)
-_STATE = sqlalchemy.cast(_TRIALS.state, sqlalchemy.String)  # SQLite may hold any text
-_IS_COMPLETE = TrialState.COMPLETE.name == _STATE
+_STATE: Any = sqlalchemy.cast(_TRIALS.state, sqlalchemy.String)  # SQLite may hold any text
+_IS_COMPLETE: Any = TrialState.COMPLETE.name == _STATE
 _IS_USABLE = sqlalchemy.or_(
     sqlalchemy.not_(_IS_COMPLETE),
     _num(_COUNTED, _COUNTED.c.trial_id == _TRIALS.trial_id)
