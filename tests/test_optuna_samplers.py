@@ -32,10 +32,18 @@ class HistoryView:
     """A storage of Optuna's as `RecentStorage` looks at it."""
 
     def __init__(self, storage):
-        self._storage = storage
-        trials = storage.get_all_trials(0, deepcopy=False)
-        self.finished_numbers = [trial.number for trial in trials if trial.state.is_finished()]
-        self.open_numbers = {trial.number for trial in trials} - set(self.finished_numbers)
+        self._storage, self._finished = storage, []
+
+    @property
+    def finished_numbers(self):
+        """In the order in which they were seen to have ended."""
+        trials = self._storage.get_all_trials(0, deepcopy=False)
+        self._finished += [one.number for one in trials if one.state.is_finished() and one.number not in self._finished]
+        return self._finished
+
+    @property
+    def open_numbers(self):
+        return [one.number for one in self._storage.get_all_trials(0, deepcopy=False) if not one.state.is_finished()]
 
     def __getattr__(self, name):
         return getattr(self._storage, name)
@@ -45,7 +53,7 @@ class SweptSampler(optuna.samplers.BaseSampler):
     """Makes a sampler for each trial, and shows it a part of the history, as `SweepStudy` does."""
 
     def __init__(self, factory, is_bounded):
-        self._factory, self._is_bounded, self._made = factory, is_bounded, {}
+        self._factory, self._is_bounded, self._made, self._seen = factory, is_bounded, {}, None
 
     def _of(self, study, trial):
         if trial.number not in self._made:
@@ -56,7 +64,9 @@ class SweptSampler(optuna.samplers.BaseSampler):
         sampler = self._factory(trial.number)
         if not self._is_bounded:
             return sampler
-        return history.RecentSampler(sampler, history.RecentStudy(study.study_name, HistoryView(study._storage), 2))
+        if self._seen is None:
+            self._seen = history.RecentStudy(study.study_name, HistoryView(study._storage), 2)
+        return history.RecentSampler(sampler, self._seen)
 
     def infer_relative_search_space(self, study, trial):
         return self._of(study, trial).infer_relative_search_space(study, trial)
