@@ -15,7 +15,7 @@ from sweep.confirm import Confirming
 from sweep.confirm_plan import fresh_seeds, plan_confirmation
 from sweep.confirmation import Candidate, Confirmation, mean_interval, read_confirmation
 from sweep.engines.fake import FakeEngine, fake_metrics
-from sweep.errors import InputError
+from sweep.errors import InputError, Interrupted
 from sweep.executors.in_process import InProcessExecutor
 from sweep.interruption import Interruption
 from sweep.report import make_page
@@ -45,7 +45,7 @@ codes = [
 """
 
 
-class Killed(BaseException):
+class Killed(Interrupted):
     """As `kill -9` would."""
 
 
@@ -57,7 +57,7 @@ class DyingEngine(FakeEngine):
     def train_epoch(self, lanes=None):
         self.left -= 1
         if self.left < 0:
-            raise Killed
+            raise Killed(9)
         return super().train_epoch(lanes)
 
 
