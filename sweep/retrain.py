@@ -59,7 +59,7 @@ class Retraining:
         load_test(self._config.data)
         dataset = load(self._config.data)
         model = compiled_model(self._config, dataset)
-        trial = try_to_save(model, dataset.x_train[:NUM_TRIED], self._folder)
+        trial = try_to_save(model, dataset.scaling(dataset.images, dataset.train[:NUM_TRIED]), self._folder)
         if trial.problem is not None:
             what = "loaded again" if trial.can_be_saved else "saved; its weights and metrics will be"
             self._say(f"model.keras cannot be {what}: {trial.problem}")
@@ -108,8 +108,8 @@ class Retraining:
         done = [result for result in self._results.values() if result.test_accuracy is not None]
         facts = {
             "config": self._config.values(),
-            "num_train": len(dataset.y_train),
-            "num_validation": len(dataset.y_validation),
+            "num_train": len(dataset.train),
+            "num_validation": len(dataset.validation),
             "num_test": len(load_test(self._config.data)[1]) if done else None,
         }
         return write_results(self._folder, done, facts)

@@ -1,6 +1,7 @@
 """Images and labels: where they come from, how they are split and scaled. A sweep never reads the test part."""
 
 from sweep.data.dataset import Dataset, load, load_test
-from sweep.data.sources import Pool, PoolKey, give_pools, pool_key, read_pool
+from sweep.data.scaling import Scaling
+from sweep.data.sources import Pair, PoolKey, give_pools, pool_key, read_pool
 
-__all__ = ["Dataset", "Pool", "PoolKey", "give_pools", "load", "load_test", "pool_key", "read_pool"]
+__all__ = ["Dataset", "Pair", "PoolKey", "Scaling", "give_pools", "load", "load_test", "pool_key", "read_pool"]

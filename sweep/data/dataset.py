@@ -1,116 +1,131 @@
-"""Name or file -> arrays of stated shape, dtype and split, with a content hash.
+"""A config -> the images of its name or file, once, with the rows to train and to validate on, and their scaling.
 
 Three parts: test, validation, train. What a sweep loads (`load`) never reads the test images; only a retrain asks for
 them (`load_test`, or a config that says `validation = "test"`, which a sweep refuses). Axes: N images, H height,
 W width, C channels, Y classes.
 """
 
-import hashlib
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config import DataConfig
-from sweep.data.labels import Labels, checked_labels, count_classes
+from sweep.data.labels import Labels
 from sweep.data.likeness import check_like
-from sweep.data.scaling import Images, fit_scaling
-from sweep.data.sources import Pair, read_pool, source
-from sweep.data.splits import fold, stratified
-from sweep.errors import DataError
+from sweep.data.pool import Pool, checked_pair, make_pool
+from sweep.data.scaling import Images, Scaling, fit_scaling
+from sweep.data.sources import PoolKey, pool_key, read_pool, read_test
+from sweep.data.splits import Rows, stratified, train_and_validation
+
+MOST_DATASETS = 16  # rows of as many configs are kept; folds share their pool
+_pools: WeakValueDictionary[PoolKey, Pool] = WeakValueDictionary()  # those that a dataset in use holds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """What training sees: images float32 (N, H, W, C), labels int32 (N,) in 0..Y-1; the test part is not here.
+    """What training sees: one array of images as in their source, and rows of it; the test part is not here.
 
     The validation part is empty where the config trains on it too.
     """
 
-    x_train: Images
-    y_train: Labels
-    x_validation: Images
-    y_validation: Labels
-    num_classes: int
-    content_hash: str
+    pool: Pool
+    train: Rows
+    validation: Rows
+    scaling: Scaling
+
+    @property
+    def images(self) -> NDArray[Any]:
+        """(N, H, W, C) in the dtype of their source: not scaled."""
+        return self.pool.images
+
+    @property
+    def labels(self) -> Labels:
+        """(N,) int32 in 0..Y-1."""
+        return self.pool.labels
+
+    @property
+    def num_classes(self) -> int:
+        """Y."""
+        return self.pool.num_classes
+
+    @property
+    def content_hash(self) -> str:
+        """Of the raw images and labels that are not test."""
+        return self.pool.content_hash
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
-        return self.x_train.shape[1:]
+        return self.images.shape[1:]
+
+    @property
+    def x_train(self) -> Images:
+        """The images to train on, scaled: computed anew at each use, for Keras's own `fit`."""
+        return self.scaling(self.images, self.train)
+
+    @property
+    def y_train(self) -> Labels:
+        """Their labels."""
+        return self.labels[self.train]
+
+    @property
+    def x_validation(self) -> Images:
+        """The images to validate on, as `x_train`."""
+        return self.scaling(self.images, self.validation)
+
+    @property
+    def y_validation(self) -> Labels:
+        """Their labels."""
+        return self.labels[self.validation]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=MOST_DATASETS)
 def load(config: DataConfig) -> Dataset:
-    """Train and validation parts, scaled by statistics of the train part alone. DataError if they cannot be had.
+    """Train and validation parts, with a scaling of the train part alone. DataError if they cannot be had.
 
     >>> load(DataConfig()).x_train.shape
     (1149, 8, 8, 1)
     """
-    train, validation, num_classes, content_hash = _split(config)
-    scale = fit_scaling(train[0], config)
-    return Dataset(scale(train[0]), train[1], scale(validation[0]), validation[1], num_classes, content_hash)
+    pool = _pool(config)
+    if config.validation == "test":
+        return _with_test(pool, config)
+    train, validation = train_and_validation(pool.labels, config)
+    train = _cut(train, pool.labels, config)
+    if config.train_on == "train+validation":
+        train, validation = np.concatenate([train, validation]), validation[:0]
+    return Dataset(pool, train, validation, fit_scaling(pool.images, train, config))
 
 
 @lru_cache(maxsize=1)
 def load_test(config: DataConfig) -> tuple[Images, Labels]:
     """The test part, scaled as `load` scales. For `retrain` alone."""
-    train, _, num_classes, _ = _split(config)
-    images, labels = _test_part(config, num_classes, train[0])
-    return fit_scaling(train[0], config)(images), labels
+    dataset = load(config)
+    images, labels = checked_pair(read_test(config), dataset.num_classes)
+    check_like(images, dataset.images)
+    return dataset.scaling(images), labels
 
 
-def _split(config: DataConfig) -> tuple[Pair, Pair, int, str]:
-    images, labels = read_pool(config)
-    images, num_classes = _with_channels(images), count_classes(labels)
-    labels = checked_labels(labels, num_classes)
-    content_hash = _content_hash(images, labels)
-    train, validation = _train_and_validation(images, labels, num_classes, config)
-    if config.num_train is not None and config.num_train != len(train[1]):
-        _, train = stratified(*train, config.num_train, config.split_seed, "num_train")
-    if config.train_on == "train+validation":
-        train = np.concatenate([train[0], validation[0]]), np.concatenate([train[1], validation[1]])
-        validation = validation[0][:0], validation[1][:0]
-    return train, validation, num_classes, content_hash
+def _pool(config: DataConfig) -> Pool:
+    key = pool_key(config)
+    pool = _pools.get(key) or make_pool(read_pool(config))
+    _pools[key] = pool
+    return pool
 
 
-def _train_and_validation(
-    images: NDArray[Any], labels: NDArray[Any], num_classes: int, config: DataConfig
-) -> tuple[Pair, Pair]:
-    if config.validation == "test":
-        return (images, labels), _test_part(config, num_classes, images)
-    if config.fold is not None:
-        return fold(images, labels, config)
-    num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
-    return stratified(images, labels, num_validation, config.split_seed, "num_validation")
+def _with_test(pool: Pool, config: DataConfig) -> Dataset:
+    """All that is not test to train on, or `num_train` of it, and the test part to validate on."""
+    num_images, both = len(pool.labels), pool.with_test(read_test(config))
+    train, validation = np.split(np.arange(len(both.labels), dtype=np.int32), [num_images])
+    train = _cut(train, pool.labels, config)
+    return Dataset(both, train, validation, fit_scaling(both.images, train, config))
 
 
-def _test_part(config: DataConfig, num_classes: int, others: NDArray[Any]) -> Pair:
-    images, labels = source(config).read_test()
-    images = _with_channels(images)
-    check_like(images, others)
-    return images, checked_labels(labels, num_classes)
-
-
-def _with_channels(images: NDArray[Any]) -> NDArray[Any]:
-    images = images[..., None] if images.ndim == 3 else images
-    if images.ndim != 4 or images.dtype.kind not in "iuf" or not len(images):
-        raise DataError(
-            f"images have shape {images.shape} and kind {images.dtype}; "
-            "numbers of shape (N, H, W) or (N, H, W, C) are wanted"
-        )
-    if not np.isfinite(images).all():
-        raise DataError("images hold NaN or infinity; clean them first")
-    return images
-
-
-def _content_hash(images: NDArray[Any], labels: NDArray[Any]) -> str:
-    """SHA-256 over shape, dtype and bytes of the raw images and labels that are not test."""
-    digest = hashlib.sha256()
-    for array in (images, labels):
-        digest.update(f"{array.shape}{array.dtype.str}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def _cut(train: Rows, labels: Labels, config: DataConfig) -> Rows:
+    """`num_train` of the rows, if the config says so, with the classes in proportion."""
+    if config.num_train in (None, len(train)):
+        return train
+    return train[stratified(labels[train], config.num_train, config.split_seed, "num_train")[1]]

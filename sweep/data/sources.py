@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config import DataConfig
+from sweep.data.chunks import chunks, keep_rows
 from sweep.data.splits import stratified
 from sweep.errors import DataError
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
-Pool = Pair  # images and labels that are not test, as they are in their source
 PoolKey = tuple[str, str | None, float]
 
 MNIST_FILES = {
@@ -28,12 +29,12 @@ MNIST_FILES = {
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 IDX_UINT8 = 8
-_given_pools: dict[PoolKey, Pool] = {}  # by the launcher
+_given_pools: dict[PoolKey, Pair] = {}  # by the launcher
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where images come from: readers for the part to train on and the test part, and the value of full scale."""
+    """Where images come from: a reader for all that is not test, and one for the test part."""
 
     read_pool: Callable[[], Pair]
     read_test: Callable[[], Pair]
@@ -44,30 +45,40 @@ def pool_key(config: DataConfig) -> PoolKey:
     return (config.name, config.path, config.test_fraction)
 
 
-def read_pool(config: DataConfig) -> Pool:
+def read_pool(config: DataConfig) -> Pair:
     """All that is not test, from its file unless it was given. DataError if it cannot be had."""
     given = _given_pools.get(pool_key(config))
-    return given if given is not None else source(config).read_pool()
+    return given if given is not None else _source(config).read_pool()
 
 
-def give_pools(pools: dict[PoolKey, Pool]) -> None:
+def read_test(config: DataConfig) -> Pair:
+    """The test part, from its file. DataError if it cannot be had."""
+    return _source(config).read_test()
+
+
+def give_pools(pools: dict[PoolKey, Pair]) -> None:
     """What `read_pool` shall take instead of files: this process's machine may not have them."""
     _given_pools.update(pools)
 
 
-def source(config: DataConfig) -> _Source:
+def _source(config: DataConfig) -> _Source:
     if config.name == "digits":
-        return _without_test_set(_read_digits(), config)
+        return _without_test_set(_read_digits, config)
     if config.name == "npz":
         return _npz_source(Path(str(config.path)), config)
     return _mnist_source(config)
 
 
-def _without_test_set(pair: Pair, config: DataConfig) -> _Source:
+def _without_test_set(read: Callable[[], Pair], config: DataConfig) -> _Source:
     """A seeded stratified part becomes the test set, the same for every split seed of the rest."""
-    num_test = math.ceil(config.test_fraction * len(pair[1]))
-    pool, test = stratified(*pair, num_test, 0, "test_fraction")
-    return _Source(lambda: pool, lambda: test)
+
+    def part(index: int) -> Pair:
+        images, labels = read()
+        num_test = math.ceil(config.test_fraction * len(labels))
+        rows = stratified(labels, num_test, 0, "test_fraction")[index]
+        return keep_rows(images, rows), labels[rows]
+
+    return _Source(lambda: part(0), lambda: part(1))
 
 
 def _read_digits() -> Pair:
@@ -126,14 +137,23 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
     if path is None:
         raise DataError(f"{folder}: {name} (plain or .gz) is missing; all four IDX files are needed")
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        ndim = raw[3]
-        shape = np.frombuffer(raw, ">u4", count=ndim, offset=4)
-        if raw[:3] != bytes((0, 0, IDX_UINT8)):
-            raise ValueError("the first bytes are not those of IDX")
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim).reshape(shape.astype(int))
-    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _read_open_idx(file)
+    except (OSError, EOFError, ValueError, IndexError, MemoryError, zlib.error) as error:
         raise DataError(f"{path}: damaged or no IDX file ({error}); fetch it again") from None
+
+
+def _read_open_idx(file: BufferedIOBase) -> NDArray[np.uint8]:
+    """Straight into the array: nothing is held twice."""
+    magic = file.read(4)
+    shape = tuple(map(int, np.frombuffer(file.read(4 * magic[3]), ">u4")))
+    if magic[:3] != bytes((0, 0, IDX_UINT8)) or len(shape) != magic[3]:
+        raise ValueError("the first bytes are not those of IDX")
+    images = np.empty(math.prod(shape), np.uint8)
+    num_read: int = sum(file.readinto(images[chunk].data) for chunk in chunks(images))
+    if num_read != len(images) or file.read(1):
+        raise ValueError(f"it holds {'more' if num_read == len(images) else 'fewer'} bytes than its header says")
+    return images.reshape(shape)
 
 
 def _npz_source(path: Path, config: DataConfig) -> _Source:
@@ -141,7 +161,7 @@ def _npz_source(path: Path, config: DataConfig) -> _Source:
     if {"x_train", "y_train", "x_test", "y_test"} <= names:
         return _Source(lambda: _read_npz(path, "x_train", "y_train"), lambda: _read_npz(path, "x_test", "y_test"))
     if {"x", "y"} <= names:
-        return _without_test_set(_read_npz(path, "x", "y"), config)
+        return _without_test_set(lambda: _read_npz(path, "x", "y"), config)
     raise DataError(f"{path}: holds {sorted(names)}; arrays x, y or x_train, y_train, x_test, y_test are wanted")
 
 

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from sweep.engines.lane_structure import LaneNumbers, Structure
+from sweep.engines.placed import Arrays
 
 Tensor = Any
 Dropout = Callable[[Tensor, int], Tensor]  # what comes from layer 0, 1, ... of `ModelConfig.widths`
@@ -98,6 +99,11 @@ def patches(x_BHWC: Tensor, size: int, padding: str) -> Tensor:
     height, width = (side - size + 1 for side in x_BHWC.shape[1:3])
     shifted = [x_BHWC[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
     return ops.concatenate(shifted, axis=-1)
+
+
+def with_patches(structure: Structure, arrays: Arrays) -> Arrays:
+    """Images cut to the first convolution's patches, for a structure that takes them."""
+    return Arrays(patches(arrays.images, structure.kernel, structure.padding), arrays.labels)
 
 
 def _product(patches_BHWP: Tensor, kernel: Tensor) -> Tensor:

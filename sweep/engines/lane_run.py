@@ -12,26 +12,35 @@ from numpy.typing import NDArray
 from sweep.config import TrialConfig
 from sweep.data import Dataset
 from sweep.engines.base import EpochMetrics
-from sweep.engines.grouping import fill
-from sweep.engines.lane_start import EpochInput, LaneArrays, learning_rates, start_arrays
+from sweep.engines.lane_start import EpochInput, learning_rates, start_arrays
+from sweep.engines.lane_structure import Structure
 from sweep.engines.lane_updates import momentum_products
+from sweep.engines.placed import Arrays, Placed
 from sweep.engines.sequential import best_epoch_of, compiled_model, early_stopping, minibatch_order
+
+if keras.backend.backend() == "tensorflow":
+    from sweep.engines.steps_tensorflow import source
+else:
+    from sweep.engines.steps_jax import source
 
 
 class LaneRun:
     """One config being trained on a lane."""
 
-    def __init__(self, config: TrialConfig, dataset: Dataset, key: Any, program: Any) -> None:
-        """`key` starts with the structure of the program that it runs through."""
-        self.key, self.program = key, program
+    def __init__(
+        self, config: TrialConfig, dataset: Dataset, structure: Structure, program: Any, placed: Placed, arrays: Arrays
+    ) -> None:
+        """`arrays` are what the program takes: the placed ones, or patches cut from them."""
+        self.program, self.placed, self.images = program, placed, source(arrays, placed.divisor)
+        self.key = (structure, placed.key)  # lanes of one key can share a call
         self.cost = math.inf  # seconds of its last epoch
         self.epoch, self.is_over, self.is_torn = 0, False, False  # torn: an epoch failed on the way
-        self._config, self._dataset = config, dataset
-        self._steps_per_epoch = -(-len(dataset.y_train) // config.training.batch_size)
+        self._config, self._dataset, self._structure = config, dataset, structure
+        self._steps_per_epoch = -(-len(placed.train) // config.training.batch_size)
         num_steps = self._steps_per_epoch * config.training.epochs
         self._rates = learning_rates(config, num_steps)
         self._products = momentum_products(config.optimizer.name, num_steps, keras.config.floatx())
-        self.lane: LaneArrays = program.start(start_arrays(config, key[0]))
+        self.lane: Any = program.start(start_arrays(config, structure))
         self._early_stopping = early_stopping(config)
         self.stop_training = False  # set by early stopping, which takes the run for its model
         if self._early_stopping is not None:
@@ -41,16 +50,17 @@ class LaneRun:
     def epoch_input(self, epoch: int) -> EpochInput:
         """Of epoch 1, 2, ..."""
         first, last = (epoch - 1) * self._steps_per_epoch, epoch * self._steps_per_epoch
-        order = minibatch_order(self._config.training.seed, epoch, len(self._dataset.y_train))
-        return EpochInput(order, self._rates[first:last], self._products[first:last], np.int32(first))
+        train, validation = self.placed.train, self.placed.validation
+        order = train[minibatch_order(self._config.training.seed, epoch, len(train))]
+        return EpochInput(order, self._rates[first:last], self._products[first:last], np.int32(first), validation)
 
     def repeat(self, pause: Callable[[], None]) -> None:
         """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
-        arrays = start_arrays(self._config, self.key[0])
+        arrays = start_arrays(self._config, self._structure)
         self.program.release(self.lane)
         self.lane = self.program.start(arrays)
         for epoch in range(1, self.epoch + 1):
-            (self.lane,), _ = self.program.train_epoch([self.lane], [self.epoch_input(epoch)], pause)
+            self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, 1, pause)
         self.is_torn = False
 
     def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
@@ -93,11 +103,11 @@ class LaneRun:
 
     def set_weights(self, weights: Sequence[NDArray[Any]]) -> None:
         """Put back what `get_weights` gave."""
-        number = len(self.key[0].weight_shapes(self._config.model.widths))
-        self.lane = self.program.write(self.lane, weights[:number], weights[number:])
+        number = len(self._structure.weight_shapes(self._config.model.widths))
+        self.program.write(self.lane, weights[:number], weights[number:])
 
     def _metrics(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
-        num_images, num_validation = len(self._dataset.y_train), len(self._dataset.y_validation)
+        num_images, num_validation = len(self.placed.train), len(self.placed.validation)
         means, scores = sums[0] / num_images, sums[1] / max(1, num_validation)  # in their dtype, as Keras's metrics are
         return EpochMetrics(
             epoch=self.epoch,
@@ -113,16 +123,15 @@ class LaneRun:
 def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[NDArray[Any]]:
     """One epoch of runs of one program, in a call of `num_places`: sums (2, 2) of each run, for `epoch_done`.
 
-    After a failure the runs are where they were, or torn, which the next call repairs.
+    After a failure the runs are torn, which the next call repairs.
     """
     program = runs[0].program
     for run in runs:
         if run.is_torn:
             run.repeat(pause)
-        run.is_torn = program.updates_in_place
-    lanes = fill([run.lane for run in runs], num_places)
-    inputs = fill([run.epoch_input(run.epoch + 1) for run in runs], num_places)
-    trained, sums = program.train_epoch(lanes, inputs, pause)
-    for run, lane in zip(runs, trained, strict=False):
-        run.lane, run.is_torn = lane, False
-    return [*sums[: len(runs)]]
+        run.is_torn = True
+    lanes, inputs = [run.lane for run in runs], [run.epoch_input(run.epoch + 1) for run in runs]
+    sums = program.train_epoch(lanes, inputs, runs[0].images, num_places, pause)
+    for run in runs:
+        run.is_torn = False
+    return [*sums]

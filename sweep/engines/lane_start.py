@@ -34,12 +34,13 @@ class LaneArrays(NamedTuple):
 
 
 class EpochInput(NamedTuple):
-    """What an epoch of a lane needs beside its state. S steps of an epoch, N training images."""
+    """What an epoch of a lane needs beside its state. S steps of an epoch, N images."""
 
-    order_N: NDArray[np.int32]
+    order_N: NDArray[np.int32]  # rows to train on, in the order of their minibatches
     rates_S: NDArray[Any]  # learning rate of each step
     products_S: NDArray[Any]  # nadam's product of momentums at each step, or ones
     num_updates: np.int32  # made before the epoch
+    validation_V: NDArray[np.int32]  # rows to validate on
 
 
 def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:

@@ -5,8 +5,9 @@ program of its own. On a GPU many lanes share a call, by `vmap`; on a CPU each h
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,11 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data import Dataset
 from sweep.engines.lane_model import Tensor, forward, loss, num_correct
+from sweep.engines.lane_stacks import JaxLane, Stack, Stacks, by_row
 from sweep.engines.lane_start import EpochInput, LaneArrays
 from sweep.engines.lane_structure import LaneNumbers, Structure, Widths, cut_weights, pad_weights, padded
 from sweep.engines.lane_updates import update
-from sweep.engines.steps_jax import EVALUATION_BATCH_SIZE
+from sweep.engines.steps_jax import EVALUATION_BATCH_SIZE, Source, minibatch
 
 MOST_LANES_A_CALL = 256
 Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
@@ -29,7 +32,7 @@ def places_of_a_call() -> int:
     return MOST_LANES_A_CALL if jax.default_backend() == "gpu" else 1
 
 
-def fitted(structure: Structure, widths: Widths, widest: Sequence[Widths]) -> Structure:
+def fitted(structure: Structure, _: Dataset, widths: Widths, widest: Sequence[Widths]) -> Structure:
     """The structure of a lane's program: padded, and with convolutions as matrix products.
 
     These batch over lanes, and on a CPU they were 1.3 to 8 times as fast as XLA's convolutions.
@@ -38,101 +41,131 @@ def fitted(structure: Structure, widths: Widths, widest: Sequence[Widths]) -> St
 
 
 class LaneProgram:
-    """Training and validation of one structure on one dataset. A lane is a `LaneArrays` of padded JAX arrays."""
+    """Training and validation of one structure. Lanes live in stacks of padded arrays; images are inputs too."""
 
-    updates_in_place = False
-
-    def __init__(self, structure: Structure, arrays: tuple[Any, ...], images_per_call: int) -> None:
-        """`arrays` as `put_dataset` gives them."""
-        self._structure = structure
-        self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
-        self._images_per_call = images_per_call
-        self._train_steps, self._train_rest = self._compile(self._train_step, len(self._y_train), structure.batch_size)
-        self._evaluations, self._evaluation_rest = self._compile(
-            self._evaluation_step, len(self._y_validation), EVALUATION_BATCH_SIZE
-        )
+    def __init__(self, structure: Structure, images_per_call: int) -> None:
+        """A call covers at most so many images."""
+        self._structure, self._images_per_call, self._stacks = structure, images_per_call, Stacks()
+        self._train_steps, self._train_rest = (_compiled(self._train_loop, donated=(0, 1)) for _ in range(2))
+        self._evaluations, self._evaluation_rest = (_compiled(self._evaluation_loop, donated=(0,)) for _ in range(2))
 
     @property
     def num_compilations(self) -> int:
-        """How many programs were compiled, of whole minibatches and of the rest."""
+        """How many programs were compiled, of whole minibatches and of rests."""
         programs = (self._train_steps, self._train_rest, self._evaluations, self._evaluation_rest)
         return sum(int(program._cache_size()) for program in programs)
 
-    def start(self, arrays: LaneArrays) -> LaneArrays:
+    def start(self, arrays: LaneArrays) -> JaxLane:
         """A lane that begins with these arrays."""
-        return jax.tree.map(jnp.asarray, self._pad(arrays))  # type: ignore[no-any-return]
+        return JaxLane(self._pad(arrays))
 
-    def release(self, lane: LaneArrays) -> None:
-        """Nothing is kept of it."""
+    def release(self, lane: JaxLane) -> None:
+        """Its place may be taken over."""
+        lane.lose()
 
-    def read(self, lane: LaneArrays) -> LaneArrays:
+    def read(self, lane: JaxLane) -> LaneArrays:
         """The lane as NumPy arrays, not padded."""
-        lane = jax.tree.map(np.asarray, lane)
-        widths = tuple(int(width) for width in lane.widths)
+        arrays = jax.tree.map(np.asarray, lane.read())
+        widths = tuple(int(width) for width in arrays.widths)
         shapes = self._structure.statistics_shapes(widths)
-        return lane._replace(
-            weights=cut_weights(self._structure, widths, lane.weights),
+        return arrays._replace(  # type: ignore[no-any-return]
+            weights=cut_weights(self._structure, widths, arrays.weights),
             slots=[],
             masks=[],
-            statistics=[values[: shape[0]] for values, shape in zip(lane.statistics, shapes, strict=True)],
+            statistics=[values[: shape[0]] for values, shape in zip(arrays.statistics, shapes, strict=True)],
         )
 
-    def write(
-        self, lane: LaneArrays, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
-    ) -> LaneArrays:
-        """The lane with other weights and statistics."""
-        given = self._pad(lane._replace(weights=[*weights], slots=[], statistics=[*statistics]))
-        given = jax.tree.map(jnp.asarray, given)
-        return lane._replace(weights=given.weights, statistics=given.statistics)
+    def write(self, lane: JaxLane, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]) -> None:
+        """Give the lane other weights and statistics; nothing to one whose last epoch failed."""
+        if lane.is_lost:
+            return
+        given = self._pad(lane.read()._replace(weights=[*weights], slots=[], statistics=[*statistics]))
+        lane.write(given.weights, given.statistics)
 
     def train_epoch(
-        self, lanes: Sequence[LaneArrays], inputs: Sequence[EpochInput], pause: Callable[[], None]
-    ) -> tuple[list[LaneArrays], NDArray[Any]]:
-        """One epoch of each lane and a validation: the lanes after it, and sums (lanes, 2, 2) of both.
+        self,
+        lanes: Sequence[JaxLane],
+        inputs: Sequence[EpochInput],
+        images: Source,
+        num_places: int,
+        pause: Callable[[], None],
+    ) -> NDArray[Any]:
+        """One epoch of each lane and a validation, in calls of `num_places`: sums (lanes, 2, 2) of both.
 
         Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
         """
-        given = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *inputs)
-        stacked = jax.tree.map(lambda *values: jnp.stack(values), *lanes)
-        programs, arrays = (self._train_steps, self._train_rest), (self._x_train, self._y_train)
-        stacked, trained = self._run(programs, arrays, self._structure.batch_size, stacked, given, pause)
-        programs, arrays = (self._evaluations, self._evaluation_rest), (self._x_validation, self._y_validation)
-        in_order = jnp.tile(jnp.arange(len(self._y_validation), dtype=jnp.int32), (len(lanes), 1))
-        in_order = given._replace(order_N=in_order)
-        _, validated = self._run(programs, arrays, EVALUATION_BATCH_SIZE, stacked, in_order, pause)
-        after = [jax.tree.map(lambda values, index=index: values[index], stacked) for index in range(len(lanes))]
-        return after, np.stack([np.asarray(trained), np.asarray(validated)], axis=1)
+        stack = self._stacks.gather(lanes, num_places)
+        rows = [lane.row for lane in lanes]
+        try:
+            given = self._stacked(by_row(stack, lanes, inputs), len(images[1]))
+            trained = self._train(stack, given, images, len(inputs[0].order_N), pause)
+            validated = self._validate(stack, given, images, len(inputs[0].validation_V), pause)
+        except BaseException:
+            for lane in lanes:  # a call has taken their arrays
+                lane.lose()
+            raise
+        return np.stack([np.asarray(trained)[rows], np.asarray(validated)[rows]], axis=1)
 
-    def _run(
-        self, programs: Any, arrays: Any, size: int, lanes: LaneArrays, given: EpochInput, pause: Callable[[], None]
-    ) -> Carry:
-        """Stacked lanes through whole minibatches of `size` and the rest."""
-        steps, rest = programs
-        num_steps, steps_per_call = len(arrays[1]) // size, max(1, self._images_per_call // size)
-        carry = (lanes, jnp.zeros((len(given.order_N), 2), lanes.numbers.dtype))
-        for start in range(0, num_steps, steps_per_call):
-            carry = steps(carry, given, *arrays, start, min(start + steps_per_call, num_steps))
-            jax.block_until_ready(carry)
+    def _stacked(self, inputs: Sequence[EpochInput], num_images: int) -> EpochInput:
+        """Filled up to what the images allow, so that folds and parts of any size go through the same program."""
+        num_steps = -(-num_images // self._structure.batch_size)
+        orders, rates, products, num_updates, validation = (np.stack(values) for values in zip(*inputs, strict=True))
+        return EpochInput(
+            _filled(orders, num_images),
+            _filled(rates, num_steps),
+            _filled(products, num_steps),
+            jnp.asarray(num_updates),
+            _filled(validation, num_images),
+        )
+
+    def _train(
+        self, stack: Stack, given: EpochInput, images: Source, num_images: int, pause: Callable[[], None]
+    ) -> Tensor:
+        sums = self._no_sums(stack)
+        for program, *step in self._calls(self._train_steps, self._train_rest, num_images, self._structure.batch_size):
+            stack.arrays, sums = program(stack.arrays, sums, given, images, *step)
+            jax.block_until_ready(sums)
             pause()
-        if len(arrays[1]) % size:
-            carry = rest(carry, given, *arrays, num_steps, num_steps + 1)
-        return carry
+        return sums
 
-    def _compile(self, step: Callable[..., Carry], num_images: int, size: int) -> tuple[Any, Any]:
-        """Programs of whole minibatches and of the rest: (carry, inputs, x, y, start, stop) -> carry."""
+    def _validate(
+        self, stack: Stack, given: EpochInput, images: Source, num_images: int, pause: Callable[[], None]
+    ) -> Tensor:
+        sums = self._no_sums(stack)
+        for program, *step in self._calls(self._evaluations, self._evaluation_rest, num_images, EVALUATION_BATCH_SIZE):
+            sums = program(sums, stack.arrays, given, images, *step)
+            jax.block_until_ready(sums)
+            pause()
+        return sums
 
-        def program(batch_size: int) -> Any:
-            def loop(carry: Carry, given: EpochInput, x: Tensor, y: Tensor, start: Tensor, stop: Tensor) -> Carry:
-                def body(index: Tensor, carry: Carry) -> Carry:
-                    batch_B = jax.lax.dynamic_slice(given.order_N, (index * size,), (batch_size,))
-                    return step(carry, x[batch_B], y[batch_B], given, index)
+    def _no_sums(self, stack: Stack) -> Tensor:
+        return jnp.zeros((len(stack.lanes), 2), stack.arrays.numbers.dtype)
 
-                return jax.lax.fori_loop(start, stop, body, carry)  # type: ignore[no-any-return]
+    def _calls(self, steps: Any, rest: Any, num_images: int, size: int) -> Iterator[tuple[Any, int, int, int]]:
+        """(program, start, stop, a minibatch's size) of each call."""
+        num_steps, steps_per_call = num_images // size, max(1, self._images_per_call // size)
+        for start in range(0, num_steps, steps_per_call):
+            yield steps, start, min(start + steps_per_call, num_steps), size
+        if num_images % size:
+            yield rest, num_steps, num_steps + 1, num_images % size
 
-            lanes = jax.vmap(loop, in_axes=(0, 0, None, None, None, None))
-            return jax.jit(lanes)
+    def _train_loop(
+        self, lane: LaneArrays, sums: Tensor, given: EpochInput, images: Source, start: Tensor, stop: Tensor, size: int
+    ) -> Carry:
+        def body(step: Tensor, carry: Carry) -> Carry:
+            rows_B = jax.lax.dynamic_slice(given.order_N, (step * self._structure.batch_size,), (size,))
+            return self._train_step(carry, *minibatch(images, rows_B), given, step)
 
-        return program(size), program(num_images % size)
+        return jax.lax.fori_loop(start, stop, body, (lane, sums))  # type: ignore[no-any-return]
+
+    def _evaluation_loop(
+        self, sums: Tensor, lane: LaneArrays, given: EpochInput, images: Source, start: Tensor, stop: Tensor, size: int
+    ) -> Tensor:
+        def body(step: Tensor, sums: Tensor) -> Tensor:
+            rows_B = jax.lax.dynamic_slice(given.validation_V, (step * EVALUATION_BATCH_SIZE,), (size,))
+            return self._evaluation_step((lane, sums), *minibatch(images, rows_B))
+
+        return jax.lax.fori_loop(start, stop, body, sums)
 
     def _train_step(
         self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor, given: EpochInput, step: Tensor
@@ -165,11 +198,11 @@ class LaneProgram:
         )
         return lane, sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
 
-    def _evaluation_step(self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor, *given: Any) -> Carry:
+    def _evaluation_step(self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor) -> Tensor:
         lane, sums = carry
         probabilities_BY, _ = forward(self._structure, lane.weights, lane.statistics, images_BHWC, None)
         total = loss(self._structure, lane.weights, LaneNumbers(*lane.numbers), labels_B, probabilities_BY)
-        return lane, sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
+        return sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
 
     def _pad(self, arrays: LaneArrays) -> LaneArrays:
         widths = tuple(int(width) for width in arrays.widths)
@@ -185,6 +218,23 @@ class LaneProgram:
                 for values, shape in zip(arrays.statistics, shapes, strict=True)
             ],
         )
+
+
+def _compiled(loop: Callable[..., Any], donated: tuple[int, ...]) -> Any:
+    """Over lanes side by side, for minibatches of a size; what is donated comes back in the same memory."""
+
+    def program(
+        first: Any, second: Any, given: EpochInput, images: Source, start: Tensor, stop: Tensor, size: int
+    ) -> Any:
+        over_lanes = jax.vmap(partial(loop, size=size), in_axes=(0, 0, 0, None, None, None))
+        return over_lanes(first, second, given, images, start, stop)
+
+    return jax.jit(program, static_argnames="size", donate_argnums=donated)
+
+
+def _filled(stacked: NDArray[Any], length: int) -> Tensor:
+    """Vectors of lanes, with zeros up to `length`."""
+    return jnp.asarray(np.pad(stacked, ((0, 0), (0, length - stacked.shape[1]))))
 
 
 def _dropout(x: Tensor, kept: Tensor, width: Tensor, seed: Tensor) -> Tensor:

@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from sweep.engines.lane_model import Tensor, forward, loss, num_correct, patches
+from sweep.data import Dataset
+from sweep.engines.lane_model import Tensor, forward, loss, num_correct
 from sweep.engines.lane_start import EpochInput, LaneArrays
 from sweep.engines.lane_structure import LaneNumbers, Structure, Widths
 from sweep.engines.lane_updates import update
-from sweep.engines.steps_tensorflow import EVALUATION_BATCH_SIZE
+from sweep.engines.steps_tensorflow import EVALUATION_BATCH_SIZE, Source, minibatch
 
 MOST_PATCH_BYTES = 2**26
 Range = tuple[int, int]
@@ -29,22 +30,22 @@ def places_of_a_call() -> int:
     return 1
 
 
-def fitted(structure: Structure, _: Widths, __: Sequence[Widths]) -> Structure:
-    """The structure of a lane's program: widths are free."""
-    return structure
+def fitted(structure: Structure, dataset: Dataset, _: Widths, __: Sequence[Widths]) -> Structure:
+    """The structure of a lane's program: widths are free.
+
+    Images are cut to the first convolution's patches once, if these are few bytes: a quarter less time on digits.
+    """
+    num_pixels = (len(dataset.train) + len(dataset.validation)) * math.prod(dataset.image_shape)
+    is_small = structure.kernel**2 * num_pixels * np.float32().itemsize <= MOST_PATCH_BYTES
+    return replace(structure, takes_patches=structure.num_convolutions > 0 and is_small)
 
 
 class LaneProgram:
-    """Training and validation of one structure on one dataset. A lane is a `LaneArrays` of variables."""
+    """Training and validation of one structure. A lane is a `LaneArrays` of variables; images are inputs too."""
 
-    updates_in_place = True  # an epoch that failed on the way leaves a lane torn
-
-    def __init__(self, structure: Structure, arrays: tuple[Any, ...], images_per_call: int) -> None:
-        """`arrays` as `put_dataset` gives them."""
-        self._structure, arrays = _with_patches(structure, arrays)
-        self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
-        self._num_steps = -(-len(self._y_train) // structure.batch_size)
-        self._num_evaluations = -(-len(self._y_validation) // EVALUATION_BATCH_SIZE)
+    def __init__(self, structure: Structure, images_per_call: int) -> None:
+        """A call covers at most so many images."""
+        self._structure = structure
         self._steps_per_call = max(1, images_per_call // structure.batch_size)
         self._evaluations_per_call = max(1, images_per_call // EVALUATION_BATCH_SIZE)
         self._program = tf.function(self._steps, autograph=False)
@@ -76,50 +77,70 @@ class LaneProgram:
         weights = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
         return lane._replace(weights=weights, slots=[])
 
-    def write(
-        self, lane: LaneArrays, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
-    ) -> LaneArrays:
-        """The lane with other weights and statistics."""
+    def write(self, lane: LaneArrays, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]) -> None:
+        """Give the lane other weights and statistics."""
         values = ([_joined(weights)], [*statistics])
         tf.nest.map_structure(lambda variable, value: variable.assign(value), (lane.weights, lane.statistics), values)
-        return lane
 
     def train_epoch(
-        self, lanes: Sequence[LaneArrays], inputs: Sequence[EpochInput], pause: Callable[[], None]
-    ) -> tuple[list[LaneArrays], NDArray[Any]]:
-        """One epoch of each lane and a validation: the lanes after it, and sums (lanes, 2, 2) of both.
+        self,
+        lanes: Sequence[LaneArrays],
+        inputs: Sequence[EpochInput],
+        images: Source,
+        num_places: int,
+        pause: Callable[[], None],
+    ) -> NDArray[Any]:
+        """One epoch of each lane and a validation: sums (lanes, 2, 2) of both.
 
         Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
         """
+        assert num_places == 1
         (lane,), (given,) = lanes, tf.nest.map_structure(tf.constant, list(inputs))
         sums = tf.zeros((2, 2), lane.numbers.dtype)
-        for steps, evaluations in self._calls():
-            sums = self._program(lane, given, tf.constant(steps), tf.constant(evaluations), sums)
+        for steps, evaluations in self._calls(len(inputs[0].order_N), len(inputs[0].validation_V)):
+            sums = self._call(lane, given, images, tf.constant(steps), tf.constant(evaluations), sums)
             pause()
-        return [lane], sums.numpy()[None]
+        return sums.numpy()[None]  # type: ignore[no-any-return]
 
-    def _calls(self) -> Iterator[tuple[Range, Range]]:
+    def _call(self, lane: LaneArrays, *given: Any) -> Tensor:
+        """Traced for arrays of any length: the program serves every dataset."""
+        specs = tf.nest.map_structure(_spec_of_any_length, given)
+        return self._program.get_concrete_function(lane, *specs)(lane, *given)
+
+    def _calls(self, num_images: int, num_validation: int) -> Iterator[tuple[Range, Range]]:
         """Steps and evaluations of each call: all in one, or so many that `pause` is not kept waiting."""
-        if self._num_steps <= self._steps_per_call and self._num_evaluations <= self._evaluations_per_call:
-            yield (0, self._num_steps), (0, self._num_evaluations)
+        num_steps = -(-num_images // self._structure.batch_size)
+        num_evaluations = -(-num_validation // EVALUATION_BATCH_SIZE)
+        if num_steps <= self._steps_per_call and num_evaluations <= self._evaluations_per_call:
+            yield (0, num_steps), (0, num_evaluations)
             return
-        for start in range(0, self._num_steps, self._steps_per_call):
-            yield (start, min(start + self._steps_per_call, self._num_steps)), (0, 0)
-        for start in range(0, self._num_evaluations, self._evaluations_per_call):
-            yield (0, 0), (start, min(start + self._evaluations_per_call, self._num_evaluations))
+        for start in range(0, num_steps, self._steps_per_call):
+            yield (start, min(start + self._steps_per_call, num_steps)), (0, 0)
+        for start in range(0, num_evaluations, self._evaluations_per_call):
+            yield (0, 0), (start, min(start + self._evaluations_per_call, num_evaluations))
 
-    def _steps(self, lane: LaneArrays, given: EpochInput, steps: Tensor, evaluations: Tensor, sums: Tensor) -> Tensor:
-        trained = self._train_steps(lane, given, steps[0], steps[1], sums[0])
+    def _steps(
+        self,
+        lane: LaneArrays,
+        given: EpochInput,
+        images: Source,
+        steps: Tensor,
+        evaluations: Tensor,
+        sums: Tensor,
+    ) -> Tensor:
+        trained = self._train_steps(lane, given, images, steps[0], steps[1], sums[0])
         with tf.control_dependencies([trained]):
-            validated = self._evaluation_steps(lane, evaluations[0], evaluations[1], sums[1])
+            validated = self._evaluation_steps(lane, given, images, evaluations[0], evaluations[1], sums[1])
         return tf.stack([trained, validated])
 
-    def _train_steps(self, lane: LaneArrays, given: EpochInput, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
+    def _train_steps(
+        self, lane: LaneArrays, given: EpochInput, images: Source, start: Tensor, stop: Tensor, sums: Tensor
+    ) -> Tensor:
         size, numbers, shapes = self._structure.batch_size, _numbers(lane), self._shapes(lane)
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-            batch_B = given.order_N[step * size : (step + 1) * size]
-            return step + 1, sums + self._train_step(lane, numbers, shapes, batch_B, given, step)
+            batch = minibatch(images, given.order_N[step * size : (step + 1) * size])
+            return step + 1, sums + self._train_step(lane, numbers, shapes, batch, given, step)
 
         return tf.while_loop(lambda step, _: step < stop, body, (start, sums))[1]
 
@@ -128,11 +149,11 @@ class LaneProgram:
         lane: LaneArrays,
         numbers: LaneNumbers,
         shapes: list[Tensor],
-        batch_B: Tensor,
+        batch: tuple[Tensor, Tensor],
         given: EpochInput,
         step: Tensor,
     ) -> Tensor:
-        images_BHWC, labels_B = tf.gather(self._x_train, batch_B), tf.gather(self._y_train, batch_B)
+        images_BHWC, labels_B = batch
         flat, statistics = lane.weights[0].read_value(), [variable.read_value() for variable in lane.statistics]
         with tf.GradientTape() as tape:
             tape.watch(flat)
@@ -157,13 +178,15 @@ class LaneProgram:
         seed = lane.dropout_seeds[self._structure.dropout_number(layer)]
         return _dropout(x, *self._structure.dropout_of(numbers, layer), seed)
 
-    def _evaluation_steps(self, lane: LaneArrays, start: Tensor, stop: Tensor, sums: Tensor) -> Tensor:
+    def _evaluation_steps(
+        self, lane: LaneArrays, given: EpochInput, images: Source, start: Tensor, stop: Tensor, sums: Tensor
+    ) -> Tensor:
         numbers, weights = _numbers(lane), _parts(lane.weights[0].read_value(), self._shapes(lane))
         statistics = [variable.read_value() for variable in lane.statistics]
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-            batch = slice(step * EVALUATION_BATCH_SIZE, (step + 1) * EVALUATION_BATCH_SIZE)
-            images_BHWC, labels_B = self._x_validation[batch], self._y_validation[batch]
+            rows_B = given.validation_V[step * EVALUATION_BATCH_SIZE : (step + 1) * EVALUATION_BATCH_SIZE]
+            images_BHWC, labels_B = minibatch(images, rows_B)
             probabilities_BY, _ = forward(self._structure, weights, statistics, images_BHWC, None)
             total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
             size = tf.cast(tf.size(labels_B), total.dtype)
@@ -177,15 +200,8 @@ class LaneProgram:
         return [tf.stack(shape) for shape in self._structure.weight_shapes(tuple(widths))]
 
 
-def _with_patches(structure: Structure, arrays: tuple[Any, ...]) -> tuple[Structure, tuple[Any, ...]]:
-    """Cut the images to the first convolution's patches once, if these are few bytes: a quarter less time on digits."""
-    x_train, y_train, x_validation, y_validation = arrays
-    if not structure.num_convolutions:
-        return structure, arrays
-    if structure.kernel**2 * sum(int(tf.size(x)) * x.dtype.size for x in (x_train, x_validation)) > MOST_PATCH_BYTES:
-        return structure, arrays
-    x_train, x_validation = (patches(x, structure.kernel, structure.padding) for x in (x_train, x_validation))
-    return replace(structure, takes_patches=True), (x_train, y_train, x_validation, y_validation)
+def _spec_of_any_length(tensor: Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *tensor.shape[1:]] if tensor.shape.rank else [], tensor.dtype)
 
 
 def _dropout(x: Tensor, rate: Tensor, kept: Tensor, seed: Any) -> Tensor:

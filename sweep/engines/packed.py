@@ -13,24 +13,28 @@ from typing import Any
 
 import keras
 
-from sweep.config import DataConfig, TrialConfig
-from sweep.data import Dataset, load
+from sweep.config import TrialConfig
+from sweep.data import load
 from sweep.engines.base import EpochMetrics, Outcome
 from sweep.engines.grouping import Group, group_lanes
+from sweep.engines.lane_model import with_patches
 from sweep.engines.lane_run import LaneRun, train_together
 from sweep.engines.lane_structure import Structure, Widths, structure_of
+from sweep.engines.placed import Arrays, ImageStore, Placed
+from sweep.engines.recent import Recent
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.errors import ends_process, is_out_of_memory
 
 if keras.backend.backend() == "tensorflow":
     from sweep.engines.lanes_tensorflow import LaneProgram, fitted, places_of_a_call
-    from sweep.engines.steps_tensorflow import put_dataset
+    from sweep.engines.steps_tensorflow import put
 else:
     from sweep.engines.lanes_jax import LaneProgram, fitted, places_of_a_call  # type: ignore[assignment]
-    from sweep.engines.steps_jax import put_dataset
+    from sweep.engines.steps_jax import put
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
-Key = tuple[Structure, DataConfig]
+MOST_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
+MOST_IDLE_PATCHES = 1
 
 
 class Stopped(Exception):
@@ -55,8 +59,9 @@ class PackedEngine:
         self.num_lanes = num_lanes
         self._num_threads, self._pause, self._widest = num_threads, pause, widest
         self._num_places = min(places_of_a_call(), num_lanes)  # lanes of one call
-        self._arrays: dict[DataConfig, tuple[Any, ...]] = {}
-        self._programs: dict[Key, LaneProgram] = {}
+        self._store = ImageStore(put)
+        self._patches: Recent[Any, Arrays] = Recent(MOST_IDLE_PATCHES)
+        self._programs: Recent[Structure, LaneProgram] = Recent(MOST_IDLE_PROGRAMS)
         self._runs: dict[int, LaneRun | TrainingRun] = {}
         self._is_stopping = threading.Event()
 
@@ -70,13 +75,13 @@ class PackedEngine:
         if lane in self._runs or not 0 <= lane < self.num_lanes:
             raise ValueError(f"lane {lane} is not free")
         dataset = load(config.data)
+        placed = self._store.place(dataset)
         if config.model.builder is not None:
-            self._runs[lane] = TrainingRun(config, dataset, self._put(config.data, dataset), (), self._pause)
+            self._runs[lane] = TrainingRun(config, dataset, placed, (), self._pause)
         else:
-            key = self._key(config, dataset)
-            if key not in self._programs:
-                self._programs[key] = LaneProgram(key[0], self._put(config.data, dataset), IMAGES_PER_CALL)
-            self._runs[lane] = LaneRun(config, dataset, key, self._programs[key])
+            structure = fitted(structure_of(config, dataset), dataset, config.model.widths, self._widest)
+            program = self._programs.get(structure, lambda: LaneProgram(structure, IMAGES_PER_CALL))
+            self._runs[lane] = LaneRun(config, dataset, structure, program, placed, self._input(structure, placed))
 
     def evict(self, lane: int) -> None:
         """Forget the run."""
@@ -108,14 +113,12 @@ class PackedEngine:
         run = self._runs[lane]
         return run.model() if isinstance(run, LaneRun) else run.model
 
-    def _put(self, data: DataConfig, dataset: Dataset) -> tuple[Any, ...]:
-        """The dataset's arrays on the device, once for all programs."""
-        if data not in self._arrays:
-            self._arrays[data] = put_dataset(dataset)
-        return self._arrays[data]
-
-    def _key(self, config: TrialConfig, dataset: Dataset) -> Key:
-        return fitted(structure_of(config, dataset), config.model.widths, self._widest), config.data
+    def _input(self, structure: Structure, placed: Placed) -> Arrays:
+        """What the program's minibatches come from."""
+        if not structure.takes_patches:
+            return placed.arrays
+        key = placed.arrays, structure.kernel, structure.padding
+        return self._patches.get(key, lambda: with_patches(structure, placed.arrays))
 
     # ---- an epoch ----
 

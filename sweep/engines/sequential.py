@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from sweep.config import TrialConfig
 from sweep.data import Dataset, load
 from sweep.engines.base import EpochMetrics
+from sweep.engines.placed import ImageStore, Placed
 from sweep.errors import DeviceError
 from sweep.models import build_model
 from sweep.optimizers import build_optimizer
 
 if keras.backend.backend() == "tensorflow":
-    from sweep.engines.steps_tensorflow import CompiledSteps, put_dataset
+    from sweep.engines.steps_tensorflow import CompiledSteps, put
 elif keras.backend.backend() == "jax":
-    from sweep.engines.steps_jax import CompiledSteps, put_dataset  # type: ignore[assignment]
+    from sweep.engines.steps_jax import CompiledSteps, put  # type: ignore[assignment]
 else:
     raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
 
@@ -45,16 +46,14 @@ class SequentialEngine:
         """Keras `callbacks` see every run; `pause` is called every second or so and may raise."""
         self._callbacks, self._pause = callbacks, pause
         self._run: TrainingRun | None = None
-        self._placed: tuple[Dataset, tuple[Any, ...]] | None = None
+        self._store = ImageStore(put)
 
     def admit(self, lane: int, config: TrialConfig) -> None:
         """Load the data, build and compile the model."""
         if self._run is not None:
             raise ValueError(f"lane {lane} is not free")
         dataset = load(config.data)
-        if self._placed is None or self._placed[0] is not dataset:
-            self._placed = (dataset, put_dataset(dataset))
-        self._run = TrainingRun(config, *self._placed, self._callbacks, self._pause)
+        self._run = TrainingRun(config, dataset, self._store.place(dataset), self._callbacks, self._pause)
 
     def evict(self, lane: int) -> None:
         """Forget the run; callbacks see `on_train_end`."""
@@ -86,16 +85,16 @@ class TrainingRun:
         self,
         config: TrialConfig,
         dataset: Dataset,
-        arrays: tuple[Any, ...],
+        placed: Placed,
         callbacks: Sequence[Any],
         pause: Callable[[], None],
     ) -> None:
         self.config = config
         self.model = compiled_model(config, dataset)
         self.is_over = False
-        self._num_images = len(dataset.y_train)
-        self._has_validation = len(dataset.y_validation) > 0
-        self._steps = CompiledSteps(self.model, arrays, config.training.batch_size, IMAGES_PER_CALL, pause)
+        self._num_images = len(dataset.train)
+        self._has_validation = len(dataset.validation) > 0
+        self._steps = CompiledSteps(self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause)
         self.epoch = 0
         self.early_stopping = early_stopping(config)
         own = [self.early_stopping] if self.early_stopping is not None else []
@@ -147,11 +146,12 @@ class TrainingRun:
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     """The config's `keras.Model` with loss, accuracy and optimizer, everything built."""
     model = build_model(config, dataset.image_shape, dataset.num_classes)
-    steps_per_epoch = -(-len(dataset.y_train) // config.training.batch_size)
+    steps_per_epoch = -(-len(dataset.train) // config.training.batch_size)
     optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch * config.training.epochs)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    few = dataset.train[:2]
     # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
-    model._symbolic_build(data_batch=(dataset.x_train[:2], dataset.y_train[:2]))
+    model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), dataset.labels[few]))
     optimizer.build(model.trainable_variables)
     return model
 

@@ -11,55 +11,67 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data import Dataset
+from sweep.engines.placed import Arrays, Placed
 
 EVALUATION_BATCH_SIZE = 256
+Source = tuple[Any, Any, Any]  # images, labels and the divisor of images that are integers
 State = tuple[Any, ...]  # values of trainable, non-trainable, optimizer and metrics variables
 
 
-def put_dataset(dataset: Dataset) -> tuple[Any, ...]:
-    """The dataset's four arrays on the device in use."""
-    arrays = (dataset.x_train, dataset.y_train, dataset.x_validation, dataset.y_validation)
-    return tuple(jnp.asarray(array) for array in arrays)
+def put(array: NDArray[Any]) -> Any:
+    """An array on the device in use."""
+    return jnp.asarray(array)
+
+
+def source(arrays: Arrays, divisor: np.float32) -> Source:
+    """What `minibatch` takes. An argument of a program: of a constant, XLA multiplies by the inverse."""
+    return arrays.images, arrays.labels, jnp.asarray(divisor)
+
+
+def minibatch(source: Source, rows_B: Any) -> tuple[Any, Any]:
+    """Scaled images float32 (B, H, W, C) and their labels (B,)."""
+    images, labels, divisor = source
+    images_BHWC = images[rows_B]
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        images_BHWC = images_BHWC.astype(jnp.float32) / divisor
+    return images_BHWC, labels[rows_B]
 
 
 class CompiledSteps:
     """The steps of one compiled Keras model; its metrics accumulate until `reset_metrics`."""
 
     def __init__(
-        self, model: Any, arrays: tuple[Any, ...], batch_size: int, images_per_call: int, pause: Callable[[], None]
+        self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Callable[[], None]
     ) -> None:
         """`pause` is called between calls on the device; it may raise."""
         self._model, self._pause = model, pause
-        self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
+        self._source = source(placed.arrays, placed.divisor)
+        self._train, self._validation = placed.train, placed.validation
         self._batch_size = batch_size
         self._images_per_call = images_per_call
         self._train_steps = _compiled_loop(model.train_step, batch_size)
-        self._train_rest = _compiled_loop(model.train_step, len(self._y_train) % batch_size)
+        self._train_rest = _compiled_loop(model.train_step, len(self._train) % batch_size)
         self._test_steps = _compiled_loop(_test_step(model), EVALUATION_BATCH_SIZE)
-        self._test_rest = _compiled_loop(_test_step(model), len(self._y_validation) % EVALUATION_BATCH_SIZE)
-        self._in_order = jnp.arange(len(self._y_validation), dtype=jnp.int32)
+        self._test_rest = _compiled_loop(_test_step(model), len(self._validation) % EVALUATION_BATCH_SIZE)
 
     def train(self, order: NDArray[np.int32]) -> None:
         """One epoch of minibatches: images `order` (N,), the last minibatch may be smaller."""
-        arrays = (self._x_train, self._y_train, jnp.asarray(order))
-        self._run(self._train_steps, self._train_rest, arrays, self._batch_size)
+        self._run(self._train_steps, self._train_rest, self._train[order], self._batch_size)
 
     def validate(self) -> None:
         """The whole validation part, in order."""
-        arrays = (self._x_validation, self._y_validation, self._in_order)
-        self._run(self._test_steps, self._test_rest, arrays, EVALUATION_BATCH_SIZE)
+        self._run(self._test_steps, self._test_rest, self._validation, EVALUATION_BATCH_SIZE)
 
-    def _run(self, steps: Callable[..., State], rest: Callable[..., State], arrays: State, size: int) -> None:
-        num_images = len(arrays[1])
+    def _run(self, steps: Callable[..., State], rest: Callable[..., State], rows: NDArray[np.int32], size: int) -> None:
+        num_images, given = len(rows), jnp.asarray(rows)
         num_full, steps_per_call = num_images // size, max(1, self._images_per_call // size)
         state = self._read_state()
         for start in range(0, num_full, steps_per_call):
-            state = steps(state, *arrays, start * size, min(steps_per_call, num_full - start))
+            state = steps(state, self._source, given, start * size, min(steps_per_call, num_full - start))
             jax.block_until_ready(state)
             self._pause()
         if num_images % size:
-            state = rest(state, *arrays, num_full * size, 1)
+            state = rest(state, self._source, given, num_full * size, 1)
         self._write_state(state)
 
     def _variables(self) -> tuple[Any, ...]:
@@ -88,12 +100,12 @@ def _test_step(model: Any) -> Callable[[State, Any], tuple[Any, State]]:
 
 
 def _compiled_loop(step: Callable[[State, Any], tuple[Any, State]], size: int) -> Callable[..., State]:
-    """`num_steps` steps over minibatches of `size` images, from position `first` of `order`; compiled once."""
+    """`num_steps` steps over minibatches of `size` images, from position `first` of the rows; compiled once."""
 
-    def loop(state: State, x: Any, y: Any, order: Any, first: Any, num_steps: Any) -> State:
+    def loop(state: State, source: Source, rows: Any, first: Any, num_steps: Any) -> State:
         def body(index: Any, state: State) -> State:
-            batch = jax.lax.dynamic_slice(order, (first + index * size,), (size,))
-            _, state = step(state, (x[batch], y[batch]))
+            batch = jax.lax.dynamic_slice(rows, (first + index * size,), (size,))
+            _, state = step(state, minibatch(source, batch))
             return tuple(list(group) for group in state)
 
         return jax.lax.fori_loop(0, num_steps, body, state)  # type: ignore[no-any-return]

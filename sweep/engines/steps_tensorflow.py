@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from sweep.data import Dataset
+from sweep.engines.placed import Arrays, Placed
 
 EVALUATION_BATCH_SIZE = 256
+Tensor = Any
+Source = tuple[Tensor, Tensor, Tensor]  # images, labels and the divisor of images that are integers
 
 
 def _is_not_about_retracing(record: logging.LogRecord) -> bool:
@@ -25,60 +27,59 @@ def _is_not_about_retracing(record: logging.LogRecord) -> bool:
 tf.get_logger().addFilter(_is_not_about_retracing)
 
 
-def put_dataset(dataset: Dataset) -> tuple[Any, ...]:
-    """The dataset's four arrays as tensors on the device in use."""
-    arrays = (dataset.x_train, dataset.y_train, dataset.x_validation, dataset.y_validation)
-    return tuple(tf.constant(array) for array in arrays)
+def put(array: NDArray[Any]) -> Tensor:
+    """A tensor on the device in use."""
+    return tf.constant(array)
+
+
+def source(arrays: Arrays, divisor: np.float32) -> Source:
+    """What `minibatch` takes. An argument of a program: of a constant, TensorFlow multiplies by the inverse."""
+    return arrays.images, arrays.labels, tf.constant(divisor)
+
+
+def minibatch(source: Source, rows_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Scaled images float32 (B, H, W, C) and their labels (B,)."""
+    images, labels, divisor = source
+    images_BHWC = tf.gather(images, rows_B)
+    if not images.dtype.is_floating:
+        images_BHWC = tf.cast(images_BHWC, tf.float32) / divisor
+    return images_BHWC, tf.gather(labels, rows_B)
 
 
 class CompiledSteps:
     """The steps of one compiled Keras model; its metrics accumulate until `reset_metrics`."""
 
     def __init__(
-        self, model: Any, arrays: tuple[Any, ...], batch_size: int, images_per_call: int, pause: Callable[[], None]
+        self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Callable[[], None]
     ) -> None:
         """`pause` is called between calls on the device; it may raise."""
         self._model, self._pause = model, pause
-        self._x_train, self._y_train, self._x_validation, self._y_validation = arrays
-        self._batch_size = batch_size
-        self._steps_per_call = max(1, images_per_call // batch_size)
-        self._evaluations_per_call = max(1, images_per_call // EVALUATION_BATCH_SIZE)
-        self._train_steps = tf.function(self._make_train_steps())
-        self._test_steps = tf.function(self._make_test_steps())
+        self._source = source(placed.arrays, placed.divisor)
+        self._train, self._validation = placed.train, placed.validation
+        self._batch_size, self._images_per_call = batch_size, images_per_call
+        self._train_steps = tf.function(_loop(model.train_step, batch_size))
+        self._test_steps = tf.function(_loop(model.test_step, EVALUATION_BATCH_SIZE))
 
     def train(self, order: NDArray[np.int32]) -> None:
         """One epoch of minibatches: images `order` (N,), the last minibatch may be smaller."""
-        indices = tf.constant(order)
-        num_steps = -(-len(order) // self._batch_size)
-        for start in range(0, num_steps, self._steps_per_call):
-            stop = min(start + self._steps_per_call, num_steps)
-            self._train_steps(indices, tf.constant(start), tf.constant(stop))
-            self._pause()
+        self._run(self._train_steps, self._train[order], self._batch_size)
 
     def validate(self) -> None:
         """The whole validation part, in order."""
-        num_steps = -(-len(self._y_validation) // EVALUATION_BATCH_SIZE)
-        for start in range(0, num_steps, self._evaluations_per_call):
-            stop = min(start + self._evaluations_per_call, num_steps)
-            self._test_steps(tf.constant(start), tf.constant(stop))
+        self._run(self._test_steps, self._validation, EVALUATION_BATCH_SIZE)
+
+    def _run(self, steps: Any, rows: NDArray[np.int32], size: int) -> None:
+        num_steps, steps_per_call = -(-len(rows) // size), max(1, self._images_per_call // size)
+        given = tf.constant(rows)
+        for start in range(0, num_steps, steps_per_call):
+            stop = min(start + steps_per_call, num_steps)
+            steps(self._source, given, tf.constant(start), tf.constant(stop))
             self._pause()
 
-    def _make_train_steps(self) -> Any:
-        model, x_train, y_train, size = self._model, self._x_train, self._y_train, self._batch_size
 
-        def train_steps(order: Any, start: Any, stop: Any) -> None:
-            for step in tf.range(start, stop):
-                batch = order[step * size : (step + 1) * size]
-                model.train_step((tf.gather(x_train, batch), tf.gather(y_train, batch)))
+def _loop(train_or_test_step: Callable[[Any], Any], size: int) -> Callable[..., None]:
+    def steps(source: Source, rows: Tensor, start: Tensor, stop: Tensor) -> None:
+        for step in tf.range(start, stop):
+            train_or_test_step(minibatch(source, rows[step * size : (step + 1) * size]))
 
-        return train_steps
-
-    def _make_test_steps(self) -> Any:
-        model, x, y, size = self._model, self._x_validation, self._y_validation, EVALUATION_BATCH_SIZE
-
-        def test_steps(start: Any, stop: Any) -> None:
-            for step in tf.range(start, stop):
-                batch = slice(step * size, (step + 1) * size)
-                model.test_step((x[batch], y[batch]))
-
-        return test_steps
+    return steps

@@ -12,6 +12,7 @@ from sweep.config import TrialConfig
 from sweep.engines import packed
 from sweep.engines.base import EpochMetrics, Outcome
 from sweep.engines.packed import LaneProgram, PackedEngine
+from sweep.engines.recent import Recent
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
@@ -20,7 +21,7 @@ from tests.engines.training import config_of
 
 WIDEST = [(4, 40)]
 TOO_WIDE = 40
-PROGRAMS: dict[Any, Any] = {}
+PROGRAMS: Recent[Any, Any] = Recent(9)
 
 
 class OutOfMemory(RuntimeError):
@@ -81,14 +82,18 @@ def undisturbed() -> list[Trained]:
         return train(engine)
 
 
+def width_of(lane: Any) -> int:
+    return int((lane if ON_TENSORFLOW else lane.read()).widths[-1])
+
+
 def fail_calls(monkeypatch: pytest.MonkeyPatch, engine: PackedEngine, kind: str, numbers: set[int]) -> list[int]:
     """Let these calls (1 is the first) of a kind raise, whichever lane they are for. Gives all calls of the kind."""
     (program,) = set(engine._programs.values())
-    name = "_program" if ON_TENSORFLOW else {"training": "_train_steps", "validation": "_evaluation_rest"}[kind]
+    name = "_call" if ON_TENSORFLOW else {"training": "_train_steps", "validation": "_evaluation_rest"}[kind]
     compiled, calls = getattr(program, name), []
 
     def call(*given: Any) -> Any:
-        if not ON_TENSORFLOW or kind == ("training" if given[2][0] < given[2][1] else "validation"):
+        if not ON_TENSORFLOW or kind == ("training" if given[3][0] < given[3][1] else "validation"):
             calls.append(len(calls) + 1)
             if len(calls) in numbers:
                 raise OutOfMemory
@@ -127,7 +132,7 @@ def test_a_lane_that_is_too_large_alone_is_lost_alone(
     train_lanes = LaneProgram.train_epoch
 
     def train_unless_too_wide(program: Any, lanes: Any, *given: Any) -> Any:
-        if any(int(lane.widths[-1]) == TOO_WIDE for lane in lanes):
+        if any(width_of(lane) == TOO_WIDE for lane in lanes):
             raise OutOfMemory
         return train_lanes(program, lanes, *given)
 
@@ -154,7 +159,7 @@ def test_another_error_is_the_lanes_own_and_is_not_tried_again(monkeypatch: pyte
 
     def fail_for_one(program: Any, lanes: Any, *given: Any) -> Any:
         num_calls.append(1)
-        if int(lanes[0].widths[-1]) == 7:
+        if width_of(lanes[0]) == 7:
             raise ValueError("seven")
         return train_lanes(program, lanes, *given)
 

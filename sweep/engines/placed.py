@@ -1,0 +1,74 @@
+"""A dataset's images on the device: one copy for all that train on them, dropped when no run uses it.
+
+Few images are scaled once. Many bytes stay bytes, and a minibatch of them is divided: in float32 that gives the same
+bits as a division in float64 that is rounded, for integers below 2^24.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data import Dataset, Scaling
+from sweep.engines.recent import Recent
+
+MOST_SCALED_BYTES = 2**26  # of images that are scaled once though they take more room then
+MOST_IDLE = 1  # copies that no run uses
+Rows = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Images (M, H, W, C), float32 and scaled or integers as in their source; labels int32 (M,)."""
+
+    images: Any
+    labels: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A dataset on the device."""
+
+    arrays: Arrays
+    divisor: np.float32  # of images that are integers
+    train: Rows  # of the arrays
+    validation: Rows
+
+    @property
+    def key(self) -> Hashable:
+        """Equal where minibatches of one program can come from the same arrays, as many of them."""
+        return self.arrays, self.divisor, len(self.train), len(self.validation)
+
+
+class ImageStore:
+    """Puts datasets on the device in use."""
+
+    def __init__(self, put: Callable[[NDArray[Any]], Any]) -> None:
+        """`put` copies an array there."""
+        self._put = put
+        self._arrays: Recent[Hashable, Arrays] = Recent(MOST_IDLE)
+
+    def place(self, dataset: Dataset) -> Placed:
+        """Images that the dataset does not use are left out where they are more than the others."""
+        used = np.union1d(dataset.train, dataset.validation)
+        train, validation = dataset.train, dataset.validation
+        if 2 * len(used) < len(dataset.labels):
+            train, validation = (np.searchsorted(used, rows).astype(np.int32) for rows in (train, validation))
+            images, labels = dataset.images[used], dataset.labels[used]
+        else:
+            used, images, labels = used[:0], dataset.images, dataset.labels  # all of them
+        scaling, is_scaled = dataset.scaling, _is_scaled_once(dataset.scaling, images)
+        kind = (scaling.offset.tobytes(), scaling.divisor.tobytes()) if is_scaled else None
+
+        def make() -> Arrays:
+            return Arrays(self._put(scaling(images) if is_scaled else images), self._put(labels))
+
+        arrays = self._arrays.get((dataset.pool, used.tobytes(), kind), make)
+        return Placed(arrays, np.float32(1 if is_scaled else scaling.divisor), train, validation)
+
+
+def _is_scaled_once(scaling: Scaling, images: NDArray[Any]) -> bool:
+    is_exact_later = images.dtype.kind in "iu" and images.dtype.itemsize <= 2 and scaling.is_division
+    return images.size * 4 <= MOST_SCALED_BYTES or not is_exact_later
