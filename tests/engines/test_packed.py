@@ -8,10 +8,11 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.engines.base import EpochMetrics
 from sweep.engines.packed import LaneProgram, PackedEngine
+from sweep.engines.recent import Recent
 from sweep.errors import DataError, Interrupted, SpaceError
 from tests.engines.training import config_of
 
-PROGRAMS: dict[Any, Any] = {}
+PROGRAMS: Recent[Any, Any] = Recent(99)
 
 
 def config(epochs: int = 2, **sections: dict[str, Any]) -> TrialConfig:

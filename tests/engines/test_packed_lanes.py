@@ -10,6 +10,7 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.engines.base import EpochMetrics, metrics_of
 from sweep.engines.packed import PackedEngine
+from sweep.engines.recent import Recent
 from tests.engines.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
 from tests.engines.training import config_of
 
@@ -23,7 +24,7 @@ WATCHED: dict[str, Any] = {  # three full minibatches and a smaller one, everyth
 }
 WIDEST = [(5, 5, 9)]
 GROUPS = [1] if ON_TENSORFLOW else [1, 4]
-PROGRAMS: dict[Any, Any] = {}  # compiled once for all engines of this file
+PROGRAMS: Recent[Any, Any] = Recent(99)  # compiled once for all engines of this file
 SEEDS = iter(range(100, 10**6))
 
 

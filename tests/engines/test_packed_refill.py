@@ -1,7 +1,7 @@
 """A whole sweep through few lanes, refilled as trials end: real Tuner, real pruning, every trial trained once more."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from sweeps import make_space, open_in
 from sweep.config import TrialConfig
 from sweep.engines.base import Outcome
 from sweep.engines.packed import PackedEngine
+from sweep.engines.recent import Recent
 from sweep.executors.in_process import InProcessExecutor
 from sweep.progress import QuietProgress
 from sweep.search_space import Space
@@ -47,7 +48,7 @@ class ObservedEngine(PackedEngine):
                 "lanes": len(outcomes),
                 "compilations": self.num_compilations,
                 "admitted": self.num_admitted,
-                "structures": len(self._programs),
+                "structures": len(self._programs.values()),
             }
         )
         return outcomes
@@ -82,7 +83,7 @@ def test_the_sweep_is_worth_its_tests(swept: Any) -> None:
     if ON_TENSORFLOW:
         assert min(states.count(state) for state in ("COMPLETE", "PRUNED", "FAIL")) >= 20
     assert {trial.user_attrs["cause"] for trial in trials if trial.state.name == "FAIL"} <= {"nan"}
-    assert len(engine._programs) == 4
+    assert len(engine._programs.values()) == 4
 
 
 def test_every_trial_is_its_own_fresh_run(swept: Any, space: Space) -> None:
@@ -91,13 +92,13 @@ def test_every_trial_is_its_own_fresh_run(swept: Any, space: Space) -> None:
     for trial in trials:
         history = trial.user_attrs["history"]
         config = space.resolve(trial.params, trial.user_attrs["seed"])
-        programs = {} if trial.number % 100 == 99 else engine._programs
+        programs = Recent(9) if trial.number % 100 == 99 else engine._programs
         assert fresh_run(config, len(history), space, programs) == comparable(history), trial.number
 
 
-def fresh_run(config: TrialConfig, num_epochs: int, space: Space, programs: Mapping[Any, Any]) -> str:
+def fresh_run(config: TrialConfig, num_epochs: int, space: Space, programs: "Recent[Any, Any]") -> str:
     engine = PackedEngine(1, widest=space.widest())
-    engine._programs = dict(programs)
+    engine._programs = programs
     for program in programs.values():
         if ON_TENSORFLOW:
             program._free.clear()

@@ -11,6 +11,7 @@ from sweep.config import TrialConfig
 from sweep.data import load
 from sweep.engines.base import EpochMetrics
 from sweep.engines.packed import PackedEngine
+from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
 from sweep.models import build_model
 from tests.engines.packing import Trained, the_same_tests_on_jax, train_all, weights_of
@@ -32,7 +33,7 @@ def build(image_shape, num_classes, units):
     return keras.Sequential([keras.Input(image_shape), keras.layers.Flatten(), *hidden,
                              keras.layers.Dense(num_classes, "softmax")])
 """
-PROGRAMS: dict[Any, Any] = {}
+PROGRAMS: Recent[Any, Any] = Recent(99)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,6 +13,7 @@ from sweeps import make_space, read_trials, run_sweep
 
 from sweep.config import TrialConfig
 from sweep.engines.packed import PackedEngine
+from sweep.engines.recent import Recent
 from sweep.executors.in_process import InProcessExecutor
 from sweep.runs import derived_seed
 
@@ -45,7 +46,7 @@ class Poison:
 class PoisoningEngine(PackedEngine):
     """Poisons the trials that have these training seeds; keeps a hash of the weights that each trial had at its end."""
 
-    programs: dict[Any, Any] = {}  # noqa: RUF012  # compiled once for all
+    programs: Recent[Any, Any] = Recent(99)  # compiled once for all
 
     def __init__(self, poisons: dict[int, Poison]) -> None:
         super().__init__(NUM_LANES, 2)
