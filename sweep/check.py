@@ -68,7 +68,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
         return
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
-    print(f"data: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images of {dataset.image_shape}")
+    print(f"data: {len(dataset.train)} train, {len(dataset.validation)} validation images of {dataset.image_shape}")
     with quiet_stderr():
         import_keras()
 

@@ -291,7 +291,7 @@ def _retrain(
     of_study = options.studies if provenance is None else study_folder(options.studies, provenance.study)
     folder = options.out or of_study / "models" / options.config.stem
     dataset = load(config.data)
-    print(f"{folder}: {len(dataset.y_train)} train, {len(dataset.y_validation)} validation images")
+    print(f"{folder}: {len(dataset.train)} train, {len(dataset.validation)} validation images")
     if config.data.validation == "test":
         print("the validation images are the test set, as the config says: what is chosen by them promises too much")
     with interruption.polled():

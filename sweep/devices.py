@@ -100,9 +100,6 @@ def _set_up_jax(name: str, threads: int, gpu_memory_gb: float | None) -> Device:
     if name == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
-    import keras
-
-    keras.utils.set_random_seed(0)  # imports TensorFlow on every backend: here, where its log is quiet
 
     gpus: list[Any] = [device for device in jax.devices() if device.platform != "cpu"]
     index = _gpu_index(name, len(gpus), "jax")

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from sweep.config import ModelConfig, RegularizerConfig, TrialConfig
+from sweep.seeding import seed_generators
 from sweep.users_code import BUILDER, import_code
 
 ImageShape = tuple[int, int, int]  # height, width, channels
@@ -22,7 +23,7 @@ def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) 
     keras.backend.clear_session()
     if config.model.builder is None:
         return keras.Sequential(seeded_layers(config, image_shape, num_classes))
-    keras.utils.set_random_seed(config.training.layers_seed)
+    seed_generators(config.training.layers_seed)
     with _precision(config):
         return _build_users_model(config.model, image_shape, num_classes)
 

@@ -44,7 +44,7 @@ LEVELS = [  # from top to bottom
     {"config_keys", "objective_section", "several_objectives", "steps", "stored_trials", "study_names"},
     {"parameters", "models", "objective_functions", "function_config"},
     {"optimizers", "data", "runs"},
-    {"schedules"},
+    {"schedules", "seeding"},
     {"config", "users_code"},
     {"plain_values", "files"},
     {"errors", "masking", "counting", "forking", "spelling", "text"},

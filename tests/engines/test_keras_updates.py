@@ -1,4 +1,4 @@
-"""The golden optimizer steps of Keras's own tests (keras/src/optimizers/*_test.py, Keras 3.15), through a lane's update.
+"""The golden optimizer steps of the tests in keras/src/optimizers (Keras 3.15), through a lane's update.
 
 Keras's tests give some optimizers other constants than its defaults; those are set here in the same way.
 """
