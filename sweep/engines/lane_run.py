@@ -54,13 +54,13 @@ class LaneRun:
         order = train[minibatch_order(self._config.training.seed, epoch, len(train))]
         return EpochInput(order, self._rates[first:last], self._products[first:last], np.int32(first), validation)
 
-    def repeat(self, pause: Callable[[], None]) -> None:
+    def repeat(self, num_places: int, pause: Callable[[], None]) -> None:
         """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
         arrays = start_arrays(self._config, self._structure)
         self.program.release(self.lane)
         self.lane = self.program.start(arrays)
         for epoch in range(1, self.epoch + 1):
-            self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, 1, pause)
+            self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, num_places, pause)
         self.is_torn = False
 
     def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
@@ -128,7 +128,7 @@ def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[],
     program = runs[0].program
     for run in runs:
         if run.is_torn:
-            run.repeat(pause)
+            run.repeat(num_places, pause)
         run.is_torn = True
     lanes, inputs = [run.lane for run in runs], [run.epoch_input(run.epoch + 1) for run in runs]
     sums = program.train_epoch(lanes, inputs, runs[0].images, num_places, pause)

@@ -76,7 +76,7 @@ def test_folds_compile_once_hold_one_copy_and_score_as_alone(images: str) -> Non
     for config, history in zip(configs, together, strict=True):
         alone = PackedEngine(1, widest=[(3, 5)])
         assert Trained.of(train_all(alone, [config])[0], []) == Trained.of(history, [])
-        assert history[-1].loss == pytest.approx(train_sequentially(config)[-1].loss, rel=1e-5)
+        assert history[-1].loss == pytest.approx(train_sequentially(config)[-1].loss, rel=1e-4)
 
 
 def test_what_no_lane_uses_is_dropped(images: str, tmp_path: Path) -> None:
@@ -89,6 +89,7 @@ def test_what_no_lane_uses_is_dropped(images: str, tmp_path: Path) -> None:
     for number in range(2):  # another copy of the images for each kind of scaling
         engine.admit(1, config(images, data={"scaling": "standard", "num_folds": 3, "fold": 1 + number}))
         engine.evict(1)
+    gc.collect()
     assert dropped() is not None  # its lane is there still
     assert len(engine._store._arrays.values()) <= 2
     assert all(np.array_equal(a, b) for a, b in zip(kept_weights, weights_of(engine, 0), strict=True))
