@@ -7,7 +7,7 @@ from rich.text import Text
 from sweep.config import KEYS, SECTIONS, TrialConfig
 from sweep.data import Dataset, load
 from sweep.devices import import_keras, quiet_stderr
-from sweep.errors import SpaceError, ends_process
+from sweep.errors import InputError, SpaceError, ends_process
 from sweep.objective_functions import check_calls
 from sweep.points import size_line
 from sweep.pruners import build_pruner, check_reports
@@ -69,6 +69,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
     print(f"data: {len(dataset.train)} train, {len(dataset.validation)} validation images of {dataset.image_shape}")
+    print(f"images reach the model as float32 in {dataset.image_range}")
     with quiet_stderr():
         import_keras()
 
@@ -85,11 +86,11 @@ def _check_function(space: Space) -> None:
 
 
 def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
-    from sweep.models import build_model
+    from sweep.models import build_checked
 
     try:
-        return int(build_model(config, dataset.image_shape, dataset.num_classes).count_params())
-    except SpaceError:
+        return int(build_checked(config, dataset).count_params())
+    except InputError:
         raise
     except BaseException as error:  # whatever a user's builder raises
         if ends_process(error):

@@ -292,6 +292,7 @@ def _retrain(
     folder = options.out or of_study / "models" / options.config.stem
     dataset = load(config.data)
     print(f"{folder}: {len(dataset.train)} train, {len(dataset.validation)} validation images")
+    print(f"images reach the model as float32 in {dataset.image_range}")
     if config.data.validation == "test":
         print("the validation images are the test set, as the config says: what is chosen by them promises too much")
     with interruption.polled():

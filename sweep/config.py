@@ -67,7 +67,7 @@ class DataConfig(Section):
     num_folds: Annotated[int, Field(ge=2, lt=2**31)] | None = None
     fold: Positive | None = None  # of `num_folds`, 1 for the first: the validation part, all else is trained on
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    scaling: Literal["unit", "standard"] = "unit"
+    scaling: Literal["unit", "standard", "none"] = "unit"  # "none": the model gets raw values, as float32
     train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
 
     @model_validator(mode="after")
@@ -264,6 +264,7 @@ class TrainingConfig(Section):
     batch_size: Positive = 64
     patience: Positive | None = None
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    from_logits: bool = False  # whether a builder's model gives logits; else it gives probabilities
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of weights, dropout and minibatches
     weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None  # of weights and dropout, instead of `seed`
@@ -294,6 +295,12 @@ class TrialConfig(Section):
     def _regularizer_has_layers(self) -> Self:
         if self.model.builder is not None and (self.regularizer.l1 or self.regularizer.l2):
             raise ValueError("regularizer has no effect with a builder; pass it through [model.options]")
+        return self
+
+    @model_validator(mode="after")
+    def _families_give_probabilities(self) -> Self:
+        if self.training.from_logits and self.model.builder is None:
+            raise ValueError("training.from_logits belongs to a builder: our families give probabilities; remove it")
         return self
 
     @classmethod

@@ -4,6 +4,7 @@
     ├── InputError             exit 2: a file, flag or key of the user's is wrong
     │   ├── SpaceError         a space file or config
     │   ├── DataError          the images could not be read or split
+    │   ├── ModelError         a builder's model is not what can be trained
     │   ├── DeviceError        the device asked for is not there
     │   └── StudyError         a study's name, lock, settings or database
     ├── NoUsableTrial          exit 3: the sweep ended without one COMPLETE trial
@@ -46,6 +47,10 @@ class SpaceError(InputError):
 
 class DataError(InputError):
     """The data could not be read, or is not what the config says."""
+
+
+class ModelError(InputError):
+    """A builder's model does not fit the data or the loss. The message names builder and fix."""
 
 
 class DeviceError(InputError):

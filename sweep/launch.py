@@ -78,6 +78,8 @@ def print_start(space: Space, url: str, name: str, settled: Settled, num_trials:
     print(f"device: {device.description if device else f'none ({settled.choice.engine} engine)'}")
     if device is not None and device.note:
         print(device.note)
+    if settled.data is not None:
+        print(f"images reach the model as float32 in {' or '.join(settled.data.image_ranges)}")
     size = size_line(space, num_trials)
     if size is not None:
         print(size)

@@ -8,10 +8,22 @@ from typing import Any
 import keras
 
 from sweep.config import ModelConfig, RegularizerConfig, TrialConfig
+from sweep.data import Dataset
+from sweep.errors import ModelError
+from sweep.model_checks import check_model
 from sweep.seeding import seed_generators
 from sweep.users_code import BUILDER, import_code
 
 ImageShape = tuple[int, int, int]  # height, width, channels
+NUM_CHECKED = 8  # images that a user's model is given before it is trained
+
+
+def build_checked(config: TrialConfig, dataset: Dataset) -> Any:
+    """`build_model` for the dataset's images and classes. ModelError if a user's model would be trained wrongly."""
+    model = build_model(config, dataset.image_shape, dataset.num_classes)
+    if config.model.builder is not None:
+        check_model(model, config, dataset.sample(NUM_CHECKED))
+    return model
 
 
 def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) -> Any:
@@ -102,12 +114,13 @@ def _build_users_model(model: ModelConfig, image_shape: ImageShape, num_classes:
     """Call `builder(image_shape=..., num_classes=..., **options)`, which returns an uncompiled model."""
     built = import_code(str(model.builder), BUILDER)(image_shape=image_shape, num_classes=num_classes, **model.options)
     if not isinstance(built, keras.Model):
-        raise TypeError(f"{model.builder} returned {type(built).__name__}; a keras.Model is wanted")
+        raise ModelError(f"model.builder: {model.builder} returned {type(built).__name__}; it must be a keras.Model")
     if built.compiled:
-        raise TypeError(
-            f"{model.builder} returned a compiled model; return it uncompiled, the config says how to compile"
+        raise ModelError(
+            f"model.builder: {model.builder} returned a compiled model; return it uncompiled, "
+            "the config says how to compile"
         )
     given = getattr(built(keras.Input(image_shape)), "shape", None)  # a subclassed model is built by this call
     if given is None or tuple(given) != (None, num_classes):
-        raise TypeError(f"{model.builder} gives shape {given}; (None, {num_classes}) is wanted")
+        raise ModelError(f"model.builder: {model.builder} gives shape {given}; it must be (None, {num_classes})")
     return built

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sweep.config import TrialConfig
 from sweep.errors import InputError
 from sweep.files import write_text
 
@@ -48,7 +49,7 @@ def read_results(folder: Path, config: dict[str, Any]) -> dict[int, SeedResult]:
         results = {entry["seed"]: SeedResult(**entry) for entry in stored["seeds"]}
         for result in results.values():
             checked_history(result.history)
-        stored_config = stored["config"]
+        stored_config = TrialConfig.from_values(stored["config"], str(path)).values()  # keys of later versions too
     if stored_config != config:
         raise InputError(f"{folder} holds models of another config; use another --out or remove it")
     return results

@@ -27,6 +27,7 @@ from sweep.errors import StudyError
 from sweep.executors.workers import Share, Workers
 from sweep.masking import mask_passwords
 from sweep.points import num_trials_at_most
+from sweep.probe import configs_to_probe, probe
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
 from sweep.samplers import sampler_factory
@@ -41,11 +42,15 @@ VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn"
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What the space's data sections name: a hash of all the content, the largest image shape, the most classes."""
+    """What the space's data sections name: a hash of all the content, the largest image shape, the most classes.
+
+    `image_ranges` are of what reaches the models.
+    """
 
     content_hash: str
     image_shape: tuple[int, int, int]
     num_classes: int
+    image_ranges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Settled:
     device: Device | None
     choice: EngineChoice
     kind_of_workers: str = ""
+    data: DataSummary | None = None
 
 
 def check_names(space: Space, seed: int) -> None:
@@ -66,15 +72,17 @@ def check_names(space: Space, seed: int) -> None:
 
 def check_data(space: Space) -> DataSummary:
     """Load what the space's data sections name; feature maps are checked against the images."""
-    hashes, shapes, nums_classes = [], [], []
+    hashes, shapes, nums_classes, ranges = [], [], [], []
     for config in space.data_configs():
         dataset = load(config)
         check_feature_maps(space, dataset.image_shape)
         hashes.append(dataset.content_hash)
         shapes.append(dataset.image_shape)
         nums_classes.append(dataset.num_classes)
+        ranges.append(dataset.image_range)
     height, width, channels = (max(sides) for sides in zip(*shapes, strict=True))
-    return DataSummary("+".join(sorted(set(hashes))), (height, width, channels), max(nums_classes))
+    content_hash, image_ranges = "+".join(sorted(set(hashes))), tuple(dict.fromkeys(ranges))
+    return DataSummary(content_hash, (height, width, channels), max(nums_classes), image_ranges)
 
 
 def settle(
@@ -102,7 +110,7 @@ def settle(
         if device.kind == "gpu":
             choice = _choose_engine(options, space, stored, _situation(options, space, data, share, "gpu", processes))
     settings = make_settings(space, seed, data, choice, threads, device, num_workers)
-    return Settled(settings, device, choice, workers.kind if workers else "")
+    return Settled(settings, device, choice, workers.kind if workers else "", data)
 
 
 def announce_code(options: argparse.Namespace, space: Space, workers: Workers | None) -> None:
@@ -124,15 +132,14 @@ def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, An
 def _set_up(
     options: argparse.Namespace, space: Space, threads: int, num_threads: int, workers: Workers | None
 ) -> Device:
-    """Here, or in the workers; a user's builder is looked for where it will run."""
-    builder = space.users_code
+    """Here, or in the workers; a user's builder is tried where it will run."""
+    builder, probed = space.users_code, configs_to_probe(space.extreme_configs())
     if workers is None:
         device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
-        if builder is not None:
-            import_code(builder, BUILDER)
+        probe(probed)
         return device
     cap = gpu_memory_gb(options)
-    found = workers.set_up(options.device, threads, cap, operation_threads=num_threads, builder=builder)
+    found = workers.set_up(options.device, threads, cap, operation_threads=num_threads, builder=builder, probed=probed)
     assert found is not None
     return found
 

@@ -82,6 +82,16 @@ class Dataset:
         """Their labels."""
         return self.labels[self.validation]
 
+    @property
+    def image_range(self) -> str:
+        """What the model is fed: `[0, 1]`, of all images that are not test."""
+        ends = self.scaling(np.stack([self.images.min(axis=0), self.images.max(axis=0)]))
+        return f"[{ends.min():.3g}, {ends.max():.3g}]"
+
+    def sample(self, num_images: int) -> Images:
+        """The first images to train on, scaled."""
+        return self.scaling(self.images, self.train[:num_images])
+
 
 @lru_cache(maxsize=MOST_DATASETS)
 def load(config: DataConfig) -> Dataset:

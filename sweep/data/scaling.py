@@ -44,11 +44,15 @@ def fit_scaling(images: NDArray[Any], train: NDArray[np.int32], config: DataConf
     """The scaling of `config.scaling`, by the statistics of the rows `train`.
 
     unit        x / 255 for bytes, else x / largest |x|
+    none        x
     standard    (x - mean) / standard deviation of each pixel, by scikit-learn's StandardScaler
     """
     if config.scaling == "standard":
         return _standard(images, train)
-    full_scale = 255.0 if images.dtype == np.uint8 else _largest(images, train)
+    if config.scaling == "none":
+        full_scale = 1.0
+    else:
+        full_scale = 255.0 if images.dtype == np.uint8 else _largest(images, train)
     return Scaling(np.zeros(()), np.asarray(full_scale))
 
 

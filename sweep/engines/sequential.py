@@ -18,7 +18,7 @@ from sweep.data import Dataset, load
 from sweep.engines.base import EpochMetrics
 from sweep.engines.placed import ImageStore, Placed
 from sweep.errors import DeviceError
-from sweep.models import build_model
+from sweep.models import build_checked
 from sweep.optimizers import build_optimizer
 
 if keras.backend.backend() == "tensorflow":
@@ -145,10 +145,13 @@ class TrainingRun:
 
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     """The config's `keras.Model` with loss, accuracy and optimizer, everything built."""
-    model = build_model(config, dataset.image_shape, dataset.num_classes)
+    model = build_checked(config, dataset)
     steps_per_epoch = -(-len(dataset.train) // config.training.batch_size)
     optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch * config.training.epochs)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    loss: Any = "sparse_categorical_crossentropy"  # of probabilities
+    if config.training.from_logits:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
     few = dataset.train[:2]
     # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
     model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), dataset.labels[few]))

@@ -22,6 +22,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.function_config import run_config
 from sweep.objective_functions import check_calls
+from sweep.probe import probe
 from sweep.users_code import BUILDER, import_code
 
 
@@ -38,12 +39,18 @@ class Worker:
         return answer
 
     def _set_up(
-        self, path: list[str], builder: str | None, function: dict[str, Any] | None, **device: Any
+        self,
+        path: list[str],
+        builder: str | None,
+        function: dict[str, Any] | None,
+        probed: list[dict[str, Any]],
+        **device: Any,
     ) -> dict[str, Any]:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
         if builder is not None:
             import_code(builder, BUILDER)
+        probe(probed)
         if function is not None:
             check_calls(**function)
         return {"device": found}

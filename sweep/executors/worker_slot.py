@@ -9,7 +9,7 @@ is charged with the first death too.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,11 +57,14 @@ class WorkerSlot:
         self.worker = start_worker()
         self._asked_at = time.monotonic()
 
-    def set_up(self, **values: Any) -> None:
-        """Have the worker import and bind its device; `device` is filled by its answer."""
+    def set_up(self, probed: Sequence[dict[str, Any]] = (), **values: Any) -> None:
+        """Have the worker import, bind its device, and try a builder on `probed` (one that follows it does not).
+
+        `device` is filled by its answer.
+        """
         self._set_up = values
         self._asked_at = time.monotonic()
-        self.worker.send(do="set_up", **values)
+        self.worker.send(do="set_up", probed=[*probed], **values)
 
     def make(self, most_runs: int | None, **values: Any) -> None:
         """Have it make its engine. After `most_runs`, once no lane is taken, a new worker follows it."""

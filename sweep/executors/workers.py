@@ -71,13 +71,16 @@ class Workers(ABC):
         operation_threads: int | None = None,
         builder: str | None = None,
         function: dict[str, Any] | None = None,
+        probed: Sequence[dict[str, Any]] = (),
     ) -> Device | None:
         """`set_up_device` in every worker; the first one's device, None without a name (an engine without Keras).
 
-        A user's code is looked for there: a `builder`, or a `function` by the arguments of `check_calls`.
+        A user's code is looked for there: a `builder`, or a `function` by the arguments of `check_calls`. The first
+        worker tries the builder on `probed`, as of `configs_to_probe`.
         """
-        for slot in self._slots:
+        for number, slot in enumerate(self._slots):
             slot.set_up(
+                probed=[*probed] if number == 0 else [],
                 path=sys.path,
                 builder=builder,
                 function=function,
