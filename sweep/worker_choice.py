@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any
 
-from sweep.data import Pair, PoolKey, pool_key, read_pool
+from sweep.data import PoolKey, RawPool, pool_key, read_pool
 from sweep.devices import NVIDIA_DRIVER
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local_workers import LocalWorkers
@@ -88,7 +88,7 @@ def start_workers(
     return LocalWorkers(environments, num_retries, options.trial_timeout, pause)
 
 
-def _pools(space: Space) -> dict[PoolKey, Pair]:
+def _pools(space: Space) -> dict[PoolKey, RawPool]:
     """The images that the space names, each once."""
     return {pool_key(config): read_pool(config) for config in space.data_configs()}
 

@@ -16,6 +16,7 @@ from sweep.data.sources import MNIST_FILES
 from sweep.errors import DataError
 
 NUM_IMAGES = 60
+DIGITS_HASH = "69bc4b0eabaf566fe82bcf2015d450b7b5cbc76b97c2ec44144c7a246a0affc5"
 
 
 @pytest.fixture(autouse=True)
@@ -241,9 +242,149 @@ def test_colour_images_and_wide_labels_are_taken(tmp_path: Path) -> None:
     assert dataset.y_train.dtype == np.int32
 
 
+# ---- classes ----
+
 IMAGES, LABELS = images_and_labels()
+FORMS: dict[str, tuple[Any, tuple[str, ...]]] = {  # of LABELS, which are 0, 1, 2
+    "numbers": (LABELS, ("0", "1", "2")),
+    "numbers from 1": (LABELS + 1, ("1", "2", "3")),
+    "numbers with gaps": (np.array([3, 7, 200])[LABELS], ("3", "7", "200")),
+    "numbers below 0": (LABELS.astype(int) - 1, ("-1", "0", "1")),
+    "floats": (LABELS.astype(np.float32), ("0", "1", "2")),
+    "a column": (LABELS[:, None], ("0", "1", "2")),
+    "one-hot": (np.eye(3, dtype=np.float32)[LABELS], ("0", "1", "2")),
+    "one-hot with a class that never occurs": (np.eye(5, dtype=int)[LABELS + 1], ("1", "2", "3")),
+    "text": (np.array(["ant", "bee", "cat"])[LABELS], ("ant", "bee", "cat")),
+    "bytes": (np.array([b"ant", "bär".encode(), b"cat"])[LABELS], ("ant", "bär", "cat")),
+    "a column of text": (np.array(["ant", "bee", "cat"])[LABELS][:, None], ("ant", "bee", "cat")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("has_test_part", [True, False])
+def test_labels_of_each_form_are_the_same_classes_with_their_names(
+    form: str, has_test_part: bool, tmp_path: Path
+) -> None:
+    labels, names = FORMS[form]
+    reference = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES, "y_test": LABELS}
+    given = {**reference, "y_train": labels, "y_test": labels}
+    if not has_test_part:
+        reference, given = {"x": IMAGES, "y": LABELS}, {"x": IMAGES, "y": labels}
+    (tmp_path / "reference").mkdir()
+    plain, config = write_npz(tmp_path / "reference", **reference), write_npz(tmp_path, **given)
+    dataset = load(config)
+    assert dataset.class_names == names
+    assert dataset.num_classes == 3
+    np.testing.assert_array_equal(dataset.y_train, load(plain).y_train)
+    np.testing.assert_array_equal(load_test(config)[1], load_test(plain)[1])
+    assert dataset.y_train.dtype == np.int32
+
+
+def test_booleans_are_two_classes(tmp_path: Path) -> None:
+    dataset = load(write_npz(tmp_path, x=IMAGES, y=LABELS > 0))
+    assert dataset.class_names == ("False", "True")
+    assert np.bincount(dataset.y_train)[1] > np.bincount(dataset.y_train)[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "test_labels", "pattern"),
+    [
+        (LABELS, LABELS + 1, "test labels hold 3, "),
+        (LABELS.astype(str), np.where(LABELS > 1, "dog", "0"), "test labels hold dog, "),
+        (LABELS, LABELS.astype(str), "test labels are text, those to train on are numbers"),
+    ],
+)
+def test_a_test_label_that_is_none_of_the_classes_is_one_line(
+    labels: Any, test_labels: Any, pattern: str, tmp_path: Path
+) -> None:
+    config = write_npz(tmp_path, x_train=IMAGES, y_train=labels, x_test=IMAGES, y_test=test_labels)
+    assert len(load(config).y_train) == 48
+    with pytest.raises(DataError, match=pattern):
+        load_test(config)
+
+
+@pytest.mark.parametrize("labels", [np.array([3, 7, 200])[LABELS], LABELS + 1])
+def test_labels_with_gaps_can_be_cross_validated(labels: Any, tmp_path: Path) -> None:
+    file = write_npz(tmp_path, x_train=IMAGES, y_train=labels, x_test=IMAGES, y_test=labels)
+    dataset = load(DataConfig(name="npz", path=file.path, num_folds=3, fold=1))
+    assert list(np.bincount(dataset.y_validation)) == [7, 7, 6]
+
+
+@pytest.mark.parametrize(("least", "fix"), [(4, "at most 4 folds"), (1, "add images of it, or remove")])
+def test_advice_on_folds_names_the_rarest_class_and_can_be_followed(least: int, fix: str, tmp_path: Path) -> None:
+    labels = np.where(np.arange(60) < least, "rare", "usual")
+    file = write_npz(tmp_path, x_train=IMAGES, y_train=labels, x_test=IMAGES, y_test=labels)
+    with pytest.raises(DataError, match=f"5 folds .* class rare has {least} .*{fix}"):
+        load(DataConfig(name="npz", path=file.path, num_folds=5, fold=1))
+    if least > 1:
+        assert len(load(DataConfig(name="npz", path=file.path, num_folds=least, fold=1)).y_validation) == 15
+
+
+def test_the_content_hash_of_what_was_always_read_is_what_it_was(tmp_path: Path) -> None:
+    """Or every study of before would be refused."""
+    assert load(DataConfig()).content_hash == DIGITS_HASH
+    of_classes = load(write_npz(tmp_path, x=IMAGES, y=np.array([3, 7, 200])[LABELS])).content_hash
+    load.cache_clear()
+    assert "." in of_classes  # classes were counted up to the largest label: other models
+    assert of_classes != load(write_npz(tmp_path, x=IMAGES, y=np.array([3, 7, 201])[LABELS])).content_hash
+
+
+# ---- a validation part that the file brings ----
+
+
+@pytest.mark.parametrize("end", ["val", "valid", "validation"])
+@pytest.mark.parametrize("has_test_part", [True, False])
+def test_a_validation_part_of_the_file_is_used(end: str, has_test_part: bool, tmp_path: Path) -> None:
+    more, more_labels = images_and_labels(20, seed=1)
+    file = {"x_train": IMAGES, "y_train": LABELS, f"x_{end}": more, f"y_{end}": more_labels}
+    file |= {"x_test": IMAGES[:9], "y_test": LABELS[:9]} if has_test_part else {}
+    config = write_npz(tmp_path, **file)
+    dataset = load(config)
+    np.testing.assert_array_equal(dataset.x_validation[..., 0], (more / 255).astype(np.float32))
+    np.testing.assert_array_equal(dataset.y_validation, more_labels)
+    assert len(dataset.y_train) == (60 if has_test_part else 48)
+    assert len(load_test(config)[1]) == (9 if has_test_part else 12)
+
+
+def test_what_is_not_test_is_trained_on_or_folded_with_the_files_validation_part(tmp_path: Path) -> None:
+    more, more_labels = images_and_labels(30, seed=1)
+    test = {"x_test": IMAGES[:9], "y_test": LABELS[:9]}
+    path = write_npz(tmp_path, x_train=IMAGES, y_train=LABELS, x_val=more, y_val=more_labels, **test).path
+    everything = rows((np.concatenate([IMAGES, more]) / 255).astype(np.float32)[..., None])
+    both = load(DataConfig(name="npz", path=path, train_on="train+validation"))
+    assert (rows(both.x_train), len(both.y_validation)) == (everything, 0)
+    folds = [load(DataConfig(name="npz", path=path, num_folds=3, fold=fold)) for fold in (1, 2, 3)]
+    assert [len(fold.y_validation) for fold in folds] == [30, 30, 30]
+    assert set.union(*(rows(fold.x_validation) for fold in folds)) == everything
+    few = load(DataConfig(name="npz", path=path, num_train=30))
+    assert (len(few.y_train), len(few.y_validation)) == (30, 30)
+    assert rows(few.x_train) < rows((IMAGES / 255).astype(np.float32)[..., None])
+
+
+@pytest.mark.parametrize("options", [{"num_validation": 12}, {"validation_fraction": 0.3}])
+def test_a_size_of_the_validation_part_beside_one_of_the_file_is_refused(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write_npz(tmp_path, x=IMAGES, y=LABELS, x_val=IMAGES, y_val=LABELS).path
+    with pytest.raises(DataError, match=f"data.{next(iter(options))} has no effect: x_val, y_val of .*images.npz"):
+        load(DataConfig(name="npz", path=path, **options))
+
+
+def test_the_content_hash_follows_the_files_validation_part(tmp_path: Path) -> None:
+    test = {"x_test": IMAGES[:9], "y_test": LABELS[:9]}
+    hashes = []
+    for more in ({}, {"x_val": IMAGES[:9], "y_val": LABELS[:9]}, {"x_val": IMAGES[:8], "y_val": LABELS[:8]}):
+        load.cache_clear()
+        hashes.append(load(write_npz(tmp_path, x_train=IMAGES, y_train=LABELS, **test, **more)).content_hash)
+    assert len(set(hashes)) == 3
+    assert all(one.startswith(f"{hashes[0]}.") for one in hashes[1:])  # which lets a resume say what changed
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "other names": ({"images": IMAGES, "labels": LABELS}, r"images.npz: holds \['images', 'labels'\]; arrays x, y or"),
+    "other names": (
+        {"images": IMAGES, "labels": LABELS},
+        r"images.npz: holds \['images', 'labels'\]; .*arrays x, y or",
+    ),
     "pickled images": ({"x": np.array([{}] * 60), "y": LABELS}, "images.npz: x or y is not a plain array"),
     "pickled labels": ({"x": IMAGES, "y": np.array([None] * 60)}, "images.npz: x or y is not a plain array"),
     "other lengths": ({"x": IMAGES, "y": LABELS[:9]}, "images.npz: x of shape .60, 4, 5. and y of shape .9,. do not"),
@@ -252,12 +393,32 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "text as images": ({"x": IMAGES.astype(str), "y": LABELS}, "images have .*numbers of shape"),
     "complex images": ({"x": IMAGES * 1j, "y": LABELS}, "images have .*numbers of shape"),
     "NaN": ({"x": np.where(IMAGES > 99, np.nan, 1.0), "y": LABELS}, "images hold NaN or infinity"),
-    "fractions as labels": ({"x": IMAGES, "y": LABELS / 1}, r"labels have shape \(\d+,\) and kind float64"),
-    "one-hot labels": ({"x": IMAGES, "y": np.eye(3, dtype=int)[LABELS]}, "labels have shape .* whole numbers of"),
-    "text as labels": ({"x": IMAGES, "y": LABELS.astype(str)}, "labels have .*whole numbers of shape"),
-    "labels below 0": ({"x": IMAGES, "y": LABELS.astype(int) - 1}, "labels run from -1 to 1; 0 to 1 are wanted"),
-    "a lonely class": ({"x": IMAGES, "y": np.where(np.arange(60) == 3, 9, 0)}, "data.test_fraction = 12 does not fit"),
-    "all classes lonely": ({"x": IMAGES, "y": np.arange(60)}, "data.test_fraction = 12 does not fit 60 images"),
+    "fractions as labels": ({"x": IMAGES, "y": LABELS / 2}, r"images.npz: y: labels are fractions such as 0\.5"),
+    "NaN as a label": ({"x": IMAGES, "y": np.where(LABELS > 0, np.nan, 1.0)}, "images.npz: y: labels .* nan"),
+    "soft labels": ({"x": IMAGES, "y": np.full((60, 3), 0.4)}, r"images.npz: y: labels have shape \(60, 3\).*one-hot"),
+    "two ones in a row": ({"x": IMAGES, "y": np.ones((60, 2), int)}, "images.npz: y: .*one-hot"),
+    "cubes as labels": ({"x": IMAGES, "y": np.ones((60, 2, 2))}, r"images.npz: y: labels have shape \(60, 2, 2\)"),
+    "control characters": ({"x": IMAGES, "y": np.array(["a", "\x1b[2J"] * 30)}, "label .*control characters"),
+    "one class": ({"x": IMAGES, "y": LABELS * 0 + 7}, "all labels are 7; .* two classes"),
+    "a lonely class": ({"x": IMAGES, "y": np.where(np.arange(60) == 3, 9, 0)}, "class 9 has 1 image"),
+    "all classes lonely": ({"x": IMAGES, "y": np.arange(60)}, "class 0 has 1 image"),
+    "images without labels": ({"x": IMAGES, "y": LABELS, "x_val": IMAGES}, "images.npz: y_val is missing"),
+    "a part twice": (
+        {"x": IMAGES, "y": LABELS, "x_val": IMAGES, "y_val": LABELS, "x_valid": IMAGES, "y_valid": LABELS},
+        "images.npz: holds x_val and x_valid; remove one",
+    ),
+    "validation images of another shape": (
+        {"x": IMAGES, "y": LABELS, "x_val": IMAGES[:, :3], "y_val": LABELS},
+        r"images.npz: validation images are uint8 of shape \(3, 5\), those to train on .* \(4, 5\)",
+    ),
+    "validation images of another range": (
+        {"x": IMAGES / 1, "y": LABELS, "x_val": IMAGES / 255, "y_val": LABELS},
+        r"images.npz: validation images are .* to 1;.* to 255",
+    ),
+    "validation images of another kind": (
+        {"x": IMAGES, "y": LABELS, "x_val": IMAGES / 255, "y_val": LABELS},
+        "images.npz: validation images are float64 .*, those to train on uint8",
+    ),
     "no images": ({"x": IMAGES[:0], "y": LABELS[:0]}, "data.test_fraction = 0 does not fit 0 images"),
     "no train images": (
         {"x_train": IMAGES[:0], "y_train": LABELS[:0], "x_test": IMAGES, "y_test": LABELS},

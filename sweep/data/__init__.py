@@ -2,6 +2,6 @@
 
 from sweep.data.dataset import Dataset, load, load_test
 from sweep.data.scaling import Scaling
-from sweep.data.sources import Pair, PoolKey, give_pools, pool_key, read_pool
+from sweep.data.sources import PoolKey, RawPool, give_pools, pool_key, read_pool
 
-__all__ = ["Dataset", "Pair", "PoolKey", "Scaling", "give_pools", "load", "load_test", "pool_key", "read_pool"]
+__all__ = ["Dataset", "PoolKey", "RawPool", "Scaling", "give_pools", "load", "load_test", "pool_key", "read_pool"]

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from sweep.config import DataConfig
 from sweep.data.labels import Labels
-from sweep.data.likeness import check_like
-from sweep.data.pool import Pool, checked_pair, make_pool
+from sweep.data.pool import Pool, make_pool
 from sweep.data.scaling import Images, Scaling, fit_scaling
 from sweep.data.sources import PoolKey, pool_key, read_pool, read_test
 from sweep.data.splits import Rows, stratified, train_and_validation
@@ -50,7 +49,12 @@ class Dataset:
     @property
     def num_classes(self) -> int:
         """Y."""
-        return self.pool.num_classes
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of class 0, 1, ...; a number's name is its digits."""
+        return self.pool.classes.names
 
     @property
     def content_hash(self) -> str:
@@ -103,8 +107,9 @@ def load(config: DataConfig) -> Dataset:
     pool = _pool(config)
     if config.validation == "test":
         return _with_test(pool, config)
-    train, validation = train_and_validation(pool.labels, config)
-    train = _cut(train, pool.labels, config)
+    names = pool.classes.names
+    train, validation = train_and_validation(pool.labels, names, pool.num_validation, config)
+    train = _cut(train, pool, config)
     if config.train_on == "train+validation":
         train, validation = np.concatenate([train, validation]), validation[:0]
     return Dataset(pool, train, validation, fit_scaling(pool.images, train, config))
@@ -114,8 +119,7 @@ def load(config: DataConfig) -> Dataset:
 def load_test(config: DataConfig) -> tuple[Images, Labels]:
     """The test part, scaled as `load` scales. For `retrain` alone."""
     dataset = load(config)
-    images, labels = checked_pair(read_test(config), dataset.num_classes)
-    check_like(images, dataset.images)
+    images, labels = dataset.pool.checked_test(read_test(config))
     return dataset.scaling(images), labels
 
 
@@ -130,12 +134,14 @@ def _with_test(pool: Pool, config: DataConfig) -> Dataset:
     """All that is not test to train on, or `num_train` of it, and the test part to validate on."""
     num_images, both = len(pool.labels), pool.with_test(read_test(config))
     train, validation = np.split(np.arange(len(both.labels), dtype=np.int32), [num_images])
-    train = _cut(train, pool.labels, config)
+    train = _cut(train, pool, config)
     return Dataset(both, train, validation, fit_scaling(both.images, train, config))
 
 
-def _cut(train: Rows, labels: Labels, config: DataConfig) -> Rows:
+def _cut(train: Rows, pool: Pool, config: DataConfig) -> Rows:
     """`num_train` of the rows, if the config says so, with the classes in proportion."""
     if config.num_train in (None, len(train)):
         return train
-    return train[stratified(labels[train], config.num_train, config.split_seed, "num_train")[1]]
+    said = f"data.num_train = {config.num_train}"
+    _, rows = stratified(pool.labels[train], config.num_train, config.split_seed, said, pool.classes.names)
+    return train[rows]

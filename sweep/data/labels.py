@@ -1,4 +1,8 @@
-"""Labels -> class numbers; what is wrong with them in one line."""
+"""Labels of the forms they come in -> classes with names, and class numbers 0 .. Y-1.
+
+Read are whole numbers (with gaps, negative, as floats), booleans, text, columns (N, 1) and one-hot rows (N, Y).
+Axes: N images, Y classes.
+"""
 
 from typing import Any
 
@@ -6,24 +10,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import DataError
+from sweep.plain_values import CONTROL, shown
 
 Labels = NDArray[np.int32]
+MOST_NAMED = 5  # classes in a message
 
 
-def count_classes(labels: NDArray[Any]) -> int:
-    """Their number, by the largest label. DataError if labels are no whole numbers (N,)."""
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+class Classes:
+    """The classes that occur, in their order: of numbers by value, of text by the alphabet."""
+
+    def __init__(self, labels: NDArray[Any]) -> None:
+        """Of `plain_labels`; DataError unless there are two classes or more."""
+        self._values = np.unique(labels)
+        if len(self._values) < 2:
+            raise DataError(f"all labels are {self.names[0]}; a classifier needs two classes or more")
+        strange = next((name for name in self.names if CONTROL.search(name)), None)
+        if strange is not None:
+            raise DataError(f"label {shown(strange)} holds control characters; remove them")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of class 0, 1, ...; a number's name is its digits."""
+        return tuple(map(str, self._values.tolist()))
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether labels are the class numbers 0 .. Y-1 already."""
+        return self._values.dtype.kind in "iu" and bool((self._values == np.arange(len(self._values))).all())
+
+    def numbers(self, labels: NDArray[Any], part: str) -> Labels:
+        """Class numbers (N,); DataError if a label is none of the classes.
+
+        Args:
+            labels: Of `plain_labels`.
+            part: Whose labels they are, for the error: `test`.
+        """
+        if (labels.dtype.kind == "U") != (self._values.dtype.kind == "U"):
+            kinds = ("text", "numbers") if labels.dtype.kind == "U" else ("numbers", "text")
+            raise DataError(f"the {part} labels are {kinds[0]}, those to train on are {kinds[1]}; write both alike")
+        strange = np.setdiff1d(labels, self._values)
+        if len(strange):
+            named = ", ".join(map(str, strange[:MOST_NAMED].tolist()))
+            more = ", ..." if len(strange) > MOST_NAMED else ""
+            raise DataError(
+                f"the {part} labels hold {named}{more}, of which no image to train on is; "
+                "add images of these classes to train on, or remove them"
+            )
+        return np.searchsorted(self._values, labels).astype(np.int32)
+
+
+def plain_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of any form -> (N,) of integers or text. DataError if they are of no form that is read."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2:
+        labels = _of_one_hot(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iufbUS":
         raise DataError(
-            f"labels have shape {labels.shape} and kind {labels.dtype}; whole numbers of shape (N,) are wanted"
+            f"labels have shape {labels.shape} and kind {labels.dtype}; they must be whole numbers, booleans or text "
+            "of shape (N,) or (N, 1), or one-hot rows (N, classes)"
         )
-    num_classes = int(labels.max()) + 1
-    if num_classes > len(labels):
-        raise DataError(f"labels run to {num_classes - 1} for {len(labels)} images; number the classes from 0")
-    return num_classes
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "b":
+        return labels.astype(np.str_)  # False, True
+    if labels.dtype.kind == "f":
+        _check_are_whole(labels)
+    return labels if labels.dtype.kind == "U" else labels.astype(np.int64)
 
 
-def checked_labels(labels: NDArray[Any], num_classes: int) -> Labels:
-    """As int32. DataError if one is not in 0 .. num_classes - 1."""
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise DataError(f"labels run from {labels.min()} to {labels.max()}; 0 to {num_classes - 1} are wanted")
-    return labels.astype(np.int32)
+def _of_one_hot(labels: NDArray[Any]) -> NDArray[Any]:
+    if labels.dtype.kind not in "iufb" or not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
+        raise DataError(
+            f"labels have shape {labels.shape}, and rows that are not one-hot (a single 1, else 0); "
+            "give each image the number or the name of its class"
+        )
+    return np.asarray(labels.argmax(axis=1))
+
+
+def _check_are_whole(labels: NDArray[Any]) -> None:
+    fractional = labels[~np.isfinite(labels) | (labels != np.floor(labels))]
+    if len(fractional):
+        raise DataError(f"labels are fractions such as {fractional[0]:g}; they must be the numbers or names of classes")

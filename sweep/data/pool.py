@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.chunks import chunks
-from sweep.data.labels import Labels, checked_labels, count_classes
+from sweep.data.labels import Classes, Labels
 from sweep.data.likeness import check_like
-from sweep.data.sources import Pair
+from sweep.data.sources import Pair, RawPool
 from sweep.errors import DataError
 
 
@@ -20,27 +20,30 @@ class Pool:
 
     images: NDArray[Any]
     labels: Labels
-    num_classes: int
+    classes: Classes
     content_hash: str
+    num_validation: int = 0  # images at the end that the source brings as its validation part
+
+    def checked_test(self, pair: Pair) -> tuple[NDArray[Any], Labels]:
+        """Images and labels of the test part. DataError if they are not like the pool's."""
+        images = with_channels(pair[0])
+        check_like(images, self.images)
+        return images, self.classes.numbers(pair[1], "test")
 
     def with_test(self, pair: Pair) -> "Pool":
         """A pool that ends with the test part."""
-        images, labels = checked_pair(pair, self.num_classes)
-        check_like(images, self.images)
+        images, labels = self.checked_test(pair)
         both = np.concatenate([self.images, images]), np.concatenate([self.labels, labels])
-        return Pool(*both, self.num_classes, self.content_hash)
+        return Pool(*both, self.classes, self.content_hash)
 
 
-def make_pool(pair: Pair) -> Pool:
+def make_pool(raw: RawPool) -> Pool:
     """Check what was read. DataError if it is not usable."""
-    images, num_classes = with_channels(pair[0]), count_classes(pair[1])
-    labels = checked_labels(pair[1], num_classes)
-    return Pool(images, labels, num_classes, _content_hash(images, labels))
-
-
-def checked_pair(pair: Pair, num_classes: int) -> tuple[NDArray[Any], Labels]:
-    """Images (N, H, W, C) and labels of at most so many classes."""
-    return with_channels(pair[0]), checked_labels(pair[1], num_classes)
+    images, classes = with_channels(raw.images), Classes(raw.labels)
+    labels = classes.numbers(raw.labels, "train")
+    are_whole = raw.labels.dtype.kind in "iu"
+    hashed = raw.labels.astype(np.int32) if are_whole else labels
+    return Pool(images, labels, classes, _content_hash(images, hashed, classes, raw.num_validation), raw.num_validation)
 
 
 def with_channels(images: NDArray[Any]) -> NDArray[Any]:
@@ -56,8 +59,22 @@ def with_channels(images: NDArray[Any]) -> NDArray[Any]:
     return images
 
 
-def _content_hash(*arrays: NDArray[Any]) -> str:
-    """SHA-256 over shape, dtype and bytes of the raw images and labels that are not test."""
+def _content_hash(images: NDArray[Any], labels: NDArray[Any], classes: Classes, num_validation: int) -> str:
+    """SHA-256 over shape, dtype and bytes of the raw images and labels that are not test.
+
+    Where they are read otherwise than by the first versions (classes that are not 0 .. Y-1, a validation part that
+    the source brings), what follows a dot says so: studies of those versions had other models, or other parts.
+    """
+    num_train = len(labels) - num_validation
+    parts = [_hash(images[:num_train], labels[:num_train])]
+    if not classes.are_numbers:
+        parts.append(f"classes-{hashlib.sha256(repr(classes.names).encode()).hexdigest()[:12]}")
+    if num_validation:
+        parts.append(f"validation-{_hash(images[num_train:], labels[num_train:])[:12]}")
+    return ".".join(parts)
+
+
+def _hash(*arrays: NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}{array.dtype.str}".encode())

@@ -49,15 +49,14 @@ def fit_scaling(images: NDArray[Any], train: NDArray[np.int32], config: DataConf
     """
     if config.scaling == "standard":
         return _standard(images, train)
-    if config.scaling == "none":
-        full_scale = 1.0
-    else:
-        full_scale = 255.0 if images.dtype == np.uint8 else _largest(images, train)
-    return Scaling(np.zeros(()), np.asarray(full_scale))
+    divisor = 1.0 if config.scaling == "none" else _full_scale(images, train)
+    return Scaling(np.zeros(()), np.asarray(divisor))
 
 
-def _largest(images: NDArray[Any], train: NDArray[np.int32]) -> float:
-    """The largest absolute value; 1 if all are zero."""
+def _full_scale(images: NDArray[Any], train: NDArray[np.int32]) -> float:
+    """255 of bytes, else the largest absolute value; 1 if all are zero."""
+    if images.dtype == np.uint8:
+        return 255.0
     pixels = tuple(range(1, images.ndim))
     highest, lowest = images.max(axis=pixels)[train].max(), images.min(axis=pixels)[train].min()
     return max(float(highest), -float(lowest)) or 1.0

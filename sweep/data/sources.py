@@ -7,36 +7,49 @@ import gzip
 import math
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config import DataConfig
 from sweep.data.chunks import chunks, keep_rows
+from sweep.data.labels import plain_labels
+from sweep.data.likeness import check_like
 from sweep.data.splits import stratified
 from sweep.errors import DataError
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 PoolKey = tuple[str, str | None, float]
 
+PARTS = (("", "_train"), ("_val", "_valid", "_validation"), ("_test",))  # of an npz: how names of its arrays end
 MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 IDX_UINT8 = 8
-_given_pools: dict[PoolKey, Pair] = {}  # by the launcher
+
+
+class RawPool(NamedTuple):
+    """Images and labels that are not test, as they are in their source; at their end those of `num_validation`."""
+
+    images: NDArray[Any]
+    labels: NDArray[Any]  # (N,), numbers or text
+    num_validation: int = 0  # images that the source brings as its validation part
+
+
+_given_pools: dict[PoolKey, RawPool] = {}  # by the launcher
 
 
 @dataclass(frozen=True)
 class _Source:
     """Where images come from: a reader for all that is not test, and one for the test part."""
 
-    read_pool: Callable[[], Pair]
+    read_pool: Callable[[], RawPool]
     read_test: Callable[[], Pair]
 
 
@@ -45,7 +58,7 @@ def pool_key(config: DataConfig) -> PoolKey:
     return (config.name, config.path, config.test_fraction)
 
 
-def read_pool(config: DataConfig) -> Pair:
+def read_pool(config: DataConfig) -> RawPool:
     """All that is not test, from its file unless it was given. DataError if it cannot be had."""
     given = _given_pools.get(pool_key(config))
     return given if given is not None else _source(config).read_pool()
@@ -56,7 +69,7 @@ def read_test(config: DataConfig) -> Pair:
     return _source(config).read_test()
 
 
-def give_pools(pools: dict[PoolKey, Pair]) -> None:
+def give_pools(pools: dict[PoolKey, RawPool]) -> None:
     """What `read_pool` shall take instead of files: this process's machine may not have them."""
     _given_pools.update(pools)
 
@@ -75,10 +88,10 @@ def _without_test_set(read: Callable[[], Pair], config: DataConfig) -> _Source:
     def part(index: int) -> Pair:
         images, labels = read()
         num_test = math.ceil(config.test_fraction * len(labels))
-        rows = stratified(labels, num_test, 0, "test_fraction")[index]
+        rows = stratified(labels, num_test, 0, f"data.test_fraction = {config.test_fraction}")[index]
         return keep_rows(images, rows), labels[rows]
 
-    return _Source(lambda: part(0), lambda: part(1))
+    return _Source(lambda: RawPool(*part(0)), lambda: part(1))
 
 
 def _read_digits() -> Pair:
@@ -93,7 +106,7 @@ def _mnist_source(config: DataConfig) -> _Source:
         if folder.is_file() or (folder / "mnist.npz").is_file():
             return _npz_source(folder if folder.is_file() else folder / "mnist.npz", config)
         if _idx_file(folder, MNIST_FILES["train"][0]) is not None:
-            return _Source(lambda f=folder: _read_mnist(f, "train"), lambda f=folder: _read_mnist(f, "test"))  # type: ignore[misc]
+            return _Source(lambda f=folder: RawPool(*_read_mnist(f, "train")), lambda f=folder: _read_mnist(f, "test"))  # type: ignore[misc]
     if config.path or os.environ.get("SWEEP_DATA"):
         looked = ", ".join(str(folder) for folder in _mnist_folders(config))
         raise DataError(f"mnist: neither the IDX files nor mnist.npz in {looked}; correct data.path or SWEEP_DATA")
@@ -116,7 +129,7 @@ def _downloaded_mnist() -> _Source:
         raise DataError(
             f"mnist could not be downloaded ({error}); set SWEEP_DATA to a folder that holds mnist/"
         ) from None
-    return _Source(lambda: (x_train, y_train), lambda: test)
+    return _Source(lambda: RawPool(x_train, y_train), lambda: test)
 
 
 def _read_mnist(folder: Path, part: str) -> Pair:
@@ -157,12 +170,48 @@ def _read_open_idx(file: BufferedIOBase) -> NDArray[np.uint8]:
 
 
 def _npz_source(path: Path, config: DataConfig) -> _Source:
+    """Of arrays x, y or x_train, y_train; without x_test, y_test a test part is split off."""
     names = _npz_names(path)
-    if {"x_train", "y_train", "x_test", "y_test"} <= names:
-        return _Source(lambda: _read_npz(path, "x_train", "y_train"), lambda: _read_npz(path, "x_test", "y_test"))
-    if {"x", "y"} <= names:
-        return _without_test_set(lambda: _read_npz(path, "x", "y"), config)
-    raise DataError(f"{path}: holds {sorted(names)}; arrays x, y or x_train, y_train, x_test, y_test are wanted")
+    train, validation, test = (_part_of(path, names, ends) for ends in PARTS)
+    if train is None:
+        raise DataError(
+            f"{path}: holds {sorted(names)}; it must hold arrays x, y or x_train, y_train; "
+            "x_val, y_val and x_test, y_test are read too"
+        )
+    if test is None:
+        source = _without_test_set(lambda: _read_npz(path, *train), config)
+    else:
+        source = _Source(lambda: RawPool(*_read_npz(path, *train)), lambda: _read_npz(path, *test))
+    if validation is None:
+        return source
+    return _Source(lambda: _with_validation(path, source.read_pool(), _read_npz(path, *validation)), source.read_test)
+
+
+def _part_of(path: Path, names: set[str], ends: Sequence[str]) -> tuple[str, str] | None:
+    """Names of its images and labels; DataError if one is there without the other, or a part twice."""
+    given = [end for end in ends if names & {f"x{end}", f"y{end}"}]
+    if len(given) > 1:
+        raise DataError(f"{path}: holds x{given[0]} and x{given[1]}; remove one")
+    pair = (f"x{given[0]}", f"y{given[0]}") if given else None
+    missing = next((name for name in pair or () if name not in names), None)
+    if missing is not None:
+        raise DataError(f"{path}: {missing} is missing, as images and labels go together; add it")
+    return pair
+
+
+def _with_validation(path: Path, pool: RawPool, validation: Pair) -> RawPool:
+    """One array of both; DataError where they do not fit each other."""
+    images, labels = validation
+    if images.dtype != pool.images.dtype or images.shape[1:] != pool.images.shape[1:]:
+        raise DataError(
+            f"{path}: validation images are {images.dtype} of shape {images.shape[1:]}, "
+            f"those to train on {pool.images.dtype} of shape {pool.images.shape[1:]}; make both alike"
+        )
+    if len(images) and len(pool.images):
+        check_like(images, pool.images, f"{path}: validation")
+    if (labels.dtype.kind == "U") != (pool.labels.dtype.kind == "U"):
+        raise DataError(f"{path}: of validation labels and those to train on, one are text; write both alike")
+    return RawPool(np.concatenate([pool.images, images]), np.concatenate([pool.labels, labels]), len(labels))
 
 
 def _npz_names(path: Path) -> set[str]:
@@ -183,4 +232,7 @@ def _read_npz(path: Path, x_name: str, y_name: str) -> Pair:
         raise DataError(f"{path}: {x_name} or {y_name} is not a plain array ({error})") from None
     if images.shape[:1] != labels.shape[:1] or not images.ndim:
         raise DataError(f"{path}: {x_name} of shape {images.shape} and {y_name} of shape {labels.shape} do not match")
-    return images, labels
+    try:
+        return images, plain_labels(labels)
+    except DataError as error:
+        raise DataError(f"{path}: {y_name}: {error}") from None

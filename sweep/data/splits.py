@@ -1,47 +1,94 @@
 """Which images are trained on and which are validated on, as ascending rows of one array."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config import DataConfig
+from sweep.config import DEFAULT_VALIDATION_FRACTION, DataConfig
+from sweep.counting import counted
 from sweep.data.labels import Labels
 from sweep.errors import DataError
 
 Rows = NDArray[np.int32]
 
 
-def train_and_validation(labels: Labels, config: DataConfig) -> tuple[Rows, Rows]:
-    """The parts that the config says, of images with these labels. DataError if the sizes do not fit."""
+def train_and_validation(
+    labels: Labels, names: Sequence[str], num_brought: int, config: DataConfig
+) -> tuple[Rows, Rows]:
+    """The parts that the config says. DataError if the sizes do not fit.
+
+    Args:
+        labels: Class numbers of all images that are not test.
+        names: Of the classes.
+        num_brought: Images at the end that the source brings as its validation part; folds are of all images.
+        config: The data section.
+    """
     if config.fold is not None:
-        return _fold(labels, config)
-    num_validation = config.num_validation or math.ceil(config.validation_fraction * len(labels))
-    return stratified(labels, num_validation, config.split_seed, "num_validation")
+        return _fold(labels, names, config)
+    if num_brought:
+        _check_no_size_is_given(config)
+        train, validation = np.split(np.arange(len(labels), dtype=np.int32), [len(labels) - num_brought])
+        return train, validation
+    if config.num_validation is not None:
+        num_validation, said = config.num_validation, f"data.num_validation = {config.num_validation}"
+    else:
+        num_validation = math.ceil(config.validation_fraction * len(labels))
+        said = f"data.validation_fraction = {config.validation_fraction}"
+    return stratified(labels, num_validation, config.split_seed, said, names)
 
 
-def stratified(labels: NDArray[np.integer], num_second: int, seed: int, key: str) -> tuple[Rows, Rows]:
-    """Split off `num_second` with the classes in proportion."""
+def stratified(
+    labels: NDArray[Any], num_second: int, seed: int, said: str, names: Sequence[str] | None = None
+) -> tuple[Rows, Rows]:
+    """Split off `num_second` with the classes in proportion.
+
+    Args:
+        labels: Class numbers, or labels of any form.
+        num_second: Size of the second part.
+        seed: Of the shuffling.
+        said: The key that asks for this size, with its value, for an error.
+        names: Of the classes, where labels are their numbers.
+    """
     from sklearn.model_selection import train_test_split
 
-    rows = np.arange(len(labels), dtype=np.int32)
+    rows, (values, counts) = np.arange(len(labels), dtype=np.int32), np.unique(labels, return_counts=True)
+    if len(counts) and counts.min() == 1:
+        lonely = values[counts.argmin()]
+        name = lonely if names is None else names[lonely]
+        raise DataError(f"class {name} has 1 image, and each part needs one; add images of it, or remove it")
     try:
         first, second = train_test_split(rows, test_size=num_second, stratify=labels, random_state=seed)
     except ValueError as error:
         reason = " ".join(str(error).split())  # scikit-learn may list classes over many lines
-        raise DataError(f"data.{key} = {num_second} does not fit {len(labels)} images: {reason}") from None
+        raise DataError(f"{said} does not fit {len(labels)} images: {reason}") from None
     return np.sort(first), np.sort(second)
 
 
-def _fold(labels: Labels, config: DataConfig) -> tuple[Rows, Rows]:
+def _check_no_size_is_given(config: DataConfig) -> None:
+    for key in ("num_validation", "validation_fraction"):
+        if getattr(config, key) not in (None, DEFAULT_VALIDATION_FRACTION):
+            raise DataError(
+                f"data.{key} has no effect: x_val, y_val of {config.path} are the validation part; remove it"
+            )
+
+
+def _fold(labels: Labels, names: Sequence[str], config: DataConfig) -> tuple[Rows, Rows]:
     """scikit-learn's StratifiedKFold, shuffled by the split seed: every image is in one fold's validation part."""
     from sklearn.model_selection import StratifiedKFold
 
     assert config.num_folds is not None
     assert config.fold is not None
-    least = int(np.bincount(labels).min())
+    counts = np.bincount(labels)
+    rarest, least = names[int(counts.argmin())], int(counts.min())
     if config.num_folds > least:
-        raise DataError(f"data.num_folds = {config.num_folds} does not fit: a class has {least} images; use fewer")
+        fix = f"use at most {least} folds" if least > 1 else "add images of it, or remove it"
+        raise DataError(
+            f"{config.num_folds} folds (study.cross_validation, data.num_folds) do not fit: "
+            f"class {rarest} has {counted(least, 'image')}, and each fold needs one; {fix}"
+        )
     folds = StratifiedKFold(config.num_folds, shuffle=True, random_state=config.split_seed)
     first, second = [*folds.split(labels, labels)][config.fold - 1]
     return first.astype(np.int32), second.astype(np.int32)

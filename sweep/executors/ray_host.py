@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from sweep.data import Pair, PoolKey, give_pools
+from sweep.data import PoolKey, RawPool, give_pools
 from sweep.errors import SweepError
 from sweep.executors.messages import decode, encode
 from sweep.executors.worker_handle import SECRETS, last_lines
@@ -19,7 +19,9 @@ SAME_VERSIONS = ("sweep", "keras", "tensorflow", "numpy", "scikit-learn")  # or 
 class WorkerHost:
     """Its methods are called by `RayWorker`; `live` and `about` on threads beside the one that trains."""
 
-    def __init__(self, environment: Mapping[str, str], versions: Mapping[str, str], pools: dict[PoolKey, Pair]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], versions: Mapping[str, str], pools: dict[PoolKey, RawPool]
+    ) -> None:
         """`environment` adds to the node's own, which may hold what is no worker's to know."""
         for name in SECRETS:
             os.environ.pop(name, None)

@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from sweep.counting import counted
-from sweep.data import Pair, PoolKey
+from sweep.data import PoolKey, RawPool
 from sweep.executors.ray_cluster import LOCAL, Place, choose_places, connected, memory_bytes, nodes
 from sweep.executors.ray_host import versions
 from sweep.executors.ray_watch import PATIENCE_AT_HOME_S, PATIENCE_S, RayWatch
@@ -30,7 +30,7 @@ class RayWorkers(Workers):
         self,
         num_workers: int,
         place: Place,
-        pools: Mapping[PoolKey, Pair],
+        pools: Mapping[PoolKey, RawPool],
         num_retries: int = 1,
         trial_timeout_s: float | None = None,
         pause: Callable[[], None] = lambda: None,
@@ -93,7 +93,7 @@ class RayWorkers(Workers):
 
 @contextmanager
 def ray_workers(
-    address: str, asked: tuple[int | None, int | None, float | None], pools: Mapping[PoolKey, Pair], *options: Any
+    address: str, asked: tuple[int | None, int | None, float | None], pools: Mapping[PoolKey, RawPool], *options: Any
 ) -> Iterator[RayWorkers]:
     """Workers on the Ray of this address: `asked` of `choose_places`, the `options` given to `RayWorkers`."""
     patience_s = PATIENCE_AT_HOME_S if address == LOCAL else PATIENCE_S
