@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.config import KEYS, SECTIONS, TrialConfig
-from sweep.data import Dataset, load
+from sweep.data import Dataset, class_counts, load
 from sweep.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
 from sweep.objective_functions import check_calls
@@ -70,6 +70,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     check_feature_maps(space, dataset.image_shape)
     print(f"data: {len(dataset.train)} train, {len(dataset.validation)} validation images of {dataset.image_shape}")
     print(f"images reach the model as float32 in {dataset.image_range}")
+    print("\n".join(class_counts(dataset).lines()))
     with quiet_stderr():
         import_keras()
 

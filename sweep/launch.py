@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+from typing import Any
 
 from optuna.trial import TrialState
 
@@ -23,6 +24,7 @@ from sweep.text import shown_params
 from sweep.tuner import Limits, Tuner
 
 MOST_SHOWN = 10  # of a Pareto front
+ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
 
 
 def run_to_limits(
@@ -46,12 +48,12 @@ def run_to_limits(
     if scoreboard.num_finished >= num_trials:
         more = "--trials N asks for more" if num_left != 0 else "every point of the space has been tried"
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, {more}")
-        _print_end(study, space)
+        _print_end(study, space, settings)
         return
     executor = make_executor(options, space, settings, interruption, workers)
     with make_progress(scoreboard, quiet=options.quiet) as progress:
         is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
-    _print_end(study, space, is_timed_out=is_timed_out)
+    _print_end(study, space, settings, is_timed_out=is_timed_out)
 
 
 def make_executor(
@@ -80,6 +82,7 @@ def print_start(space: Space, url: str, name: str, settled: Settled, num_trials:
         print(device.note)
     if settled.data is not None:
         print(f"images reach the model as float32 in {' or '.join(settled.data.image_ranges)}")
+        print("".join(f"{note}\n" for note in settled.data.notes), end="")
     size = size_line(space, num_trials)
     if size is not None:
         print(size)
@@ -93,7 +96,7 @@ def print_start(space: Space, url: str, name: str, settled: Settled, num_trials:
         )
 
 
-def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -> None:
+def _print_end(study: SweepStudy, space: Space, settings: Settings, *, is_timed_out: bool = False) -> None:
     """Best trial and counts; NoUsableTrial if none is COMPLETE."""
     counts = {state: len(study.frozen_trials(state)) for state in TrialState}
     shown = ", ".join(f"{number} {state.name}" for state, number in counts.items() if number)
@@ -108,6 +111,7 @@ def _print_end(study: SweepStudy, space: Space, *, is_timed_out: bool = False) -
     print(f"{study.study_name}: {shown}")
     if counts[TrialState.COMPLETE]:
         _print_best(study, space)
+        _print_no_better_than_majority(study, space, settings.classes.get("majority", {}))
 
 
 def _print_best(study: SweepStudy, space: Space) -> None:
@@ -124,3 +128,17 @@ def _print_best(study: SweepStudy, space: Space) -> None:
         print(f"  trial {trial.number}, {shown_values(space.metrics, trial)}: {shown_params(trial.params)}")
     if len(front) > MOST_SHOWN:
         print(f"  and {len(front) - MOST_SHOWN} more: sweep show {study.study_name}")
+
+
+def _print_no_better_than_majority(study: SweepStudy, space: Space, majority: dict[str, Any]) -> None:
+    """Where the highest accuracy of all trials is what a model has that answers one class for all images."""
+    complete = study.frozen_trials(TrialState.COMPLETE)
+    for number, metric in enumerate(space.metrics):
+        if metric in majority and space.directions[number] == "maximize":
+            name, accuracy = majority[metric]
+            best = max(trial.values[number] for trial in complete)
+            if best <= accuracy + ROUNDING:
+                print(
+                    f"note: no trial is better than a model that always answers class {name} ({metric} "
+                    f"{accuracy:.4f}); `sweep check` counts the classes, and val_loss is a finer metric"
+                )

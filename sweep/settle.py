@@ -6,13 +6,13 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 
-from sweep.data import load
+from sweep.data import class_counts, load
 from sweep.devices import Device, set_up_device
 from sweep.engine_choice import (
     DeviceKind,
@@ -34,7 +34,7 @@ from sweep.samplers import sampler_factory
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.study import Settings
-from sweep.users_code import BUILDER, announce, code_of, import_code
+from sweep.users_code import announce, code_of
 from sweep.worker_choice import gpu_memory_gb
 
 VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn")
@@ -44,13 +44,16 @@ VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn"
 class DataSummary:
     """What the space's data sections name: a hash of all the content, the largest image shape, the most classes.
 
-    `image_ranges` are of what reaches the models.
+    `image_ranges` are of what reaches the models; `classes` the record of `ClassCounts`, where no data key varies;
+    `notes` what the user should know of them.
     """
 
     content_hash: str
     image_shape: tuple[int, int, int]
     num_classes: int
     image_ranges: tuple[str, ...] = ()
+    classes: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,10 @@ def check_data(space: Space) -> DataSummary:
         ranges.append(dataset.image_range)
     height, width, channels = (max(sides) for sides in zip(*shapes, strict=True))
     content_hash, image_ranges = "+".join(sorted(set(hashes))), tuple(dict.fromkeys(ranges))
-    return DataSummary(content_hash, (height, width, channels), max(nums_classes), image_ranges)
+    counts = class_counts(dataset)
+    classes = (counts if config.fold is None else counts.of_folds()).record() if len(hashes) == 1 else {}
+    notes = tuple(counts.absent_lines())
+    return DataSummary(content_hash, (height, width, channels), max(nums_classes), image_ranges, classes, notes)
 
 
 def settle(
@@ -198,6 +204,7 @@ def make_settings(
         device=device.kind if device else "none",
         keras_backend=device.keras_backend if device else "none",
         num_workers=num_workers,
+        classes=data.classes,
         versions={package: version(package) for package in VERSIONS_OF},
         command=_command(sys.argv[1:]),
         code=code_of(space.users_code) if space.users_code else None,

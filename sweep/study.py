@@ -40,7 +40,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our ow
 
 SETTINGS = "sweep"
 CODE = "code"  # of a trial: the digest of the user's code that trained it
-INFORMATIVE = ("versions.", "command", "code", "space.fixed.data.path")  # stored, not compared: the data's hash is
+INFORMATIVE = ("versions.", "command", "code", "classes.", "space.fixed.data.path")  # not compared: the data's hash is
 KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
 BEFORE = {"num_workers": 0, "first_step": 1, "distinct": False}  # of a study that does not say
 
@@ -64,6 +64,7 @@ class Settings:
     device: str
     keras_backend: str
     num_workers: int = 0
+    classes: dict[str, Any] = field(default_factory=dict)  # see `ClassCounts.record`; none of studies without data
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
     first_step: int = 0
@@ -246,7 +247,20 @@ def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
             f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:5]
         )
         more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
-        raise StudyError(f"study {name} has other settings: {shown}{more}. Put them back, or use another --study")
+        raise StudyError(
+            f"study {name} has other settings: {shown}{more}. {_reading(before, now)}"
+            "Put them back, or use another --study"
+        )
+
+
+def _reading(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Why the hash of data that was not changed is another one than that of a study made by an earlier version."""
+    first, last = str(before.get("data_hash")), str(now.get("data_hash"))
+    if last.startswith(f"{first}.classes"):
+        return "Its labels have gaps, and an earlier version made a class of each number up to the largest. "
+    if last.startswith(f"{first}.validation"):
+        return "An earlier version did not read x_val, y_val of its file. "
+    return ""
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -419,7 +419,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"x": IMAGES, "y": LABELS, "x_val": IMAGES / 255, "y_val": LABELS},
         "images.npz: validation images are float64 .*, those to train on uint8",
     ),
-    "no images": ({"x": IMAGES[:0], "y": LABELS[:0]}, "data.test_fraction = 0 does not fit 0 images"),
+    "no images": ({"x": IMAGES[:0], "y": LABELS[:0]}, "data.test_fraction = 0.2 does not fit 0 images"),
     "no train images": (
         {"x_train": IMAGES[:0], "y_train": LABELS[:0], "x_test": IMAGES, "y_test": LABELS},
         r"images have shape \(0, 4, 5",

@@ -103,6 +103,7 @@ def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
         ("command", stored.get("command") or (None if stored else "another program's study, not of `sweep run`")),
         ("engine", _engine(stored)),
         ("data hash", stored.get("data_hash")),
+        ("classes", _classes(stored)),
     ]
 
 
@@ -111,6 +112,21 @@ def _engine(stored: dict[str, Any]) -> str:
     counts = [counted(stored[key], what) for key, what in units if isinstance(stored.get(key), int)]
     names = [stored.get("engine"), *counts, stored.get("device"), stored.get("keras_backend")]
     return ", ".join(str(name) for name in names if name not in (None, "", "none"))
+
+
+def _classes(stored: dict[str, Any]) -> str:
+    """`3: ant (114 + 29), ...; always answering ant has val_accuracy 0.333`: images to train on + to validate on."""
+    classes = section(stored, "classes")
+    counts = [
+        f"{name} ({' + '.join(map(str, pair))})"
+        for name, pair in section(classes, "counts").items()
+        if isinstance(pair, list)
+    ]
+    majority = section(classes, "majority").get("val_accuracy")
+    words = [f"{classes.get('num_classes')}: {', '.join(counts)}" if counts else str(classes.get("num_classes", ""))]
+    if isinstance(majority, list) and len(majority) == 2:
+        words.append(f"always answering {majority[0]} has val_accuracy {short(majority[1])}")
+    return "; ".join(words)
 
 
 def _facts(data: StudyData) -> list[tuple[str, Any]]:
