@@ -285,7 +285,7 @@ def _retrain(
     options: argparse.Namespace, config: "TrialConfig", provenance: "Provenance | None", interruption: "Interruption"
 ) -> None:
     from sweep.data import load
-    from sweep.retrain import Retraining
+    from sweep.retrain import Retraining, one_retraining
     from sweep.study_names import study_folder
 
     of_study = options.studies if provenance is None else study_folder(options.studies, provenance.study)
@@ -295,7 +295,7 @@ def _retrain(
     print(f"images reach the model as float32 in {dataset.image_range}")
     if config.data.validation == "test":
         print("the validation images are the test set, as the config says: what is chosen by them promises too much")
-    with interruption.polled():
+    with one_retraining(folder), interruption.polled():
         content = Retraining(config, options.num_seeds, folder, pause=interruption.check).run()
     accuracy = content["test_accuracy"]
     deviation = accuracy["standard_deviation"]

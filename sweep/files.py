@@ -10,6 +10,8 @@ from sweep.errors import DISK_IS_FULL, InputError, is_disk_full
 
 FOLDER_IS_NOT_SYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)  # by some file systems, by its mode
 
+UNFINISHED = ".unfinished"  # opens the name of what is being written
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -28,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     """
     target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{os.getpid()}.{target.name}")
+    unfinished = target.with_name(f"{UNFINISHED}.{os.getpid()}.{target.name}")
     with in_one_line(path):
         if target.exists() and not target.is_file():
             raise InputError(f"{path}: is not a file; choose another name")
@@ -41,6 +43,12 @@ def replacing(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 unfinished.unlink()
         sync_folder(target.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder that no other process writes into now."""
+    for path in folder.glob(f"{UNFINISHED}.*"):
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -7,7 +7,8 @@ test part is read and checked, the model is saved and loaded. This is the only m
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,36 @@ from sweep.data import load, load_test
 from sweep.engines.base import EpochMetrics
 from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
 from sweep.engines.sequential import SequentialEngine, compiled_model
-from sweep.errors import SweepError
+from sweep.errors import InputError, SweepError
+from sweep.files import in_one_line, remove_unfinished
+from sweep.process_lock import ProcessLock
 from sweep.runs import seeds_from, with_seed
 from sweep.saved_model import Trial, save_model, save_weights, try_to_save
 from sweep.seed_results import SeedResult, checked_history, read_results, readable, write_results
 
 EVALUATION_BATCH_SIZE = 256
 NUM_TRIED = 2  # images that a model is given before it is trained
+
+
+@contextmanager
+def one_retraining(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock while the body runs, and remove what killed processes have left unfinished.
+
+    Raises:
+        InputError: Another process holds it, or the folder cannot be written.
+
+    """
+    lock = ProcessLock(folder / ".lock", lambda owner: _refusal(folder, owner))
+    with ExitStack() as stack:
+        with in_one_line(folder):
+            stack.enter_context(lock)
+            for place in (folder, *folder.glob("seed-*/")):
+                remove_unfinished(place)
+        yield
+
+
+def _refusal(folder: Path, owner: str) -> InputError:
+    return InputError(f"{folder}: process {owner} is training into it; wait for it, stop it, or use another --out")
 
 
 class Retraining:
@@ -40,7 +64,7 @@ class Retraining:
         """`pause` is called every second or so and may raise. InputError if the folder holds another config."""
         self._config, self._folder, self._say, self._pause = config, folder, say, pause
         self._seeds = seeds_from(config.training.seed, num_seeds)
-        self._results = read_results(folder, config.values())  # perhaps of more seeds than are asked for now
+        self._results = read_results(folder, config)  # perhaps of more seeds than are asked for now
         self._write_results()  # the folder is this config's from now on
 
     def run(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class SeedResult:
         return self.test_accuracy is not None and self.is_saved
 
 
-def read_results(folder: Path, config: dict[str, Any]) -> dict[int, SeedResult]:
+def read_results(folder: Path, config: TrialConfig) -> dict[int, SeedResult]:
     """Read the seeds that were evaluated; one whose training was cut off is in its checkpoint.
 
     Raises:
@@ -49,8 +49,8 @@ def read_results(folder: Path, config: dict[str, Any]) -> dict[int, SeedResult]:
         results = {entry["seed"]: SeedResult(**entry) for entry in stored["seeds"]}
         for result in results.values():
             checked_history(result.history)
-        stored_config = TrialConfig.from_values(stored["config"], str(path)).values()  # keys of later versions too
-    if stored_config != config:
+        stored_config = TrialConfig.from_values(stored["config"], str(path))  # perhaps without keys of today
+    if stored_config.values() != config.values():
         raise InputError(f"{folder} holds models of another config; use another --out or remove it")
     return results
 

@@ -46,7 +46,7 @@ LEVELS = [  # from top to bottom
     {"optimizers", "data", "runs", "model_checks"},
     {"schedules", "seeding"},
     {"config", "users_code"},
-    {"plain_values", "files"},
+    {"plain_values", "files", "process_lock"},
     {"errors", "masking", "counting", "forking", "spelling", "text"},
 ]
 FORBIDDEN = {

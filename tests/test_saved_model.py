@@ -1,20 +1,21 @@
 """What Keras cannot save is said before it is trained, and nothing that was trained is lost to it."""
 
 import json
+import os
 
 import keras
 import pytest
-from own_models import without_config
+from models_to_save import without_config
 
 import sweep.retrain
 from sweep.config import TrialConfig
 from sweep.data import load_test
 from sweep.errors import InputError
-from sweep.retrain import Retraining, evaluate
+from sweep.retrain import Retraining, evaluate, one_retraining
 
 
 def make_config(builder=None, **sections):
-    model = {"filters": [4], "dense_units": 8} if builder is None else {"builder": f"own_models:{builder}"}
+    model = {"filters": [4], "dense_units": 8} if builder is None else {"builder": f"models_to_save:{builder}"}
     return TrialConfig.from_values({"model": model, "training": {"epochs": 2}, **sections}, "test")
 
 
@@ -73,6 +74,29 @@ def test_what_a_kill_between_scores_and_model_has_left_out_is_made_up_for(tmp_pa
     assert scores_of(content) == scores_of(unbroken)
     names = [sorted(path.name for path in (tmp_path / place).iterdir()) for place in ("killed", "unbroken")]
     assert names[0] == names[1]
+
+
+def test_a_second_retrain_into_the_same_folder_is_refused(tmp_path):
+    with one_retraining(tmp_path / "models"), pytest.raises(InputError) as caught, one_retraining(tmp_path / "models"):
+        pass
+    assert str(tmp_path / "models") in str(caught.value)
+    assert f"process {os.getpid()}" in str(caught.value)
+    (tmp_path / "models" / ".unfinished.1.model.keras").write_text("half")
+    with one_retraining(tmp_path / "models"):
+        assert [path.name for path in (tmp_path / "models").iterdir()] == [".lock"]
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"file: cannot be written"), one_retraining(tmp_path / "file"):
+        pass
+
+
+def test_scores_from_before_a_key_of_today_are_read(tmp_path):
+    content, _ = retrain(tmp_path, make_config())
+    del content["config"]["training"]["precision"]
+    for seed in content["seeds"]:
+        del seed["is_saved"], seed["problem"]
+    (tmp_path / "metrics.json").write_text(json.dumps(content))
+    again, lines = retrain(tmp_path, make_config())
+    assert (scores_of(again), lines) == (scores_of(content), [])
 
 
 def test_scores_of_more_seeds_than_are_asked_for_are_kept(tmp_path):

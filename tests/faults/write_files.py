@@ -65,6 +65,7 @@ class Case:
         arguments = (self.arguments(), self.output, 0.0, before, is_ready, 0.0)
         process = CONTEXT.Process(target=_run_command, args=arguments)
         process.start()
+        is_ready.wait(ENDS_IN_S)
         return process
 
     def run(self, before: Callable[[], None] | None = None) -> int | None:
@@ -153,7 +154,7 @@ def kill(case: Case, chooser: random.Random) -> list[str]:
     code = case.run(partial(_die_at, chooser.randrange(MOST_EVENTS[case.command]), str(case.out)))
     found = [] if code in (0, -signal.SIGKILL) else [f"ended with {code}"]
     found += case.violations()
-    for leftover in case.out.rglob(".[0-9]*.*"):
+    for leftover in case.out.rglob(".unfinished.*"):
         leftover.unlink()
     return found
 
