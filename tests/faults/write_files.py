@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import sys
-import tomllib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ epochs = 3
 WRITES = ("open", "os.rename", "os.remove", "os.mkdir")  # audit events
 MOST_EVENTS = {"export": 12, "report": 5, "init": 60, "train": 60}
 WHOLE: dict[str, Callable[[Path], Any]] = {
-    ".toml": lambda path: tomllib.loads(path.read_text())["model" if path.name.startswith("trial") else "study"],
     ".html": lambda path: path.read_text().rstrip().index("</html>"),
     ".json": lambda path: json.loads(path.read_text()),
     ".keras": lambda path: zipfile.ZipFile(path).testzip(),
@@ -83,9 +81,10 @@ class Case:
 
     def violations(self) -> list[str]:
         """Files that are not whole, an error that is not one line."""
-        found = [
-            f"{path.name} is not whole: {problem}" for path in self.out.rglob("[!.]*") if (problem := _wrong(path))
-        ]
+        unbroken = self.out.parent.parent / f"unbroken-{self.command}" / "out"
+        paths = [path for path in self.out.rglob("[!.]*") if path.is_file() and path.name != "filler"]
+        problems = {path.name: _wrong(path, unbroken / path.relative_to(self.out)) for path in paths}
+        found = [f"{name} is not whole: {problem}" for name, problem in problems.items() if problem]
         return found + (["a traceback"] if "Traceback" in self.output.read_text() else [])
 
 
@@ -98,12 +97,14 @@ def _end(process: Any) -> int | None:
     return code  # type: ignore[no-any-return]
 
 
-def _wrong(path: Path) -> str:
-    kind = WHOLE.get(path.suffix)
+def _wrong(path: Path, unbroken: Path) -> str:
+    if path.suffix == ".toml":
+        return "" if path.read_bytes() == unbroken.read_bytes() else f"{path.stat().st_size} bytes"
     try:
-        return "" if kind is None or not path.is_file() or kind(path) is not False else "damaged"
+        WHOLE.get(path.suffix, str)(path)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def write_files(commands: tuple[str, ...], count: int, seed: int, folder: Path) -> list[str]:
