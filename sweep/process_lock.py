@@ -57,7 +57,8 @@ class ProcessLock:
 
     def _let_go(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)  # closing drops the lock; the file stays, as removing it would race
+            with suppress(OSError):  # it is closed even then
+                os.close(self._descriptor)  # which drops the lock; the file stays, as removing it would race
             self._descriptor = None
 
 

@@ -26,6 +26,10 @@ CALLS = {  # name: errors, and how many such calls a sweep makes
     "mmap": (("ENOMEM",), 6),
     "close": (("EIO",), 60),
 }
+FOUND_BEFORE = (  # what once did harm is tried first
+    *("close:error=EIO:when=1+", "newfstatat:error=EIO:when=1+", "link:error=EPERM:when=1"),
+    *("newfstatat:error=ESTALE:when=2+", "flock:error=ENOLCK:when=1+", "fcntl:error=ENOLCK:when=9+"),
+)
 ENDS_IN_S = 60.0
 PASSING = ("EAGAIN", "EINTR")  # from then on they never pass: a lock that another program holds, signals without end
 
@@ -34,19 +38,23 @@ def fail_calls(count: int, seed: int, folder: Path) -> list[str]:
     """One fault a study, new ones and ones that were killed half way; the study is resumed without any."""
     chooser, violations = random.Random(seed), []
     for number in range(count):
-        call = chooser.choice(sorted(CALLS))
-        errors, most = CALLS[call]
-        error, when = chooser.choice(errors), int(most ** chooser.random())
-        is_lasting = error not in PASSING and chooser.random() < 0.3
-        injection = f"{call}:error={error}:when={when}{'+' if is_lasting else ''}"
+        injection = FOUND_BEFORE[number] if number < len(FOUND_BEFORE) else _draw(chooser)
         place = folder / str(number)
         begun = [] if chooser.random() < 0.5 else run_halfway(SWEEP, place, signal.SIGKILL)
-        violations += [f"{injection}: {problem}" for problem in begun + _live(place, call, injection)]
+        violations += [f"{injection}: {problem}" for problem in begun + _live(place, injection)]
     return violations
 
 
-def _live(place: Path, call: str, injection: str) -> list[str]:
-    log = place.with_suffix(".strace")
+def _draw(chooser: random.Random) -> str:
+    call = chooser.choice(sorted(CALLS))
+    errors, most = CALLS[call]
+    error, when = chooser.choice(errors), int(most ** chooser.random())
+    is_lasting = error not in PASSING and chooser.random() < 0.3
+    return f"{call}:error={error}:when={when}{'+' if is_lasting else ''}"
+
+
+def _live(place: Path, injection: str) -> list[str]:
+    call, log = injection.split(":")[0], place.with_suffix(".strace")
     process = SweepProcess(SWEEP, place, before=tracing(place, log, [call], injection))
     code, output = process.end(ENDS_IN_S), process.output
     found = [f"ended with {code}: {output[-700:]}"] if code not in (0, 2) or "Traceback" in output else []
