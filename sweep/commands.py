@@ -286,6 +286,7 @@ def _retrain(
 ) -> None:
     from sweep.data import load
     from sweep.retrain import Retraining, one_retraining
+    from sweep.saved_model import how_to_use
     from sweep.study_names import study_folder
 
     of_study = options.studies if provenance is None else study_folder(options.studies, provenance.study)
@@ -300,7 +301,10 @@ def _retrain(
     accuracy = content["test_accuracy"]
     deviation = accuracy["standard_deviation"]
     spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
-    print(f"test accuracy {accuracy['mean']:.4f}{spread}, {options.num_seeds} seeds, {content['num_test']} test images")
+    of = f"{len(content['seeds'])} seeds, {content['num_test']} test images"
+    print(f"test accuracy {accuracy['mean']:.4f}{spread}, {of}")
+    for line in how_to_use(folder, content):
+        print(line)
 
 
 def report(options: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """TrialConfig -> a model with what it scored: N seeds, the test set evaluated once at the end of each.
 
 Folder: `model.keras`, `model.json` (architecture), `model.weights.h5` of the first seed (the config's own), the same
-for the other seeds in `seed-N/`, `metrics.json`, and `curves.html`, which grows while it trains. Each epoch leaves a
+for the other seeds in `seed-N/`, `classes.json` (class names), `metrics.json`, and `curves.html`, which grows while it
+trains. The saved model takes raw images. Each epoch leaves a
 checkpoint, so that the same command resumes after the last epoch. What can fail after training is tried before it: the
 test part is read and checked, the model is saved and loaded. This is the only module that reads test data.
 """
@@ -14,15 +15,16 @@ from typing import Any
 
 from sweep.config import TrialConfig
 from sweep.curves import write_curves
-from sweep.data import load, load_test
+from sweep.data import Dataset, load, load_raw_test
 from sweep.engines.base import EpochMetrics
 from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
 from sweep.engines.sequential import SequentialEngine, compiled_model
 from sweep.errors import InputError, SweepError
-from sweep.files import in_one_line, remove_unfinished
+from sweep.files import in_one_line, remove_unfinished, write_text
 from sweep.process_lock import ProcessLock
+from sweep.raw_model import scaling_model, takes_raw_images
 from sweep.runs import seeds_from, with_seed
-from sweep.saved_model import Trial, save_model, save_weights, try_to_save
+from sweep.saved_model import Trial, save_model, save_scaling, save_weights, try_to_save
 from sweep.seed_results import SeedResult, checked_history, read_results, readable, write_results
 
 EVALUATION_BATCH_SIZE = 256
@@ -80,10 +82,9 @@ class Retraining:
 
     def _try_what_comes_after(self) -> Trial:
         """Read and check the test part, save and load an untrained model."""
-        load_test(self._config.data)
-        dataset = load(self._config.data)
-        model = compiled_model(self._config, dataset)
-        trial = try_to_save(model, dataset.scaling(dataset.images, dataset.train[:NUM_TRIED]), self._folder)
+        shape = self._source_shape
+        model = takes_raw_images(compiled_model(self._config, self._dataset), self._dataset.scaling, shape)
+        trial = try_to_save(model, self._dataset.images[:NUM_TRIED].reshape(-1, *shape), self._folder)
         if trial.problem is not None:
             what = "loaded again" if trial.can_be_saved else "saved; its weights and metrics will be"
             self._say(f"model.keras cannot be {what}: {trial.problem}")
@@ -114,33 +115,47 @@ class Retraining:
             raise SweepError(f"seed {result.seed}: the loss is not finite after epoch {metrics.epoch}")
         write_curves(self._folder, [*self._results.values()], is_done=False)
 
-    def _finish(self, result: SeedResult, model: Any, trial: Trial) -> None:
+    def _finish(self, result: SeedResult, network: Any, trial: Trial) -> None:
         """Weights and scores first. A seed that is not marked as saved is trained again from its checkpoint."""
+        scaling, shape = self._dataset.scaling, self._source_shape
+        model = takes_raw_images(network, scaling, shape)
         folder = self._folder if result.seed == self._seeds[0] else self._folder / f"seed-{result.seed}"
-        save_weights(model, folder)
-        result.test_loss, result.test_accuracy = evaluate(model, *load_test(self._config.data))
-        result.problem, result.is_saved = trial.problem, not trial.can_be_saved
+        save_weights(model if trial.can_be_saved else network, folder)
+        result.test_loss, result.test_accuracy = evaluate(model, *load_raw_test(self._config.data))
+        result.problem, result.takes_raw_images, result.is_saved = trial.problem, True, False
         self._write_results()
         if trial.can_be_saved:
             save_model(model, folder)
-            result.is_saved = True
-            self._write_results()
+        else:
+            save_scaling(scaling_model(scaling, shape), folder)
+        write_text(self._folder / "classes.json", json.dumps(self._dataset.class_names))
+        result.is_saved = True
+        self._write_results()
         self._say(f"seed {result.seed}: test accuracy {result.test_accuracy:.4f}, loss {result.test_loss:.4f}")
 
+    @property
+    def _dataset(self) -> Dataset:
+        return load(self._config.data)
+
+    @property
+    def _source_shape(self) -> tuple[int, ...]:
+        """Of an image as it is in the source: (H, W, C), or (H, W). The test part is read and checked for it."""
+        return load_raw_test(self._config.data)[0].shape[1:]
+
     def _write_results(self) -> dict[str, Any]:
-        dataset = load(self._config.data)
         done = [result for result in self._results.values() if result.test_accuracy is not None]
         facts = {
             "config": self._config.values(),
-            "num_train": len(dataset.train),
-            "num_validation": len(dataset.validation),
-            "num_test": len(load_test(self._config.data)[1]) if done else None,
+            "num_train": len(self._dataset.train),
+            "num_validation": len(self._dataset.validation),
+            "num_test": len(load_raw_test(self._config.data)[1]) if done else None,
+            "input_shape": list(self._source_shape) if done else None,
         }
         return write_results(self._folder, done, facts)
 
 
 def evaluate(model: Any, x_test: Any, y_test: Any) -> tuple[float, float]:
-    """(loss, accuracy) on images float32 (N, H, W, C) and labels int32 (N,), by Keras's own `evaluate`."""
+    """(loss, accuracy) on images as the model takes them and labels int32 (N,), by Keras's own `evaluate`."""
     scores = model.evaluate(x_test, y_test, batch_size=EVALUATION_BATCH_SIZE, verbose=0, return_dict=True)
     return float(scores["loss"]), float(scores["accuracy"])
 

@@ -1,7 +1,8 @@
 """The files of a trained model, for plain Keras: tried before it is trained, and written each whole or not at all.
 
-`model.keras` is the whole model with its optimizer, `model.json` its architecture, `model.weights.h5` its weights. Of a
-model that Keras cannot save, the weights alone are written.
+`model.keras` is the whole model with its scaling and its optimizer, `model.json` its architecture, `model.weights.h5`
+its weights. Of a model that Keras cannot save, `model.weights.h5` are the network's weights, and `scaling.keras` makes
+what it takes out of raw images.
 """
 
 import warnings
@@ -88,6 +89,13 @@ def save_model(model: Any, folder: Path) -> None:
     write_text(folder / "model.json", model.to_json(indent=2))
 
 
+def save_scaling(model: Any, folder: Path) -> None:
+    """Write `scaling.keras`."""
+    path = folder / "scaling.keras"
+    with replacing(path) as unfinished, _all_in_one_line(path):
+        model.save(unfinished)
+
+
 @contextmanager
 def _all_in_one_line(path: Path) -> Iterator[None]:
     """HDF5 has errors of its own for a disk that fails; that the model can be saved is known before."""
@@ -97,3 +105,26 @@ def _all_in_one_line(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(f"{path}: cannot be written ({_in_words(error)})") from None
+
+
+def how_to_use(folder: Path, content: dict[str, Any]) -> list[str]:
+    """Lines that load the first seed's model and use it.
+
+    Args:
+        folder: Of the models.
+        content: Of its metrics.json.
+
+    """
+    result, model = content["seeds"][0], content["config"]["model"]
+    if not result["takes_raw_images"]:
+        return [f"{folder}/model.keras takes scaled images: an earlier version has saved it"]
+    shape = ", ".join(map(str, ("N", *content["input_shape"])))
+    comment = f"# images of shape ({shape}) as in the data; {folder}/classes.json names the columns"
+    if (folder / "model.keras").exists():
+        return [f'model = keras.models.load_model("{folder}/model.keras")', f"model.predict(images)  {comment}"]
+    return [
+        f'scaling = keras.models.load_model("{folder}/scaling.keras")',
+        f"network = {model['builder'].replace(':', '.')}(...)  # called as in training, then with images, once",
+        f'network.load_weights("{folder}/model.weights.h5")',
+        f"network.predict(scaling.predict(images))  {comment}",
+    ]

@@ -26,6 +26,7 @@ class SeedResult:
     test_loss: float | None = None
     test_accuracy: float | None = None
     is_saved: bool = True  # the model's files are written; earlier versions wrote them before this
+    takes_raw_images: bool = False  # the saved model; those of earlier versions take scaled ones
     problem: str | None = None  # of its model.keras
 
     @property

@@ -32,7 +32,7 @@ LEVELS = [  # from top to bottom
     {"show_confirmation"},
     {"settle", "confirm_plan"},
     {"objective", "tuner", "retrain", "export", "verify"},
-    {"study", "progress", "callbacks", "terminal", "curves", "rehearsal", "seed_results", "saved_model"},
+    {"study", "progress", "callbacks", "terminal", "curves", "rehearsal", "seed_results", "saved_model", "raw_model"},
     {"history", "untried"},
     {"worker_choice"},
     {"executors", "pruners", "interruption", "dashboard_notes", "dashboard_storage", "failures", "running_trial"},

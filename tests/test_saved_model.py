@@ -2,16 +2,20 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import keras
+import numpy as np
 import pytest
 from models_to_save import without_config
 
 import sweep.retrain
 from sweep.config import TrialConfig
-from sweep.data import load_test
+from sweep.data import load_raw_test
 from sweep.errors import InputError
 from sweep.retrain import Retraining, evaluate, one_retraining
+from sweep.saved_model import how_to_use
 
 
 def make_config(builder=None, **sections):
@@ -34,12 +38,14 @@ def test_a_model_that_cannot_be_saved_keeps_weights_and_scores(tmp_path):
     assert "model.keras" in lines[0]
     assert "NotImplementedError" in lines[0]
     assert "epoch 1/2" in lines[1]
-    assert not list(tmp_path.glob("*.keras")) + list(tmp_path.glob(".*"))
-    model = without_config((8, 8, 1), 10)
-    model(keras.Input((8, 8, 1)))
-    model.load_weights(tmp_path / "model.weights.h5")
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    assert evaluate(model, *load_test(make_config().data))[1] == content["seeds"][0]["test_accuracy"]
+    assert [path.name for path in (*tmp_path.glob("*.keras"), *tmp_path.glob(".*"))] == ["scaling.keras"]
+    network, scaling = without_config((8, 8, 1), 10), keras.models.load_model(tmp_path / "scaling.keras")
+    network(keras.Input((8, 8, 1)))
+    network.load_weights(tmp_path / "model.weights.h5")
+    network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    images, labels = load_raw_test(make_config().data)
+    assert evaluate(network, scaling.predict(images), labels)[1] == content["seeds"][0]["test_accuracy"]
+    assert str(tmp_path / "scaling.keras") in how_to_use(tmp_path, content)[0]
     again, lines = retrain(tmp_path, make_config("without_config"))
     assert (again, lines) == (content, [])
 
@@ -52,6 +58,65 @@ def test_a_model_that_loads_as_something_else_is_said_before_it_is_trained(tmp_p
     assert word in content["seeds"][0]["problem"]
     assert (tmp_path / "model.keras").exists()
     assert (tmp_path / "model.weights.h5").exists()
+
+
+RAW = {
+    "pixel by pixel": make_config(data={"scaling": "standard"}),
+    "bfloat16": make_config(training={"epochs": 2, "precision": "mixed_bfloat16"}),
+    "a model of two ways": make_config("functional", data={"scaling": "standard"}),
+}
+USE = """
+import json, sys, keras, numpy as np
+for folder in sys.argv[1:]:
+    with np.load(folder + "/images.npz") as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    whole = keras.models.load_model(folder + "/model.keras")
+    parts = keras.models.model_from_json(open(folder + "/model.json").read())
+    parts.load_weights(folder + "/model.weights.h5")
+    predictions = [model.predict(images, verbose=0) for model in (whole, parts)]
+    np.testing.assert_array_equal(*predictions)
+    names = np.array(json.load(open(folder + "/classes.json")))
+    print(np.mean(names[predictions[0].argmax(1)] == labels.astype(str)))
+assert not [name for name in sys.modules if name.split(".")[0] == "sweep"]
+"""
+
+
+def test_the_saved_model_takes_raw_images_without_us_and_scores_what_was_said(tmp_path):
+    folders, said = [tmp_path / name for name in RAW], []
+    for folder, config in zip(folders, RAW.values(), strict=True):
+        content, _ = retrain(folder, config)
+        said.append(content["seeds"][0]["test_accuracy"])
+        images, labels = load_raw_test(config.data)
+        assert images.shape == (360, 8, 8)
+        assert images.max() == 16
+        np.savez(folder / "images.npz", images=images, labels=labels)
+    command = [sys.executable, "-c", USE, *map(str, folders)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert [float(line) for line in printed.splitlines()] == pytest.approx(said, abs=1 / 360)
+
+
+def test_images_that_are_not_scaled_are_taken_as_they_are(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 3)).astype(np.uint8)
+    np.savez(tmp_path / "mine.npz", x=images, y=np.arange(60) % 3)
+    data = {"name": "npz", "path": str(tmp_path / "mine.npz"), "scaling": "none"}
+    content, _ = retrain(tmp_path / "models", make_config("functional", data=data))
+    assert content["input_shape"] == [6, 6, 3]
+    assert len(keras.models.load_model(tmp_path / "models" / "model.keras").layers) > 5
+
+
+def test_the_lines_that_are_said_use_the_model(tmp_path):
+    content, _ = retrain(tmp_path, make_config())
+    images, labels = load_raw_test(make_config().data)
+    given = {"keras": keras, "images": images}
+    load_model, predict = how_to_use(tmp_path, content)
+    exec(load_model, given)
+    assert np.mean(eval(predict, given).argmax(1) == labels) == pytest.approx(content["test_accuracy"]["mean"])
+    assert str(tmp_path / "classes.json") in predict
+    del content["seeds"][0]["takes_raw_images"]
+    (tmp_path / "metrics.json").write_text(json.dumps(content))
+    old, lines = retrain(tmp_path, make_config())
+    assert lines == []
+    assert "scaled" in how_to_use(tmp_path, old)[0]
 
 
 class Killed(BaseException):
@@ -93,7 +158,7 @@ def test_scores_from_before_a_key_of_today_are_read(tmp_path):
     content, _ = retrain(tmp_path, make_config())
     del content["config"]["training"]["precision"]
     for seed in content["seeds"]:
-        del seed["is_saved"], seed["problem"]
+        del seed["is_saved"], seed["problem"], seed["takes_raw_images"]
     (tmp_path / "metrics.json").write_text(json.dumps(content))
     again, lines = retrain(tmp_path, make_config())
     assert (scores_of(again), lines) == (scores_of(content), [])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sweep.config import DataConfig
 from sweep.data.labels import Labels
-from sweep.data.pool import Pool, make_pool
+from sweep.data.pool import Pool, make_pool, with_channels
 from sweep.data.scaling import Images, Scaling, fit_scaling
 from sweep.data.sources import PoolKey, pool_key, read_pool, read_test
 from sweep.data.splits import Rows, stratified, train_and_validation
@@ -115,12 +115,22 @@ def load(config: DataConfig) -> Dataset:
     return Dataset(pool, train, validation, fit_scaling(pool.images, train, config))
 
 
-@lru_cache(maxsize=1)
 def load_test(config: DataConfig) -> tuple[Images, Labels]:
     """The test part, scaled as `load` scales. For `retrain` alone."""
-    dataset = load(config)
-    images, labels = dataset.pool.checked_test(read_test(config))
-    return dataset.scaling(images), labels
+    images, labels = load_raw_test(config)
+    return load(config).scaling(with_channels(images)), labels
+
+
+@lru_cache(maxsize=1)
+def load_raw_test(config: DataConfig) -> tuple[NDArray[Any], Labels]:
+    """The test part: images (N, H, W, C), or (N, H, W), as they are in their source. For `retrain` alone.
+
+    Raises:
+        DataError: It cannot be read, or it is not of the kind that is trained on.
+
+    """
+    images, labels = read_test(config)
+    return images, load(config).pool.checked_test((images, labels))[1]
 
 
 def _pool(config: DataConfig) -> Pool:
