@@ -30,10 +30,10 @@ class PostgresServer:
         self.execute("ALTER SYSTEM SET fsync = off")
         self.execute("SELECT pg_reload_conf()")
 
-    def new_database(self) -> str:
-        """The URL of an empty one."""
+    def new_database(self, template: str = "template1") -> str:
+        """The URL of an empty one, or of a copy of `template`."""
         self._num_databases += 1
-        self.execute(f"CREATE DATABASE test_{self._num_databases}")
+        self.execute(f"CREATE DATABASE test_{self._num_databases} TEMPLATE {template}")
         return self.url(f"test_{self._num_databases}")
 
     def url(self, database: str) -> str:

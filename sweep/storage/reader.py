@@ -102,6 +102,9 @@ class Reader(RDBStorage):
     @contextmanager
     def at_one_moment(self) -> Iterator[sqlalchemy.Connection]:
         """A connection whose queries all see the database as it is now."""
+        if self.scoped_session().in_transaction():  # Optuna's, in the middle of which it asks for a trial
+            yield self.scoped_session().connection()
+            return
         with _create_scoped_session(self.scoped_session) as session:
             if self.engine.dialect.name == "postgresql":
                 yield session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
