@@ -6,6 +6,7 @@ Readers open it with `mode=ro`: they cannot write by mistake.
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,16 +91,9 @@ class SqliteBackend:
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
         """Waits while it is locked against readers too; a read-only one raises nothing but StudyError."""
         path = self.path
-
-        def connect() -> sqlite3.Connection:
-            if write:  # which creates no file either
-                uri = f"file:{path}?mode=rw"
-                return sqlite3.connect(uri, READER_TIMEOUT_S, uri=True, check_same_thread=False)
-            return connect_to_read(path, READER_TIMEOUT_S, check_same_thread=False)
-
         try:
             when_unlocked(path, lambda: _check_is_optunas(self._existing_path()))
-            options = {"creator": connect, **engine_options}
+            options = {"creator": partial(_connect, path, write=write), **engine_options}
             storage = Reader(f"sqlite:///{path}", engine_kwargs=options, skip_table_creation=True)
         except SweepError:
             raise
@@ -175,6 +169,13 @@ class SqliteBackend:
         if not self.path.is_file():
             raise StudyError(f"{self.path}: is not a file; choose another --studies or --storage")
         return self.path
+
+
+def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """What an engine of a `Reader` opens. A function of the module, so that the storage can be pickled."""
+    if write:  # which creates no file either
+        return sqlite3.connect(f"file:{path}?mode=rw", READER_TIMEOUT_S, uri=True, check_same_thread=False)
+    return connect_to_read(path, READER_TIMEOUT_S, check_same_thread=False)
 
 
 def _check_is_optunas(path: Path) -> None:
