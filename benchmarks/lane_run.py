@@ -46,6 +46,7 @@ class Measured:
     epoch_s: list[float]
     memory_mb: float
     val_accuracy: list[float]  # of each lane after the last epoch
+    epoch_cpu_s: list[float] = field(default_factory=list)  # of all threads
 
 
 class JobFailed(Exception):
@@ -90,25 +91,27 @@ def lane_configs(job: Job) -> list[Any]:
 
 def train(job: Job) -> Measured:
     """Set up the device and train every lane to its last epoch."""
+    from sweep.cpu import default_onednn
     from sweep.data import load
     from sweep.devices import set_up_device
     from sweep.engine_choice import operation_threads, trial_cost
 
-    device = set_up_device(job.device, job.threads, operation_threads=operation_threads(job.engine, job.threads))
+    num_threads = operation_threads(job.engine, job.threads)
+    device = set_up_device(job.device, job.threads, operation_threads=num_threads, onednn=default_onednn())
     configs = lane_configs(job)
     dataset = load(configs[0].data)
     engine = _make_engine(job)
     at_once = [configs] if job.engine == "packed" else [[config] for config in configs]
     before_mb, first, scores = resident_mb(os.getpid()), None, []
     for group in at_once:
-        epoch_s, then_mb, val_accuracy = _train_group(engine, group)
-        first = first or (epoch_s, then_mb)
+        epoch_s, epoch_cpu_s, then_mb, val_accuracy = _train_group(engine, group)
+        first = first or (epoch_s, epoch_cpu_s, then_mb)
         scores += val_accuracy
     assert first is not None
-    memory_mb = first[1] - before_mb if device.name == "cpu" else _gpu_peak_mb(device.name)
+    memory_mb = first[2] - before_mb if device.name == "cpu" else _gpu_peak_mb(device.name)
     cost = trial_cost(configs[0], dataset.image_shape, dataset.num_classes)
     image_gflop = cost.step_flops / configs[0].training.batch_size / 1e9
-    return Measured(device.description, len(dataset.y_train), image_gflop, first[0], memory_mb, scores)
+    return Measured(device.description, len(dataset.y_train), image_gflop, first[0], memory_mb, scores, first[1])
 
 
 def _make_engine(job: Job) -> Any:
@@ -121,21 +124,22 @@ def _make_engine(job: Job) -> Any:
     return SequentialEngine()
 
 
-def _train_group(engine: Any, configs: list[Any]) -> tuple[list[float], float, list[float]]:
-    """Seconds of each epoch, resident memory after the second, last validation accuracies; frees the lanes."""
+def _train_group(engine: Any, configs: list[Any]) -> tuple[list[float], list[float], float, list[float]]:
+    """Of each epoch seconds and CPU seconds, resident memory after the second, last scores; frees the lanes."""
     for lane, config in enumerate(configs):
         engine.admit(lane, config)
-    epoch_s, then_mb, metrics = [], 0.0, {}
+    epoch_s, epoch_cpu_s, then_mb, metrics = [], [], 0.0, {}
     for epoch in range(1, configs[0].training.epochs + 1):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         metrics = engine.train_epoch()
         epoch_s.append(time.perf_counter() - started)
+        epoch_cpu_s.append(time.process_time() - cpu_started)
         if epoch <= 2:
             then_mb = resident_mb(os.getpid())
     assert sorted(metrics) == list(range(len(configs))), "a lane gave no record of its last epoch"
     for lane in range(len(configs)):
         engine.evict(lane)
-    return epoch_s, then_mb, [metrics[lane].val_accuracy for lane in range(len(configs))]
+    return epoch_s, epoch_cpu_s, then_mb, [metrics[lane].val_accuracy for lane in range(len(configs))]
 
 
 def _gpu_peak_mb(name: str) -> float:

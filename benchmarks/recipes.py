@@ -107,14 +107,15 @@ def main() -> int:
     """A row and a line for each recipe, as it ends."""
     options = _parse_arguments()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from sweep.cpu import default_onednn
     from sweep.devices import set_up_device
 
-    is_packed = options.names != [ALONE]
-    set_up_device("cpu", os.cpu_count() or 1, operation_threads=1 if is_packed else None)
+    num_threads = None if options.names == [ALONE] else 1
+    device = set_up_device("cpu", os.cpu_count() or 1, operation_threads=num_threads, onednn=default_onednn())
     machine, rows = results.describe_machine(), []
     for name in options.names or sorted({file.stem for file in FOLDER.glob("*.toml")} - {ALONE}):
         file = FOLDER / f"{name}.toml"
-        trained = measure(file, options)
+        trained = measure(file, device, options)
         rows.append(row(file, trained))
         print(results.table(HEADER, rows[-1:]), file=sys.stderr, flush=True)
         results.write_ours(file, trained.sentence)
@@ -122,14 +123,16 @@ def main() -> int:
     return 0
 
 
-def measure(file: Path, options: argparse.Namespace) -> Trained | Retrained:
+def measure(file: Path, device: Any, options: argparse.Namespace) -> Trained | Retrained:
     """Train a recipe in its own way."""
     from sweep.config_file import read_config
+    from sweep.precision import fast_precision
     from sweep.retrain import Retraining
 
     config, _ = read_config(file)
     if config.data.validation == "test":
         return train(file, options.seeds, options.epochs)
+    config = config.with_precision(fast_precision(device))
     return Retrained(Retraining(config, options.seeds, options.models / file.stem).run())
 
 

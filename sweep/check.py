@@ -76,7 +76,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
 
     for number in range(num_samples):
         params = space.suggest(study.ask())
-        config = space.resolve(params, derived_seed(seed, number))
+        config = space.resolve(params, derived_seed(seed, number)).with_precision("float32")  # weights are the same
         print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {shown_params(params)}")
 
 

@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> None:
                 settled = settle(options, space, stored or {}, seed, data, workers)
             else:
                 settled = settle_function(options, space, stored or {}, seed, workers)
+            space = settled.space
             study = open_study(url, name, space, settled.settings, stored)
             study.ended_in_order = lock.ended_in_order
             change = study.code_change()
@@ -234,9 +235,11 @@ def train(options: argparse.Namespace) -> None:
 def retrain(options: argparse.Namespace) -> None:
     """Train a config's seeds and evaluate them, or repeat the sweep's own run and compare."""
     from sweep.config_file import read_config
+    from sweep.cpu import default_onednn
     from sweep.devices import check_device_name, set_up_device
     from sweep.engine_choice import operation_threads
     from sweep.interruption import Interruption
+    from sweep.precision import fast_precision, slow_precision_note
     from sweep.users_code import announce, code_of, contained, look_for_recorded, print_change, recorded_code
 
     check_device_name(options.device)
@@ -250,8 +253,13 @@ def retrain(options: argparse.Namespace) -> None:
         raise InputError(f"{options.config}: has no [provenance] to verify; `sweep export` writes it")
     threads = options.threads or (to_verify.threads if to_verify else os.cpu_count()) or 1
     num_threads = operation_threads(to_verify.engine, threads) if to_verify else threads
-    device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
+    onednn = provenance.onednn if provenance else default_onednn()
+    device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads, onednn=onednn)
+    config = config.with_precision(fast_precision(device))
     print(f"device: {device.description}")
+    for note in (device.note, slow_precision_note(device, [config])):
+        if note:
+            print(note)
     if config.model.builder is not None:
         code = code_of(config.model.builder)
         announce(code)

@@ -24,6 +24,7 @@ IntList = Annotated[
 FamilyName = Literal["cnn", "mlp"]
 OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
 ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
+Precision = Literal["float32", "mixed_bfloat16"]
 DEFAULT_VALIDATION_FRACTION = 0.2
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 WITH_MOMENTUM = ("rmsprop", "sgd")
@@ -258,14 +259,17 @@ class ScheduleConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How long and how to train. With `patience`, training stops after so many epochs without a better `monitor`."""
+    """How long and how to train. With `patience`, training stops after so many epochs without a better `monitor`.
+
+    `precision = "auto"` is what is fast on the device; it is replaced before anything is trained, and stored so.
+    """
 
     epochs: Positive = 10
     batch_size: Positive = 64
     patience: Positive | None = None
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     from_logits: bool = False  # whether a builder's model gives logits; else it gives probabilities
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal[Precision, "auto"] = "float32"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of weights, dropout and minibatches
     weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None  # of weights and dropout, instead of `seed`
 
@@ -310,6 +314,12 @@ class TrialConfig(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             raise SpaceError(f"{source}: {first_problem(error, known=CONFIG_KEYS)}") from None
+
+    def with_precision(self, precision: Precision) -> Self:
+        """The config with this precision in place of "auto"; an explicit one stays."""
+        if self.training.precision != "auto":
+            return self
+        return self.model_copy(update={"training": self.training.model_copy(update={"precision": precision})})
 
     def values(self) -> dict[str, Any]:
         """Nested plain values (JSON and TOML kinds), without None and without keys that have no effect."""

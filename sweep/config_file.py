@@ -44,6 +44,7 @@ class Provenance(Section):
     threads: int
     device: str
     keras_backend: str
+    onednn: bool | None = None  # whether TensorFlow used it; None: as it decides by the CPU
     widest: list[list[int]] = Field(default_factory=list)  # what the packed engine pads widths to, where it must
     data_hash: str
     params: dict[str, Any]

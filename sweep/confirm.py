@@ -19,7 +19,7 @@ from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.study import Settings
 from sweep.users_code import recorded_code
 
-DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "data_hash")
+DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "onednn", "data_hash")
 MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions", "code")
 
 

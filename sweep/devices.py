@@ -10,24 +10,32 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sweep.counting import counted
+from sweep.cpu import BFLOAT16_FLAGS, cpu_flags, is_onednn_on, set_onednn
 from sweep.errors import DeviceError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+BFLOAT16_CAPABILITY = 8  # of NVIDIA GPUs: Ampere
 
 
 @dataclass(frozen=True)
 class Device:
-    """The device in use. `name` is `cpu` or `gpu:N`; `note` is what the user should know, or empty."""
+    """The device in use. `name` is `cpu` or `gpu:N`; `note` is what the user should know, or empty.
+
+    `onednn` says whether TensorFlow uses oneDNN on the CPU; None on JAX, which has no such choice. `has_fast_bfloat16`
+    says whether mixed_bfloat16 is faster than float32.
+    """
 
     name: str
     description: str
     keras_backend: str
     note: str = ""
+    onednn: bool | None = None
+    has_fast_bfloat16: bool = False
 
     @property
     def kind(self) -> str:
@@ -42,19 +50,68 @@ def check_device_name(name: str) -> None:
 
 
 def set_up_device(
-    name: str, threads: int, gpu_memory_gb: float | None = None, *, operation_threads: int | None = None
+    name: str,
+    threads: int,
+    gpu_memory_gb: float | None = None,
+    *,
+    operation_threads: int | None = None,
+    onednn: bool | None = None,
 ) -> Device:
     """Import the Keras backend and bind it to the device. Call once, before anything else uses the backend.
 
-    Of all CPU `threads`, a single operation uses `operation_threads` (all of them without); JAX decides this itself.
+    Args:
+        name: auto, cpu or gpu:N.
+        threads: CPU threads in all.
+        gpu_memory_gb: A cap on GPU memory; without it TensorFlow takes what it needs.
+        operation_threads: Threads of a single operation, all without it; JAX decides this itself.
+        onednn: Whether TensorFlow uses oneDNN; None leaves it to TensorFlow and to TF_ENABLE_ONEDNN_OPTS.
+
+    Returns:
+        The device, and what is in force on it.
+
+    Raises:
+        DeviceError: There is no such device, or no such Keras backend.
     """
     check_device_name(name)
     if gpu_memory_gb is None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: grow instead of taking three quarters
+    ignored = set_onednn(onednn)
     with quiet_stderr():
         if import_keras() == "jax":
-            return _set_up_jax(name, threads, gpu_memory_gb)
-        return _set_up_tensorflow(name, threads, gpu_memory_gb, operation_threads or threads)
+            device = _set_up_jax(name, threads, gpu_memory_gb)
+        else:
+            device = _set_up_tensorflow(name, threads, gpu_memory_gb, operation_threads or threads)
+            device = _with_onednn(device, onednn, ignored)
+        return replace(device, has_fast_bfloat16=has_fast_bfloat16())
+
+
+def _with_onednn(device: Device, wanted: bool | None, ignored: str) -> Device:
+    """Say what is in force: where TensorFlow was imported before, nothing could be set any more."""
+    is_on = is_onednn_on()
+    late = "" if wanted in (None, is_on) else f"oneDNN is {'on' if is_on else 'off'}: TensorFlow was already imported"
+    note = "; ".join(text for text in (device.note, ignored, late) if text)
+    return replace(device, onednn=is_on, note=note)
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether mixed_bfloat16 is faster than float32 on the device that Keras uses in this process."""
+    if import_keras() == "jax":
+        import jax
+
+        device = jax.config.jax_default_device or jax.devices()[0]
+        return device.platform != "cpu" and _is_capable(getattr(device, "compute_capability", ""))
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        return _is_capable(tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", ""))
+    return is_onednn_on() and bool(cpu_flags() & BFLOAT16_FLAGS)
+
+
+def _is_capable(capability: Any) -> bool:
+    """Of a GPU, "9.0" or (9, 0)."""
+    major = re.match(r"\(?(\d+)", str(capability))
+    return major is not None and int(major[1]) >= BFLOAT16_CAPABILITY
 
 
 def import_keras() -> str:

@@ -1,9 +1,21 @@
 """Which engine trains, and on how many lanes: the automatic choice, arithmetic on the space without Keras.
 
-a user's builder     sequential, one lane: nothing is known of its size
-CPU                  packed, min(4 * threads, memory / (2 * bytes a lane)) lanes; but sequential, where these, or the
-                     trials, are fewer than the threads and a training step is large enough to occupy all of them
-GPU                  packed, min(128, memory / (2 * bytes a lane)) lanes
+device           engine and lanes
+---------------  ------------------------------------------------------------------------------------------------------
+any              a user's builder: sequential, one lane, as nothing is known of its size
+CPU              packed, a lane on each thread: more lanes train no more images a second, and a round waits for all of
+                 them; but sequential, where lanes would leave half of the threads idle and a training step is large
+                 enough to occupy all of them
+GPU, JAX         packed, 128 lanes: a step of all lanes is one batched product
+GPU, TensorFlow  packed, one lane, as lanes would take turns
+
+Never more lanes than the memory allows, memory / (2 * bytes a lane), nor, where scores decide what is asked or pruned,
+than a quarter of the trials (but two): what runs side by side can neither learn from each other nor be compared.
+
+threads    30 trials of TPE    30 random trials without a pruner
+2          2                   2
+16         7                   16
+64         7                   30
 """
 
 import os
@@ -18,8 +30,9 @@ from sweep.search_space import Space
 
 DeviceKind = Literal["cpu", "gpu"]
 
-LANES_A_THREAD = 4  # a round ends with its slowest lane: more lanes than threads leave less of them idle
-MOST_LANES_ON_GPU = 128
+MOST_LANES_ON_GPU = {"jax": 128, "tensorflow": 1}
+ROUNDS = 4  # lanes are at most one of so many parts of the trials, where scores decide what comes next
+LEAST_LANES = 2  # even so, as a few trials are too few to learn from
 MEMORY_PARTS = 2  # lanes fill at most one of so many parts of the memory
 LARGE_STEP_FLOPS = 200e6  # of a training step: below, a thread a lane beats all threads on one lane
 PASSES = 3  # of a training step: forward, and backward to the layer's inputs and to its weights
@@ -38,13 +51,18 @@ class TrialCost:
 
 @dataclass(frozen=True)
 class Situation:
-    """What the automatic choice depends on. No `cost`: a user's builder. No `memory_bytes`: unknown, no limit."""
+    """What the automatic choice depends on. No `cost`: a user's builder. No `memory_bytes`: unknown, no limit.
+
+    `is_adaptive` says that scores decide what is asked or pruned.
+    """
 
     cost: TrialCost | None
     device_kind: DeviceKind
     threads: int
     memory_bytes: int | None
     num_trials: int
+    keras_backend: str = "tensorflow"
+    is_adaptive: bool = True
 
     def describe(self) -> str:
         """`cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most`."""
@@ -83,6 +101,8 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
         reasons.append(situation.describe())
     if engine is None and chosen == "sequential" and situation.cost is not None:
         reasons.append(f"{counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
+    if num_lanes is None and chosen == "packed" and lanes == _lanes_for(situation):
+        reasons.append(f"{counted(situation.num_trials, 'trial')} have work for no more lanes")
     return EngineChoice(chosen, 1 if chosen == "sequential" else lanes, "; ".join(reasons))
 
 
@@ -90,19 +110,25 @@ def best_engine(situation: Situation, num_lanes: int) -> str:
     """packed or sequential, were there so many lanes."""
     if situation.cost is None:
         return "sequential"
-    leaves_threads_idle = situation.device_kind == "cpu" and min(num_lanes, situation.num_trials) < situation.threads
+    busy = min(num_lanes, situation.num_trials)
+    leaves_threads_idle = situation.device_kind == "cpu" and 2 * busy <= situation.threads and situation.threads > 1
     return "sequential" if leaves_threads_idle and situation.cost.step_flops >= LARGE_STEP_FLOPS else "packed"
 
 
 def most_lanes(situation: Situation) -> int:
-    """How many lanes of the packed engine are of use; a user's builder gets one a thread."""
-    cost, threads = situation.cost, situation.threads
-    wanted = LANES_A_THREAD * threads if situation.device_kind == "cpu" else MOST_LANES_ON_GPU
-    if cost is None:
-        wanted = threads
-    elif situation.memory_bytes is not None:
+    """How many lanes of the packed engine are of use, by the table above; a user's builder gets one a thread."""
+    cost, wanted = situation.cost, situation.threads
+    if situation.device_kind == "gpu" and cost is not None:
+        wanted = MOST_LANES_ON_GPU[situation.keras_backend]
+    if cost is not None and situation.memory_bytes is not None:
         wanted = min(wanted, situation.memory_bytes // (MEMORY_PARTS * cost.lane_bytes))
-    return max(1, wanted)
+    return max(1, min(wanted, _lanes_for(situation)))
+
+
+def _lanes_for(situation: Situation) -> int:
+    """How many lanes the trials have work for."""
+    most = max(LEAST_LANES, situation.num_trials // ROUNDS) if situation.is_adaptive else situation.num_trials
+    return min(most, situation.num_trials)
 
 
 def operation_threads(engine: str, threads: int) -> int:

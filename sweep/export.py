@@ -93,6 +93,7 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         params=trial.params,
         widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
         **{key: settings[key] for key in copied},
+        onednn=settings.get("onednn"),
         code=_code(settings, trial),
         **_confirmed(study, trial.number),
     )

@@ -14,6 +14,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.workers import Workers
 from sweep.interruption import Interruption
 from sweep.points import points_of, size_line
+from sweep.precision import slow_precision_note
 from sweep.progress import Scoreboard, make_progress
 from sweep.search_space import Space
 from sweep.settle import Settled
@@ -78,8 +79,9 @@ def print_start(space: Space, url: str, name: str, settled: Settled, num_trials:
     device, num_workers = settled.device, settled.settings.num_workers
     print(f"study {name} in {backend_of(url).name}; {space.goal}; space {space.fingerprint}")
     print(f"device: {device.description if device else f'none ({settled.choice.engine} engine)'}")
-    if device is not None and device.note:
-        print(device.note)
+    for note in (device.note if device else "", slow_precision_note(device, space.extreme_configs())):
+        if note:
+            print(note)
     if settled.data is not None:
         print(f"images reach the model as float32 in {' or '.join(settled.data.image_ranges)}")
         print("".join(f"{note}\n" for note in settled.data.notes), end="")

@@ -36,6 +36,7 @@ SAMPLERS: dict[str, Any] = {
 NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 ONE_OBJECTIVE = ("cmaes",)
 LISTING = ("grid", "brute_force")  # go through all points
+INDEPENDENT = ("random", "grid", "qmc", "brute_force")  # what they ask does not depend on scores
 MODELS_HISTORY = ("tpe", "partial_fixed", "gp")  # the longer it is, the longer each asking takes
 NEEDED = {  # options without a default, with an example
     "partial_fixed": "fixed_params = {momentum = 0.9}",

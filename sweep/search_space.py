@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from sweep.config import (
     STUDY_NAME,
     DataConfig,
     Positive,
+    Precision,
     Section,
     TrialConfig,
 )
@@ -116,6 +117,13 @@ class Space:
             "space": {name: parameter.model_dump(exclude_none=True) for name, parameter in self.parameters.items()},
             "order": [*self.parameters],  # of asking, which decides what a seed gives
         }
+
+    def with_precision(self, precision: Precision) -> "Space":
+        """The space with this precision in place of "auto"; an explicit one stays."""
+        training = self.fixed.get("training", {})
+        if training.get("precision") != "auto":
+            return self
+        return replace(self, fixed={**self.fixed, "training": {**training, "precision": precision}})
 
     def max_epochs(self) -> int:
         """The most epochs that a run of a trial can have; a function has one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 
+from sweep.cpu import default_onednn
 from sweep.data import class_counts, load
 from sweep.devices import Device, set_up_device
 from sweep.engine_choice import (
@@ -27,10 +28,11 @@ from sweep.errors import StudyError
 from sweep.executors.workers import Share, Workers
 from sweep.masking import mask_passwords
 from sweep.points import num_trials_at_most
+from sweep.precision import fast_precision
 from sweep.probe import configs_to_probe, probe
 from sweep.pruners import build_pruner
 from sweep.rehearsal import rehearse
-from sweep.samplers import sampler_factory
+from sweep.samplers import INDEPENDENT, sampler_factory
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.study import Settings
@@ -58,8 +60,9 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class Settled:
-    """The study's settings, and what is said of them at the start. The fake engine has no device."""
+    """The study's space and settings, and what is said of them at the start. The fake engine has no device."""
 
+    space: Space
     settings: Settings
     device: Device | None
     choice: EngineChoice
@@ -109,14 +112,18 @@ def settle(
     share = workers.share if workers else Share(os.cpu_count() or 1, host_memory_bytes())
     share = replace(share, threads=int(options.threads or stored.get("threads") or share.threads))
     threads, processes = share.threads, max(1, num_workers)
-    choice = _choose_engine(options, space, stored, _situation(options, space, data, share, "cpu", processes))
+    choice = _choose_engine(options, space, stored, _situation(options, space, data, share, None, processes))
     device = None
     if choice.engine != "fake":
-        device = _set_up(options, space, threads, operation_threads(choice.engine, threads), workers)
+        onednn = stored.get("onednn") if stored else default_onednn()
+        device = _set_up(options, space, threads, operation_threads(choice.engine, threads), onednn, workers)
         if device.kind == "gpu":
-            choice = _choose_engine(options, space, stored, _situation(options, space, data, share, "gpu", processes))
+            choice = _choose_engine(options, space, stored, _situation(options, space, data, share, device, processes))
+    space = space.with_precision(fast_precision(device, stored))
     settings = make_settings(space, seed, data, choice, threads, device, num_workers)
-    return Settled(settings, device, choice, workers.kind if workers else "", data)
+    if stored and stored.get("onednn") is None:
+        settings = replace(settings, onednn=None)
+    return Settled(space, settings, device, choice, workers.kind if workers else "", data)
 
 
 def announce_code(options: argparse.Namespace, space: Space, workers: Workers | None) -> None:
@@ -136,16 +143,31 @@ def settle_again(options: argparse.Namespace, space: Space, stored: dict[str, An
 
 
 def _set_up(
-    options: argparse.Namespace, space: Space, threads: int, num_threads: int, workers: Workers | None
+    options: argparse.Namespace,
+    space: Space,
+    threads: int,
+    num_threads: int,
+    onednn: bool | None,
+    workers: Workers | None,
 ) -> Device:
     """Here, or in the workers; a user's builder is tried where it will run."""
-    builder, probed = space.users_code, configs_to_probe(space.extreme_configs())
+    builder, probed = space.users_code, configs_to_probe(space.with_precision("float32").extreme_configs())
     if workers is None:
-        device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads)
+        device = set_up_device(
+            options.device, threads, options.gpu_memory_gb, operation_threads=num_threads, onednn=onednn
+        )
         probe(probed)
         return device
     cap = gpu_memory_gb(options)
-    found = workers.set_up(options.device, threads, cap, operation_threads=num_threads, builder=builder, probed=probed)
+    found = workers.set_up(
+        options.device,
+        threads,
+        cap,
+        operation_threads=num_threads,
+        onednn=onednn,
+        builder=builder,
+        probed=probed,
+    )
     assert found is not None
     return found
 
@@ -167,10 +189,11 @@ def _situation(
     space: Space,
     data: DataSummary,
     share: Share,
-    device_kind: DeviceKind,
+    device: Device | None,
     processes: int,
 ) -> Situation:
-    """Of one of so many processes. The memory of a GPU is known only where it was capped."""
+    """Of one of so many processes, on a CPU until the device is known; a GPU's memory is known only if it is capped."""
+    device_kind: DeviceKind = "gpu" if device is not None and device.kind == "gpu" else "cpu"
     gpu_memory_bytes = options.gpu_memory_gb and round(options.gpu_memory_gb * 2**30)
     num_trials = num_trials_at_most(space, options.trials or space.study.num_trials)
     return Situation(
@@ -179,6 +202,8 @@ def _situation(
         threads=share.threads,
         memory_bytes=share.memory_bytes if device_kind == "cpu" else gpu_memory_bytes,
         num_trials=-(-num_trials // processes),
+        keras_backend=device.keras_backend if device else "tensorflow",
+        is_adaptive=space.sampler.name not in INDEPENDENT or space.pruner.name != "none",
     )
 
 
@@ -205,6 +230,7 @@ def make_settings(
         keras_backend=device.keras_backend if device else "none",
         num_workers=num_workers,
         classes=data.classes,
+        onednn=device.onednn if device else None,
         versions={package: version(package) for package in VERSIONS_OF},
         command=_command(sys.argv[1:]),
         code=code_of(space.users_code) if space.users_code else None,

@@ -41,4 +41,4 @@ def settle_function(
     choice = EngineChoice("function", options.lanes or stored.get("num_lanes") or 1, f"calls {space.function}")
     num_workers = workers.num_workers if workers else 0
     settings = make_settings(space, seed, NO_DATA, choice, 1, None, num_workers)
-    return Settled(settings, None, choice, workers.kind if workers else "")
+    return Settled(space, settings, None, choice, workers.kind if workers else "")

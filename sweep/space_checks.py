@@ -62,6 +62,8 @@ def _check_keys(space: Space) -> None:
                 )
             continue
         _check_key(space, parameter.key, where)
+        if parameter.key == "training.precision" and parameter.can_be("auto"):
+            raise SpaceError(f'{space.source}: space.{name}: "auto" is one of the others; remove it from what varies')
         owners.setdefault(parameter.key, []).append(name)
     for head in LIST_KEYS:
         fixed = space.fixed.get("model", {}).get(head, [])

@@ -42,7 +42,7 @@ SETTINGS = "sweep"
 CODE = "code"  # of a trial: the digest of the user's code that trained it
 INFORMATIVE = ("versions.", "command", "code", "classes.", "space.fixed.data.path")  # not compared: the data's hash is
 KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
-BEFORE = {"num_workers": 0, "first_step": 1, "distinct": False}  # of a study that does not say
+BEFORE = {"num_workers": 0, "onednn": None, "first_step": 1, "distinct": False}  # of a study that does not say
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Settings:
     keras_backend: str
     num_workers: int = 0
     classes: dict[str, Any] = field(default_factory=dict)  # see `ClassCounts.record`; none of studies without data
+    onednn: bool | None = None  # None: as TensorFlow decides by the CPU, in studies from before it was recorded
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
     first_step: int = 0

@@ -47,7 +47,7 @@ REFUSED = [
     ({"training": {"epochs": 2.5}}, "training.epochs: .*got 2.5"),
     ({"training": {"epochs": "3"}}, "training.epochs: .*got '3'"),
     ({"training": {"epochs": True}}, "training.epochs: .*got True"),
-    ({"training": {"precision": "float16"}}, "training.precision: .*'float32' or 'mixed_bfloat16'"),
+    ({"training": {"precision": "float16"}}, "training.precision: .*'float32', 'mixed_bfloat16' or 'auto'"),
     ({"schedule": {"initial_rate": 0.0}}, "schedule.initial_rate: .*greater than 0"),
     ({"schedule": {"initial_rate": float("nan")}}, "schedule.initial_rate"),
     ({"regularizer": {"l2": float("inf")}}, "regularizer.l2: .*finite"),

@@ -16,6 +16,7 @@ from sweep.space_file import load_space, parse_space
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 SMALL, LARGE = TrialCost(10**7, 10**7), TrialCost(10**10, 10**9)
+JAX = {"keras_backend": "jax"}
 
 
 def situation(**changes: Any) -> Situation:
@@ -71,27 +72,55 @@ def test_cost_of_a_users_builder_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("changes", "engine", "num_lanes"),
     [
-        ({}, "packed", 8),
-        ({"num_trials": 5}, "packed", 8),
-        ({"num_trials": 1}, "packed", 8),
-        ({"memory_bytes": 6 * 10**7}, "packed", 3),
+        ({}, "packed", 2),
+        ({"num_trials": 3}, "packed", 2),
+        ({"num_trials": 7, "threads": 8}, "packed", 2),
+        ({"num_trials": 1}, "packed", 1),
+        ({"threads": 8, "memory_bytes": 6 * 10**7}, "packed", 3),
         ({"memory_bytes": 1}, "packed", 1),
-        ({"cost": LARGE}, "packed", 8),
+        ({"cost": LARGE}, "packed", 2),
         ({"cost": LARGE, "memory_bytes": 4 * 10**9}, "packed", 2),
         ({"cost": LARGE, "memory_bytes": 3 * 10**9}, "sequential", 1),
         ({"cost": LARGE, "num_trials": 1}, "sequential", 1),
-        ({"threads": 16, "num_trials": 10}, "packed", 64),
+        ({"cost": LARGE, "num_trials": 1, "threads": 1}, "packed", 1),
+        ({"cost": LARGE, "num_trials": 36, "threads": 16}, "packed", 9),
+        ({"cost": LARGE, "num_trials": 32, "threads": 16}, "sequential", 1),
         ({"cost": None}, "sequential", 1),
-        ({"device_kind": "gpu"}, "packed", 128),
-        ({"device_kind": "gpu", "memory_bytes": None}, "packed", 128),
-        ({"device_kind": "gpu", "cost": LARGE, "memory_bytes": 80 * 10**9}, "packed", 40),
-        ({"device_kind": "gpu", "cost": LARGE, "num_trials": 1}, "packed", 128),
-        ({"device_kind": "gpu", "cost": None}, "sequential", 1),
+        ({"device_kind": "gpu", **JAX}, "packed", 128),
+        ({"device_kind": "gpu", "memory_bytes": None, **JAX}, "packed", 128),
+        ({"device_kind": "gpu", "cost": LARGE, "memory_bytes": 80 * 10**9, **JAX}, "packed", 40),
+        ({"device_kind": "gpu", "num_trials": 100, **JAX}, "packed", 25),
+        ({"device_kind": "gpu", "cost": LARGE, "num_trials": 1, **JAX}, "packed", 1),
+        ({"device_kind": "gpu", "keras_backend": "tensorflow"}, "packed", 1),
+        ({"device_kind": "gpu", "cost": None, **JAX}, "sequential", 1),
     ],
 )
 def test_rule(changes: dict[str, Any], engine: str, num_lanes: int) -> None:
     choice = choose(situation(**changes))
     assert (choice.engine, choice.num_lanes) == (engine, num_lanes)
+
+
+@pytest.mark.parametrize(
+    ("threads", "num_trials", "is_adaptive", "num_lanes"),
+    [
+        (2, 30, True, 2),
+        (16, 30, True, 7),
+        (64, 30, True, 7),
+        (2, 1000, True, 2),
+        (16, 1000, True, 16),
+        (64, 1000, True, 64),
+        (2, 30, False, 2),
+        (16, 30, False, 16),
+        (64, 30, False, 30),
+    ],
+)
+def test_lanes_leave_scores_something_to_decide(
+    threads: int, num_trials: int, is_adaptive: bool, num_lanes: int
+) -> None:
+    """A lane on each thread, but no more than a quarter of the trials where sampler or pruner look at scores."""
+    choice = choose(situation(threads=threads, num_trials=num_trials, is_adaptive=is_adaptive))
+    assert (choice.engine, choice.num_lanes) == ("packed", num_lanes)
+    assert (f"{num_trials} trials" in choice.reason) == (num_lanes < threads)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +133,7 @@ def test_rule(changes: dict[str, Any], engine: str, num_lanes: int) -> None:
         ({}, {"num_lanes": 1}, "packed", 1),
         ({}, {"engine": "sequential"}, "sequential", 1),
         ({}, {"engine": "sequential", "num_lanes": 1}, "sequential", 1),
-        ({"cost": LARGE, "num_trials": 1}, {"engine": "packed"}, "packed", 8),
+        ({"cost": LARGE, "num_trials": 1}, {"engine": "packed"}, "packed", 1),
         ({"cost": None}, {"engine": "packed"}, "packed", 2),
         ({"cost": None}, {"num_lanes": 4}, "packed", 4),
         ({"cost": None}, {"engine": "packed", "num_lanes": 4}, "packed", 4),
@@ -128,7 +157,7 @@ def test_lanes_of_the_sequential_engine_are_refused_with_the_fix() -> None:
 def test_reason_is_said_with_its_numbers() -> None:
     cost = TrialCost(13_400_000, 21_000_000)
     why = "cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most"
-    assert choose(situation(cost=cost)).line() == f"engine: packed, 8 lanes ({why})"
+    assert choose(situation(cost=cost)).line() == f"engine: packed, 2 lanes ({why})"
     assert choose(situation(cost=cost), num_lanes=1).line() == f"engine: packed, 1 lane (lanes as asked; {why})"
     sequential = choose(situation(cost=LARGE, num_trials=1)).line()
     assert sequential.startswith("engine: sequential, 1 lane (cpu with 2 threads; 10,000.0 MFLOP")

@@ -37,7 +37,7 @@ LEVELS = [  # from top to bottom
     {"worker_choice"},
     {"executors", "pruners", "interruption", "dashboard_notes", "dashboard_storage", "failures", "running_trial"},
     {"samplers", "confirmation"},
-    {"engines", "storage", "engine_choice", "cmaes_fence"},
+    {"engines", "storage", "engine_choice", "cmaes_fence", "precision"},
     {"space_file", "devices", "config_file", "probe"},
     {"space_checks", "points"},
     {"search_space"},
@@ -47,7 +47,7 @@ LEVELS = [  # from top to bottom
     {"schedules", "seeding"},
     {"config", "users_code"},
     {"plain_values", "files", "process_lock"},
-    {"errors", "masking", "counting", "forking", "spelling", "text"},
+    {"errors", "masking", "counting", "cpu", "forking", "spelling", "text"},
 ]
 FORBIDDEN = {
     "engines": {"optuna", "sqlalchemy"},

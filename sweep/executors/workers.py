@@ -69,6 +69,7 @@ class Workers(ABC):
         gpu_memory_gb: float | None = None,
         *,
         operation_threads: int | None = None,
+        onednn: bool | None = None,
         builder: str | None = None,
         function: dict[str, Any] | None = None,
         probed: Sequence[dict[str, Any]] = (),
@@ -88,6 +89,7 @@ class Workers(ABC):
                 threads=threads,
                 gpu_memory_gb=gpu_memory_gb,
                 operation_threads=operation_threads or threads,
+                onednn=onednn,
             )
         while self._slots[0].device is None:
             self._take()
