@@ -9,14 +9,13 @@ It trains through the same sequential engine as `sweep run`, with a Keras prunin
 
 import threading
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from sweep.callbacks import CallbackFactory, Callbacks, PruningCallback
-from sweep.config import Precision, TrialConfig
+from sweep.config import TrialConfig
 from sweep.data import load
 from sweep.devices import has_fast_bfloat16
 from sweep.engines.base import EpochMetrics, run_values
@@ -66,14 +65,15 @@ class Objective:
         seed = derived_seed(self._seed, trial.number)
         config = self.space.resolve(self.space.suggest(trial), seed)
         with _TRAINING:
-            runs = self.space.plan.runs(config.with_precision(self._fast_precision))
+            runs = self.space.plan.runs(self._explicit(config))
             values = self._one_run(trial, runs[0]) if len(runs) == 1 else self._several_runs(trial, runs)
         return values[0] if len(values) == 1 else tuple(values)
 
-    @cached_property
-    def _fast_precision(self) -> Precision:
-        """What "auto" means in this process; asked at the first trial, as it imports Keras."""
-        return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+    def _explicit(self, config: TrialConfig) -> TrialConfig:
+        """With what `precision = "auto"` means in this process."""
+        if config.training.precision != "auto":
+            return config
+        return config.with_precision("mixed_bfloat16" if has_fast_bfloat16() else "float32")
 
     def _one_run(self, trial: optuna.Trial, config: TrialConfig) -> list[float]:
         """Each epoch is reported, where there is one objective that is no timing."""
