@@ -27,10 +27,10 @@ from sweep.errors import ends_process, is_out_of_memory
 
 if keras.backend.backend() == "tensorflow":
     from sweep.engines.lanes_tensorflow import LaneProgram, fitted, places_of_a_call
-    from sweep.engines.steps_tensorflow import put
+    from sweep.engines.steps_tensorflow import DIVIDES_EXACTLY, put
 else:
     from sweep.engines.lanes_jax import LaneProgram, fitted, places_of_a_call  # type: ignore[assignment]
-    from sweep.engines.steps_jax import put
+    from sweep.engines.steps_jax import DIVIDES_EXACTLY, put
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
 MOST_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
@@ -59,7 +59,7 @@ class PackedEngine:
         self.num_lanes = num_lanes
         self._num_threads, self._pause, self._widest = num_threads, pause, widest
         self._num_places = min(places_of_a_call(), num_lanes)  # lanes of one call
-        self._store = ImageStore(put)
+        self._store = ImageStore(put, DIVIDES_EXACTLY)
         self._patches: Recent[Any, Arrays] = Recent(MOST_IDLE_PATCHES)
         self._programs: Recent[Structure, LaneProgram] = Recent(MOST_IDLE_PROGRAMS)
         self._runs: dict[int, LaneRun | TrainingRun] = {}

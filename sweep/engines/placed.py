@@ -1,7 +1,8 @@
 """A dataset's images on the device: one copy for all that train on them, dropped when no run uses it.
 
-Few images are scaled once. Many bytes stay bytes, and a minibatch of them is divided: in float32 that gives the same
-bits as a division in float64 that is rounded, for integers below 2^24.
+Few images are scaled once. Many bytes stay bytes on TensorFlow, and a minibatch of them is divided: in float32 that
+gives the same bits as a division in float64 that is rounded, for integers below 2^24. XLA multiplies by the inverse, so
+on JAX all are scaled once.
 """
 
 from collections.abc import Callable, Hashable
@@ -45,9 +46,9 @@ class Placed:
 class ImageStore:
     """Puts datasets on the device in use."""
 
-    def __init__(self, put: Callable[[NDArray[Any]], Any]) -> None:
-        """`put` copies an array there."""
-        self._put = put
+    def __init__(self, put: Callable[[NDArray[Any]], Any], divides_exactly: bool) -> None:
+        """`put` copies an array there; whether a program that divides by an input gives the quotient, rounded."""
+        self._put, self._divides_exactly = put, divides_exactly
         self._arrays: Recent[Hashable, Arrays] = Recent(MOST_IDLE)
 
     def place(self, dataset: Dataset) -> Placed:
@@ -59,7 +60,8 @@ class ImageStore:
             images, labels = dataset.images[used], dataset.labels[used]
         else:
             used, images, labels = used[:0], dataset.images, dataset.labels  # all of them
-        scaling, is_scaled = dataset.scaling, _is_scaled_once(dataset.scaling, images)
+        scaling = dataset.scaling
+        is_scaled = not self._divides_exactly or _is_scaled_once(scaling, images)
         kind = (scaling.offset.tobytes(), scaling.divisor.tobytes()) if is_scaled else None
 
         def make() -> Arrays:

@@ -22,9 +22,9 @@ from sweep.models import build_checked
 from sweep.optimizers import build_optimizer
 
 if keras.backend.backend() == "tensorflow":
-    from sweep.engines.steps_tensorflow import CompiledSteps, put
+    from sweep.engines.steps_tensorflow import DIVIDES_EXACTLY, CompiledSteps, put
 elif keras.backend.backend() == "jax":
-    from sweep.engines.steps_jax import CompiledSteps, put  # type: ignore[assignment]
+    from sweep.engines.steps_jax import DIVIDES_EXACTLY, CompiledSteps, put  # type: ignore[assignment]
 else:
     raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
 
@@ -46,7 +46,7 @@ class SequentialEngine:
         """Keras `callbacks` see every run; `pause` is called every second or so and may raise."""
         self._callbacks, self._pause = callbacks, pause
         self._run: TrainingRun | None = None
-        self._store = ImageStore(put)
+        self._store = ImageStore(put, DIVIDES_EXACTLY)
 
     def admit(self, lane: int, config: TrialConfig) -> None:
         """Load the data, build and compile the model."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sweep.engines.placed import Arrays, Placed
 
 EVALUATION_BATCH_SIZE = 256
+DIVIDES_EXACTLY = False
 Source = tuple[Any, Any, Any]  # images, labels and the divisor of images that are integers
 State = tuple[Any, ...]  # values of trainable, non-trainable, optimizer and metrics variables
 
@@ -24,7 +25,7 @@ def put(array: NDArray[Any]) -> Any:
 
 
 def source(arrays: Arrays, divisor: np.float32) -> Source:
-    """What `minibatch` takes. An argument of a program: of a constant, XLA multiplies by the inverse."""
+    """What `minibatch` takes. The divisor is one: all are scaled."""
     return arrays.images, arrays.labels, jnp.asarray(divisor)
 
 

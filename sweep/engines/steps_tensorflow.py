@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sweep.engines.placed import Arrays, Placed
 
 EVALUATION_BATCH_SIZE = 256
+DIVIDES_EXACTLY = True  # by an input
 Tensor = Any
 Source = tuple[Tensor, Tensor, Tensor]  # images, labels and the divisor of images that are integers
 
