@@ -50,9 +50,9 @@ def _run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if options.command in ("list", "show", "check", "init") else 141
     except OSError as error:
-        if not is_disk_full(error):
-            raise
-        print(f"sweep: {DISK_IS_FULL}", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        reason = DISK_IS_FULL if is_disk_full(error) else error.strerror or str(error)
+        print(f"sweep: {one_line(f'{place}{reason}')}", file=sys.stderr)
         return 2
 
 
