@@ -134,8 +134,8 @@ def list(options: argparse.Namespace) -> None:
     damaged: dict[str, StudyError] = {}
     studies = list_studies(database_url(options.studies, options.storage), damaged)
     print_studies(studies, as_json=options.json)
-    for error in damaged.values():
-        raise error
+    if damaged:
+        raise StudyError("; ".join(map(str, damaged.values())))
 
 
 def show(options: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
 ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
 Precision = Literal["float32", "mixed_bfloat16"]
 DEFAULT_VALIDATION_FRACTION = 0.2
+NO_VALUE = ("none", "off")  # these leave a key out whose default is off
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 WITH_MOMENTUM = ("rmsprop", "sgd")
 FAMILY_KEYS: dict[str, tuple[str, ...]] = {  # which keys only one family reads
@@ -53,6 +54,23 @@ class Section(BaseModel):
     """A part of a config: unknown keys, wrong kinds, NaN and infinity are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_off(cls, values: Any) -> Any:
+        """TOML has no null: `patience = "none"` is the same as no line."""
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if not (value in NO_VALUE and cls._may_be_off(key, value))}
+
+    @classmethod
+    def _may_be_off(cls, key: str, text: Any) -> bool:
+        """Whether the key's default is off (None, 0 or false), and the text is none of its values."""
+        field = cls.model_fields.get(key)
+        if field is None or field.default not in (None, 0, False):
+            return False
+        kinds = [kind for one in get_args(field.annotation) for kind in (one, *get_args(one))]
+        return text not in kinds and str not in kinds and field.annotation is not str
 
 
 class DataConfig(Section):

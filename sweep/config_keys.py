@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from sweep.config import CONFIG_KEYS, KEYS, TrialConfig
+from sweep.config import CONFIG_KEYS, KEYS
 from sweep.errors import SpaceError
 from sweep.plain_values import check_plain, resolved_path
 from sweep.spelling import did_you_mean
@@ -15,7 +15,6 @@ FLAGS = {  # what changes the other sections of a space file
     "sampler": "; use --sampler",
     "pruner": "; use --pruner",
 }
-NO_VALUE = ("none", "off")  # TOML has no null: these leave a key out whose default is off
 
 
 def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None:
@@ -36,8 +35,6 @@ def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None
         target[head] = [*items[:position], value, *items[position + 1 :]]
     elif rest:
         _set_option(target.setdefault("options", {}), rest, value, source)
-    elif value in NO_VALUE and _may_be_off(section, head, value):
-        target.pop(head, None)
     else:
         target[head] = value
 
@@ -60,15 +57,6 @@ def _set_option(options: dict[str, Any], path: str, value: Any, source: str) -> 
             inside = ".".join(tables[:depth])
             raise SpaceError(f"{source}: model.options.{path}: model.options.{inside} is not a table; remove it")
     options[last] = value
-
-
-def _may_be_off(section: str, key: str, text: Any) -> bool:
-    """Whether the text stands for no value: the key's default is off (None, 0 or false), and the text is no value."""
-    sections: Any = TrialConfig.model_fields[section].annotation
-    field = sections.model_fields[key]
-    if field.default not in (None, 0, False):
-        return False
-    return text not in [choice for kind in get_args(field.annotation) for choice in (kind, *get_args(kind))]
 
 
 def apply_override(content: dict[str, Any], override: str, source: str) -> None:

@@ -75,13 +75,13 @@ def set_up_device(
     check_device_name(name)
     if gpu_memory_gb is None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX: grow instead of taking three quarters
-    ignored = set_onednn(onednn)
+    was_imported, ignored = "tensorflow" in sys.modules, set_onednn(onednn)
     with quiet_stderr():
         if import_keras() == "jax":
             device = _set_up_jax(name, threads, gpu_memory_gb)
         else:
             device = _set_up_tensorflow(name, threads, gpu_memory_gb, operation_threads or threads)
-            device = _with_onednn(device, onednn, ignored)
+            device = _with_onednn(device, onednn if was_imported else None, ignored)
         return replace(device, has_fast_bfloat16=has_fast_bfloat16())
 
 

@@ -101,8 +101,9 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
         reasons.append(situation.describe())
     if engine is None and chosen == "sequential" and situation.cost is not None:
         reasons.append(f"{counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
-    if num_lanes is None and chosen == "packed" and lanes == _lanes_for(situation):
-        reasons.append(f"{counted(situation.num_trials, 'trial')} have work for no more lanes")
+    if num_lanes is None and chosen == "packed" and lanes < _lanes_of_device(situation):
+        trials = counted(situation.num_trials, "trial")
+        reasons.append(f"at most a quarter of {trials}" if situation.is_adaptive else f"{trials} need no more lanes")
     return EngineChoice(chosen, 1 if chosen == "sequential" else lanes, "; ".join(reasons))
 
 
@@ -117,12 +118,17 @@ def best_engine(situation: Situation, num_lanes: int) -> str:
 
 def most_lanes(situation: Situation) -> int:
     """How many lanes of the packed engine are of use, by the table above; a user's builder gets one a thread."""
+    return max(1, min(_lanes_of_device(situation), _lanes_for(situation)))
+
+
+def _lanes_of_device(situation: Situation) -> int:
+    """How many lanes device and memory have room for."""
     cost, wanted = situation.cost, situation.threads
     if situation.device_kind == "gpu" and cost is not None:
         wanted = MOST_LANES_ON_GPU[situation.keras_backend]
     if cost is not None and situation.memory_bytes is not None:
         wanted = min(wanted, situation.memory_bytes // (MEMORY_PARTS * cost.lane_bytes))
-    return max(1, min(wanted, _lanes_for(situation)))
+    return max(1, wanted)
 
 
 def _lanes_for(situation: Situation) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from sweep.config import TrialConfig
 from sweep.data import load
 from sweep.errors import InputError, SpaceError, ends_process
+from sweep.text import in_one_line
 from sweep.users_code import BUILDER, import_code
 
 MOST_PROBED = 8  # configs; the trials check their models once more
@@ -35,13 +36,14 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
     """
     from sweep.models import build_checked
 
-    started, failures = time.monotonic(), []
+    started, num_tried, failures = time.monotonic(), 0, []
     for number, values in enumerate(configs):
         config = TrialConfig.from_values(dict(values), "a config of the space")
         if number == 0:
             import_code(str(config.model.builder), BUILDER)
         elif time.monotonic() - started > PROBE_S:
-            return
+            break
+        num_tried += 1
         try:
             build_checked(config, load(config.data))
         except InputError:
@@ -49,6 +51,6 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
         except BaseException as error:
             if ends_process(error):
                 raise
-            failures.append(" ".join(f"{type(error).__name__}: {error}".split()))
-    if failures and len(failures) == len(configs):
+            failures.append(in_one_line(error))
+    if failures and len(failures) == num_tried:
         raise SpaceError(f"model.builder: {configs[0]['model']['builder']} builds no model: {failures[0]}; correct it")

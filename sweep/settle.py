@@ -78,7 +78,7 @@ def check_names(space: Space, seed: int) -> None:
 
 def check_data(space: Space) -> DataSummary:
     """Load what the space's data sections name; feature maps are checked against the images."""
-    hashes, shapes, nums_classes, ranges = [], [], [], []
+    hashes, shapes, nums_classes, ranges, notes = [], [], [], [], []
     for config in space.data_configs():
         dataset = load(config)
         check_feature_maps(space, dataset.image_shape)
@@ -86,12 +86,13 @@ def check_data(space: Space) -> DataSummary:
         shapes.append(dataset.image_shape)
         nums_classes.append(dataset.num_classes)
         ranges.append(dataset.image_range)
+        counts = class_counts(dataset)
+        notes += counts.absent_lines()
     height, width, channels = (max(sides) for sides in zip(*shapes, strict=True))
     content_hash, image_ranges = "+".join(sorted(set(hashes))), tuple(dict.fromkeys(ranges))
-    counts = class_counts(dataset)
     classes = (counts if config.fold is None else counts.of_folds()).record() if len(hashes) == 1 else {}
-    notes = tuple(counts.absent_lines())
-    return DataSummary(content_hash, (height, width, channels), max(nums_classes), image_ranges, classes, notes)
+    shape = (height, width, channels)
+    return DataSummary(content_hash, shape, max(nums_classes), image_ranges, classes, tuple(dict.fromkeys(notes)))
 
 
 def settle(

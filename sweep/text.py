@@ -13,5 +13,10 @@ def shown_params(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={_shown(value)}" for name, value in params.items()) or "no parameters"
 
 
+def in_one_line(error: BaseException) -> str:
+    """`ValueError: what it says`, whatever lines it has."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -63,6 +63,11 @@ def test_a_choice_may_switch_a_key_off(off: str) -> None:
     assert space.resolve(asked(space, p=5).params, 0).training.patience == 5
 
 
+@pytest.mark.parametrize("off", ["none", "off"])
+def test_a_fixed_key_may_be_switched_off(off: str) -> None:
+    assert parse(f'[training]\npatience = "{off}"').resolve({}, 0).training.patience is None
+
+
 def test_a_key_whose_default_is_not_off_cannot_be_switched_off() -> None:
     with pytest.raises(SpaceError, match=r"training.epochs: .*got 'none'"):
         parse('[space.e]\nkey = "training.epochs"\ntype = "categorical"\nchoices = ["none", 2]\n')

@@ -6,6 +6,8 @@ Axes: N images, H height, W width, C channels.
 import gzip
 import math
 import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -110,7 +112,7 @@ def _mnist_source(config: DataConfig) -> _Source:
     if config.path or os.environ.get("SWEEP_DATA"):
         looked = ", ".join(str(folder) for folder in _mnist_folders(config))
         raise DataError(f"mnist: neither the IDX files nor mnist.npz in {looked}; correct data.path or SWEEP_DATA")
-    return _downloaded_mnist()
+    return _npz_source(_downloaded_mnist(), config)
 
 
 def _mnist_folders(config: DataConfig) -> list[Path]:
@@ -120,16 +122,16 @@ def _mnist_folders(config: DataConfig) -> list[Path]:
     return [Path(root) / "mnist", Path(root)] if root else []
 
 
-def _downloaded_mnist() -> _Source:
-    import keras
-
-    try:
-        (x_train, y_train), test = keras.datasets.mnist.load_data()
-    except Exception as error:
-        raise DataError(
-            f"mnist could not be downloaded ({error}); set SWEEP_DATA to a folder that holds mnist/"
-        ) from None
-    return _Source(lambda: RawPool(x_train, y_train), lambda: test)
+def _downloaded_mnist() -> Path:
+    """Keras's copy. Fetched by a process of its own: what Keras imports here could not be set up any more."""
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / "mnist.npz"
+    if not path.is_file():
+        command = [sys.executable, "-c", "import keras; keras.datasets.mnist.load_data()"]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if not path.is_file():
+            reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise DataError(f"mnist could not be downloaded ({reason}); set SWEEP_DATA to a folder that holds mnist/")
+    return path
 
 
 def _read_mnist(folder: Path, part: str) -> Pair:

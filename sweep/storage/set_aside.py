@@ -15,6 +15,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.counting import counted
 from sweep.stored_trials import SET_ASIDE
 
 MOST_LINES = 5
@@ -30,8 +31,8 @@ def values_problem(state: TrialState, values: Sequence[float] | None, num_object
         return None
     told = values or ()
     if len(told) != num_objectives:
-        objectives = "1 objective" if num_objectives == 1 else f"{num_objectives} objectives"
-        return f"{state.name} with {len(told)} values, but the study has {objectives}"
+        told_values, objectives = counted(len(told), "value"), counted(num_objectives, "objective")
+        return f"{state.name} with {told_values}, but the study has {objectives}"
     return f"{state.name} with the value NaN" if any(map(math.isnan, told)) else None
 
 
