@@ -17,6 +17,9 @@ from sweep.errors import InputError
 BATCH_HOOKS = tuple(
     f"on_{kind}batch_{moment}" for kind in ("", "train_", "test_") for moment in ("begin", "end")
 )  # many minibatches are one compiled call, so nobody can call these
+SAVERS = tuple(  # older Keras has no OrbaxCheckpoint
+    getattr(keras.callbacks, name, None) for name in ("ModelCheckpoint", "BackupAndRestore", "OrbaxCheckpoint")
+)
 Callbacks = Sequence[Any] | Callable[[optuna.Trial], Iterable[Any]]
 
 
@@ -107,8 +110,8 @@ def _has(callback: Any, hook: str) -> bool:
 
 
 def _acts_on_epochs_alone(callback: Any) -> bool:
-    """Two of Keras's have hooks for minibatches that do nothing with their default options."""
-    if type(callback) is keras.callbacks.ModelCheckpoint:
+    """Some of Keras's have hooks for minibatches that do nothing with their default options."""
+    if type(callback) in SAVERS:
         return bool(callback.save_freq == "epoch")
     if type(callback) is keras.callbacks.TensorBoard:
         per_step = callback.write_steps_per_second or callback._should_trace

@@ -15,8 +15,8 @@ from sweep.errors import InputError
 from sweep.objective_section import TIMING
 from sweep.several_objectives import best_first
 from sweep.space_file import stored_space
-from sweep.stored_trials import epochs, section
-from sweep.study import CODE, SETTINGS
+from sweep.stored_trials import code_digest, epochs, section
+from sweep.study import SETTINGS
 from sweep.users_code import recorded_code
 
 
@@ -103,7 +103,7 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
 def _code(settings: Mapping[str, Any], trial: FrozenTrial) -> dict[str, str]:
     """The user's code that trained the trial, if that is known."""
     code = recorded_code(settings.get("code"))
-    return replace(code, digest=trial.user_attrs.get(CODE, "")).values() if code is not None else {}
+    return replace(code, digest=code_digest(trial)).values() if code is not None else {}
 
 
 def _confirmed(study: optuna.Study, number: int) -> dict[str, Any]:

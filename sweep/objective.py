@@ -23,7 +23,7 @@ from sweep.errors import SpaceError, SweepError
 from sweep.runs import derived_seed, trial_values
 from sweep.space_checks import check_feature_maps
 from sweep.space_file import load_space
-from sweep.users_code import look_also_in
+from sweep.users_code import look_in
 
 _TRAINING = threading.RLock()  # Keras's seeds, session and precision are the process's, not a thread's
 
@@ -36,7 +36,8 @@ class Objective:
     Optuna does not prune for several objectives.
 
     Args:
-        space: A space file. A builder that it names is your code, which is run.
+        space: A space file. A builder that it names is your code, which is run; it is found as by `sweep run`: in the
+            working directory, else in the file's folder, before installed modules.
         overrides: `section.key=value` each, instead of what the file says.
         seed: Of weights and minibatches; without one, the file's.
         callbacks: Keras callbacks, of which each training gets copies; or a function of the trial that returns new
@@ -54,7 +55,7 @@ class Objective:
         if self.space.function is not None:
             raise SpaceError(f"{space}: study.function: is an objective by itself; call {self.space.function} in yours")
         if self.space.users_code is not None:
-            look_also_in(Path(space).resolve().parent, Path.cwd())
+            look_in(Path(space).resolve().parent, Path.cwd())
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = CallbackFactory(callbacks)
         for data in self.space.data_configs():

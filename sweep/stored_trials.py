@@ -1,16 +1,25 @@
 """What a stored trial says of itself, whoever wrote it: other programs may have set the same attributes otherwise."""
 
+import re
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
+CODE = "code"  # the user attribute of a trial: the digest of the user's code that trained it
 SET_ASIDE = "sweep:set_aside"  # the user attribute of a trial that cannot be used: why (see `storage.set_aside`)
+DIGEST = re.compile("[0-9a-f]{16}")  # as of `UsersCode`
 
 
 def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
     """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochMetrics`)."""
     stored = trial.user_attrs.get("history")
     return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
+
+
+def code_digest(trial: FrozenTrial) -> str:
+    """Of the user's code that trained the trial; "" if that is unknown, or something else stands there."""
+    digest = trial.user_attrs.get(CODE)
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else ""
 
 
 def cause_and_error(trial: FrozenTrial) -> tuple[str, str]:

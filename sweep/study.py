@@ -32,6 +32,7 @@ from sweep.storage import (
     create_study,
     reading,
 )
+from sweep.stored_trials import CODE, code_digest
 from sweep.study_names import check_study_name
 from sweep.untried import ChosenParams, DraftTrial, UntriedPoints
 from sweep.users_code import UsersCode
@@ -39,7 +40,6 @@ from sweep.users_code import UsersCode
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
 SETTINGS = "sweep"
-CODE = "code"  # of a trial: the digest of the user's code that trained it
 INFORMATIVE = ("versions.", "command", "code", "classes.", "space.fixed.data.path")  # not compared: the data's hash is
 KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
 BEFORE = {"num_workers": 0, "onednn": None, "first_step": 1, "distinct": False}  # of a study that does not say
@@ -115,7 +115,8 @@ class SweepStudy(optuna.Study):
         """What to say if trials were trained by other code than what is there now; None if none was."""
         if self.code is None or not self.code.digest:
             return None
-        digests = [trial.user_attrs.get(CODE, self.code.digest) for trial in self.frozen_trials()]
+        ours = [trial for trial in self.frozen_trials() if self.write_behind.is_ours(trial.number)]
+        digests = [code_digest(trial) or self.code.digest for trial in ours]
         others = sorted({*digests} - {self.code.digest})
         if not others:
             return None

@@ -234,6 +234,7 @@ def test_what_is_not_there_or_not_to_be_changed_has_its_status_code(tmp_path):
         ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"mine": 1}})): 204,
         ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"seed": 1}})): 400,
         ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"error": "x"}})): 400,
+        ("POST", "/api/trials/1/user-attrs", json.dumps({"user_attrs": {"code": "x.py"}})): 400,
         ("POST", "/api/studies/99/rename", json.dumps({"study_name": "new"})): 404,
         ("POST", "/api/studies/1/rename", json.dumps({"study_name": "study"})): 400,
         ("POST", "/api/studies/1/rename", json.dumps({"study_name": ""})): 400,

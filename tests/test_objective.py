@@ -109,7 +109,8 @@ def test_each_trial_has_callbacks_of_its_own(tmp_path: Path, monkeypatch: pytest
     def make(trial: optuna.Trial) -> list[Any]:
         file = f"{trial.number}.weights.h5"
         saver = keras.callbacks.ModelCheckpoint(file, "val_loss", save_best_only=True, save_weights_only=True)
-        return [saver, keras.callbacks.TensorBoard(f"logs-{trial.number}")]
+        backup = keras.callbacks.BackupAndRestore(f"backup-{trial.number}", delete_checkpoint=False)
+        return [saver, backup, keras.callbacks.TensorBoard(f"logs-{trial.number}")]
 
     for callbacks in ([one], make):
         objective = sweep.Objective(space_file(tmp_path, SMALL), ["training.epochs=1"], callbacks=callbacks)
@@ -122,6 +123,7 @@ def test_each_trial_has_callbacks_of_its_own(tmp_path: Path, monkeypatch: pytest
     assert Path("0.weights.h5").exists()
     assert Path("1.weights.h5").exists()
     assert [*Path("logs-1").iterdir()]
+    assert [*Path("backup-1").iterdir()]
 
 
 class Batches(keras.callbacks.Callback):
@@ -135,6 +137,7 @@ class Batches(keras.callbacks.Callback):
         (Batches(), ["Batches", "on_train_batch_end"]),
         (keras.callbacks.LambdaCallback(on_train_batch_begin=print), ["LambdaCallback", "on_train_batch_begin"]),
         (keras.callbacks.ModelCheckpoint("x.keras", save_freq=10), ["ModelCheckpoint", "on_train_batch_end"]),
+        (keras.callbacks.BackupAndRestore("x", save_freq=10), ["BackupAndRestore", "on_train_batch_end"]),
         (keras.callbacks.TerminateOnNaN(), ["TerminateOnNaN", "on_batch_end"]),
     ],
 )

@@ -12,6 +12,7 @@ import sweep
 from sweep.cli import main
 from sweep.config_file import read_config
 from sweep.devices import Device
+from sweep.export import _code as exported_code
 from sweep.storage import STUDY_ID, WriteBehindStorage
 from sweep.users_code import code_of, recorded_code
 
@@ -176,6 +177,31 @@ def test_edited_code_is_said_at_each_resume_and_each_trial_knows_its_own(folder,
     assert main(["run", "place/own.toml", "--quiet", "--trials", "6"]) == 0
 
 
+FOREIGN_CODE = (["a"], 5, "x.py", None, "0123456789abcdef")
+
+
+def test_what_other_programs_call_code_is_neither_said_nor_compared(folder, capsys, forget):
+    (folder / "own.toml").write_text(SPACE)
+    code_in(folder, "def f(x):\n    return float(x)\n")
+    assert main(["run", "own.toml", "--quiet", "--trials", "1"]) == 0
+    outside = optuna.load_study(study_name="mine", storage="sqlite:///studies/sweep.db")
+    for code in FOREIGN_CODE:
+        outside.add_trial(optuna.trial.create_trial(value=99.0, user_attrs={"code": code}))
+    forget()
+    capsys.readouterr()
+    assert main(["run", "own.toml", "--quiet", "--trials", "7"]) == 0
+    assert "is not what trained" not in capsys.readouterr().out
+    assert main(["report", "mine", "--out", "page.html"]) == 0
+    assert "x.py" not in (folder / "page.html").read_text().partition("your code")[2][:200]
+
+
+@pytest.mark.parametrize("code", FOREIGN_CODE[:4])
+def test_a_digest_that_is_none_is_exported_as_unknown(code):
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={"code": code})
+    stored = {"name": "code_of_mine:build", "place": "", "digest": "0123456789abcdef"}
+    assert exported_code({"code": stored}, trial) == {**stored, "digest": ""}
+
+
 # ---- commands that do not name its folder ----
 
 
@@ -209,12 +235,20 @@ def test_every_command_finds_a_builder_where_the_sweep_found_it_and_says_if_it_w
         assert "has changed" in shown.out
 
 
-def test_an_objective_finds_a_builder_beside_its_file(tmp_path):
+def test_an_objective_finds_a_builder_as_run_does(tmp_path, monkeypatch):
+    """In the working directory, else beside its file, before what is installed."""
+    monkeypatch.syspath_prepend(code_in(tmp_path / "installed", "", "code_of_mine.py").parent)
     code_in(tmp_path / "place", MODEL)
     (tmp_path / "place" / "own.toml").write_text(MODEL_SPACE.replace('"interrupt", "exit", "own in a layer"', '"fine"'))
     study = optuna.create_study(direction="maximize")
     study.optimize(sweep.Objective(tmp_path / "place" / "own.toml"), n_trials=1)
     assert study.best_value > 0
+    assert Path(sys.modules["code_of_mine"].__file__).parent == tmp_path / "place"
+    code_in(tmp_path / "here", MODEL)
+    monkeypatch.chdir(tmp_path / "here")
+    sweep.Objective(tmp_path / "place" / "own.toml")
+    del sys.modules["code_of_mine"]
+    assert code_of("code_of_mine:build").place == str(tmp_path / "here")
 
 
 # ---- what it raises ----

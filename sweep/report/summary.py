@@ -14,7 +14,7 @@ from sweep.report.page import Section
 from sweep.report.spent import saved_epochs
 from sweep.report.tables import facts, table
 from sweep.report.texts import duration, html_text, paragraph, share, short
-from sweep.stored_trials import section
+from sweep.stored_trials import code_digest, section
 
 SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "asked for when")
 
@@ -150,7 +150,7 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
 def _users_code(data: StudyData) -> str:
     """Name and folder of a user's function or builder, and how many trials each version of it trained."""
     code = section(data.settings, "code")
-    digests = Counter(str(trial.user_attrs["code"]) for trial in data.trials if "code" in trial.user_attrs)
+    digests = Counter(digest for trial in data.trials if (digest := code_digest(trial)))
     versions = ", ".join(f"{digest} ({counted(number, 'trial')})" for digest, number in digests.items())
     return f"{code.get('name')} in {code.get('place')}: {versions}" if code and versions else ""
 

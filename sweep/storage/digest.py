@@ -18,7 +18,7 @@ with its next transaction.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.distributions import distribution_to_json
@@ -26,13 +26,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from sweep.errors import FAILURE_ATTRS
+from sweep.stored_trials import CODE
 
 DIGEST = "sweep:digest"
 MADE_BY_SWEEP = "sweep"  # the user attribute of a study of ours: its settings
 CONFIRMATION = "confirmation"  # that of `sweep confirm`
 OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric", CONFIRMATION)
 TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial of ours
-OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", *FAILURE_ATTRS)
+OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", CODE, *FAILURE_ATTRS)
 OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # on trials of ours too
 RUNNING = "RUNNING"
 LENGTH = 16  # hexadecimal digits
@@ -141,8 +142,10 @@ def is_intact(trial: TrialContent, position: int | None = None, *, end_only: boo
     digest = json.loads(text)
     if digest.get("number", trial.number) != trial.number:
         return position in (None, trial.number)  # a copy that plain Optuna made and numbered anew
-    if "rows" in digest:  # older ones are of all rows
+    if "rows" in digest:
         trial = trial.of_rows(digest["rows"])
+    else:  # an older one, of all rows that there were then
+        trial = replace(trial, user_attrs={key: text for key, text in trial.user_attrs.items() if key != CODE})
     is_told_by_others = digest["state"] == RUNNING != trial.state
     is_end_right = is_told_by_others or (digest["state"], digest["end"]) == (trial.state, trial.end_hash())
     return is_end_right and (end_only or digest["run"] == trial.run_hash())

@@ -158,6 +158,19 @@ def test_what_others_create_and_note_is_not_judged(tmp_path):
     assert len(run_sweep(tmp_path, make_space(), 9).trials) == 9
 
 
+@pytest.mark.parametrize("before", ["rows", "code"])
+def test_digest_is_of_the_code_and_one_from_before_that_is_not(before):
+    """Before digests named their rows they were of all rows; later ones name those that they are of."""
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={"seed": 1, "code": "0123456789abcdef"})
+    digest = TrialDigests().of(trial)
+    changed = optuna.trial.create_trial(value=0.5, user_attrs={"seed": 1, "code": "x.py"})
+    changed.system_attrs = {"sweep:digest": digest}
+    assert not is_intact(content_of(changed))
+    older = TrialDigests().of(optuna.trial.create_trial(value=0.5, user_attrs={"seed": 1}))
+    changed.system_attrs = {"sweep:digest": {key: older[key] for key in older if (before, key) != ("rows", "rows")}}
+    assert is_intact(content_of(changed))
+
+
 def test_study_from_before_digests_is_read_and_gets_them_when_it_goes_on(tmp_path):
     url = sweep_with_a_failure(tmp_path)
     for table in ("study", "trial"):
