@@ -240,6 +240,7 @@ def retrain(options: argparse.Namespace) -> None:
     from sweep.engine_choice import operation_threads
     from sweep.interruption import Interruption
     from sweep.precision import fast_precision, slow_precision_note
+    from sweep.seed_results import stored_precision
     from sweep.users_code import announce, code_of, contained, look_for_recorded, print_change, recorded_code
 
     check_device_name(options.device)
@@ -255,7 +256,9 @@ def retrain(options: argparse.Namespace) -> None:
     num_threads = operation_threads(to_verify.engine, threads) if to_verify else threads
     onednn = provenance.onednn if provenance else default_onednn()
     device = set_up_device(options.device, threads, options.gpu_memory_gb, operation_threads=num_threads, onednn=onednn)
-    config = config.with_precision(fast_precision(device))
+    folder = _models_folder(options, provenance)
+    stored = None if to_verify else stored_precision(folder)
+    config = config.with_precision(stored or fast_precision(device))
     print(f"device: {device.description}")
     for note in (device.note, slow_precision_note(device, [config])):
         if note:
@@ -268,7 +271,15 @@ def retrain(options: argparse.Namespace) -> None:
         if to_verify is not None:
             _verify(config, to_verify, device, threads, options.tolerance, interruption)
         else:
-            _retrain(options, config, provenance, interruption)
+            _retrain(options, config, folder, interruption)
+
+
+def _models_folder(options: argparse.Namespace, provenance: "Provenance | None") -> Path:
+    from sweep.study_names import study_folder
+
+    of_study = options.studies if provenance is None else study_folder(options.studies, provenance.study)
+    folder: Path = options.out or of_study / "models" / options.config.stem
+    return folder
 
 
 def _verify(
@@ -289,16 +300,11 @@ def _verify(
     print("verified: the stored score is reproduced")
 
 
-def _retrain(
-    options: argparse.Namespace, config: "TrialConfig", provenance: "Provenance | None", interruption: "Interruption"
-) -> None:
+def _retrain(options: argparse.Namespace, config: "TrialConfig", folder: Path, interruption: "Interruption") -> None:
     from sweep.data import load
     from sweep.retrain import Retraining, one_retraining
     from sweep.saved_model import how_to_use
-    from sweep.study_names import study_folder
 
-    of_study = options.studies if provenance is None else study_folder(options.studies, provenance.study)
-    folder = options.out or of_study / "models" / options.config.stem
     dataset = load(config.data)
     print(f"{folder}: {len(dataset.train)} train, {len(dataset.validation)} validation images")
     print(f"images reach the model as float32 in {dataset.image_range}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import Field, ValidationError
 
-from sweep.config import Section, TrialConfig, first_problem
+from sweep.config import SECTIONS, Section, TrialConfig, first_problem
 from sweep.config_keys import apply_override
 from sweep.errors import SpaceError
 from sweep.files import write_text
@@ -77,7 +77,7 @@ def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> Non
 def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig, Provenance | None]:
     """The config, changed by `section.key=value` overrides, and its provenance. SpaceError if the file is wrong."""
     content = read_toml(path)
-    provenance = _whole(content.pop("provenance", None), path)
+    provenance = _whole(content, path)
     for override in overrides:
         apply_override(content, override, str(path))
     data = content.get("data", {})
@@ -92,13 +92,22 @@ def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig,
         raise SpaceError(f"{path}: {first_problem(error, 'provenance')}; export it again") from None
 
 
-def _whole(provenance: Any, path: Path) -> Any:
-    """The section as `Provenance` reads it. SpaceError if the file is an exported one that has lost its end."""
+def _whole(content: dict[str, Any], path: Path) -> Any:
+    """Take out the section that `Provenance` reads. SpaceError if the file is an exported one that has lost its end."""
+    provenance = content.pop("provenance", None)
     if provenance is None:
-        is_whole = not path.read_text(encoding="utf-8-sig").startswith(HEAD)
+        text = path.read_text(encoding="utf-8-sig")
+        is_whole = not text.startswith(HEAD) or (_has_every_section(content) and text.endswith("\n"))
     else:
         is_marked = isinstance(provenance, dict) and provenance.pop("format", None) is not None
         is_whole = not is_marked or provenance.pop("end", None) == END
     if not is_whole:
-        raise SpaceError(f"{path}: an exported file of which the end is missing; export it again")
+        fix = "export it again, or remove its first line if you removed [provenance] yourself"
+        raise SpaceError(f"{path}: an exported file of which the end is missing; {fix}")
     return provenance
+
+
+def _has_every_section(content: dict[str, Any]) -> bool:
+    """As an exported file of any version has, to the last key of the last one: what is left if a user removes more."""
+    training = content.get("training")
+    return content.keys() >= set(SECTIONS) and isinstance(training, dict) and "seed" in training

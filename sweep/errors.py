@@ -29,6 +29,11 @@ UNREADABLE = (
     "Optuna does not understand; remove that, or resume under another --study"
 )
 DISK_IS_FULL = "the disk is full; free space, then the same command goes on"
+NO_LOCKS = (
+    "its file system grants no locks, which keep two programs from writing at once; start its lock manager (on NFS "
+    "rpc.statd, or mount it with local_lock=all if one machine alone uses it), or choose another "
+)
+NO_LOCKS_ERRORS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 class SweepError(Exception):

@@ -19,11 +19,11 @@ def takes_raw_images(network: Any, scaling: Scaling, source_shape: tuple[int, ..
 
     Returns:
         A compiled model with the same layers, weights and optimizer that takes images as they are in their source; the
-        network itself where nothing is to be done to them.
+        network itself where nothing is to be done to them and it casts them to float32 itself.
 
     """
     layers = scaling_layers(scaling, source_shape)
-    if not layers:
+    if not layers and _is_kerass_own(network):
         return network
     images = keras.Input(source_shape)  # float32 holds integers of 8 and 16 bits exactly
     if type(network) is keras.Sequential:
@@ -32,6 +32,11 @@ def takes_raw_images(network: Any, scaling: Scaling, source_shape: tuple[int, ..
         model = keras.Model(images, network(_applied(layers, images)))
     model.compile(network.optimizer, loss=network.loss, metrics=["accuracy"], jit_compile=False)
     return model
+
+
+def _is_kerass_own(network: Any) -> bool:
+    """Whether it is a Sequential or a functional model, which cast at their Input, and no user's class."""
+    return type(network).__module__.partition(".")[0] == "keras"
 
 
 def scaling_model(scaling: Scaling, source_shape: tuple[int, ...]) -> Any:

@@ -19,12 +19,12 @@ from sweep.data import Dataset, load, load_raw_test
 from sweep.engines.base import EpochMetrics
 from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
 from sweep.engines.sequential import SequentialEngine, compiled_model
-from sweep.errors import InputError, SweepError
+from sweep.errors import NO_LOCKS, NO_LOCKS_ERRORS, InputError, SweepError
 from sweep.files import in_one_line, remove_unfinished, write_text
 from sweep.process_lock import ProcessLock
 from sweep.raw_model import scaling_model, takes_raw_images
 from sweep.runs import seeds_from, with_seed
-from sweep.saved_model import Trial, save_model, save_scaling, save_weights, try_to_save
+from sweep.saved_model import SaveCheck, save_model, save_scaling, save_weights, try_to_save
 from sweep.seed_results import SeedResult, checked_history, read_results, readable, write_results
 
 EVALUATION_BATCH_SIZE = 256
@@ -42,7 +42,12 @@ def one_retraining(folder: Path) -> Iterator[None]:
     lock = ProcessLock(folder / ".lock", lambda owner: _refusal(folder, owner))
     with ExitStack() as stack:
         with in_one_line(folder):
-            stack.enter_context(lock)
+            try:
+                stack.enter_context(lock)
+            except OSError as error:
+                if error.errno in NO_LOCKS_ERRORS:
+                    raise InputError(f"{folder}: {NO_LOCKS}--out") from None
+                raise
             for place in (folder, *folder.glob("seed-*/")):
                 remove_unfinished(place)
         yield
@@ -73,24 +78,24 @@ class Retraining:
         """Train what is not trained yet; returns (and has written) the content of metrics.json."""
         to_train = [seed for seed in self._seeds if seed not in self._results or not self._results[seed].is_done]
         if to_train:
-            trial = self._try_what_comes_after()
+            check = self._try_what_comes_after()
             for seed in to_train:
                 self._results[seed] = SeedResult(seed, [])
-                self._train(self._results[seed], trial)
+                self._train(self._results[seed], check)
         write_curves(self._folder, [*self._results.values()], is_done=True)
         return self._write_results()
 
-    def _try_what_comes_after(self) -> Trial:
+    def _try_what_comes_after(self) -> SaveCheck:
         """Read and check the test part, save and load an untrained model."""
         shape = self._source_shape
         model = takes_raw_images(compiled_model(self._config, self._dataset), self._dataset.scaling, shape)
-        trial = try_to_save(model, self._dataset.images[:NUM_TRIED].reshape(-1, *shape), self._folder)
-        if trial.problem is not None:
-            what = "loaded again" if trial.can_be_saved else "saved; its weights and metrics will be"
-            self._say(f"model.keras cannot be {what}: {trial.problem}")
-        return trial
+        check = try_to_save(model, self._dataset.images[:NUM_TRIED].reshape(-1, *shape), self._folder)
+        if not check.is_usable:
+            what = "loaded again" if check.can_be_saved else "saved; its weights and metrics will be"
+            self._say(f"model.keras cannot be {what}: {check.problem}")
+        return check
 
-    def _train(self, result: SeedResult, trial: Trial) -> None:
+    def _train(self, result: SeedResult, check: SaveCheck) -> None:
         engine = SequentialEngine(pause=self._pause)
         engine.admit(0, with_seed(self._config, result.seed))
         checkpoint = self._folder / f"checkpoint-{result.seed}.npz"
@@ -103,7 +108,7 @@ class Retraining:
             self._keep(result, metrics[0])
             if not metrics[0].is_last:
                 save_checkpoint(engine.run(0), checkpoint, json.dumps(result.history))
-        self._finish(result, engine.model(0), trial)
+        self._finish(result, engine.model(0), check)
         engine.evict(0)
         checkpoint.unlink(missing_ok=True)
 
@@ -115,18 +120,18 @@ class Retraining:
             raise SweepError(f"seed {result.seed}: the loss is not finite after epoch {metrics.epoch}")
         write_curves(self._folder, [*self._results.values()], is_done=False)
 
-    def _finish(self, result: SeedResult, network: Any, trial: Trial) -> None:
+    def _finish(self, result: SeedResult, network: Any, check: SaveCheck) -> None:
         """Weights and scores first. A seed that is not marked as saved is trained again from its checkpoint."""
         scaling, shape = self._dataset.scaling, self._source_shape
         model = takes_raw_images(network, scaling, shape)
         folder = self._folder if result.seed == self._seeds[0] else self._folder / f"seed-{result.seed}"
-        save_weights(model if trial.can_be_saved else network, folder)
+        save_weights(model if check.is_usable else network, folder)
         result.test_loss, result.test_accuracy = evaluate(model, *load_raw_test(self._config.data))
-        result.problem, result.takes_raw_images, result.is_saved = trial.problem, True, False
+        result.problem, result.takes_raw_images, result.is_saved = check.problem, True, False
         self._write_results()
-        if trial.can_be_saved:
+        if check.can_be_saved:
             save_model(model, folder)
-        else:
+        if not check.is_usable:
             save_scaling(scaling_model(scaling, shape), folder)
         write_text(self._folder / "classes.json", json.dumps(self._dataset.class_names))
         result.is_saved = True

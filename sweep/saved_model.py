@@ -1,8 +1,8 @@
 """The files of a trained model, for plain Keras: tried before it is trained, and written each whole or not at all.
 
 `model.keras` is the whole model with its scaling and its optimizer, `model.json` its architecture, `model.weights.h5`
-its weights. Of a model that Keras cannot save, `model.weights.h5` are the network's weights, and `scaling.keras` makes
-what it takes out of raw images.
+its weights. Of a model that Keras cannot save or load, `model.weights.h5` are the network's weights, and
+`scaling.keras` makes what it takes out of raw images.
 """
 
 import warnings
@@ -17,21 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.files import in_one_line, replacing, write_text
+from sweep.files import UNFINISHED, in_one_line, replacing, write_text
 
 MOST_CHARACTERS = 200  # of Keras's messages, which explain at length
 TOLERANCE = 1e-3  # of what the loaded model gives, beside the one that was saved
 
 
 @dataclass(frozen=True)
-class Trial:
+class SaveCheck:
     """Whether Keras can save a model, and what is wrong with what it saves, or nothing."""
 
     can_be_saved: bool = True
     problem: str | None = None
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether what is saved loads as the same model."""
+        return self.problem is None
 
-def try_to_save(model: Any, images: NDArray[Any], folder: Path) -> Trial:
+
+def try_to_save(model: Any, images: NDArray[Any], folder: Path) -> SaveCheck:
     """Save a model into the folder as after training, load it as a user will, and remove it.
 
     Args:
@@ -43,7 +48,7 @@ def try_to_save(model: Any, images: NDArray[Any], folder: Path) -> Trial:
         InputError: The folder cannot hold the file, be it that its disk is full.
 
     """
-    path = folder / ".untrained.keras"
+    path = folder / f"{UNFINISHED}.untrained.keras"  # which the next retrain removes after a kill
     try:
         with warnings.catch_warnings(action="ignore"), in_one_line(path):
             return _try_to_save(model, images, path)
@@ -52,21 +57,23 @@ def try_to_save(model: Any, images: NDArray[Any], folder: Path) -> Trial:
             path.unlink()
 
 
-def _try_to_save(model: Any, images: NDArray[Any], path: Path) -> Trial:
+def _try_to_save(model: Any, images: NDArray[Any], path: Path) -> SaveCheck:
     try:
         model.save(path)
         model.to_json()
     except OSError:
         raise
     except Exception as error:  # a user's get_config may raise anything
-        return Trial(can_be_saved=False, problem=_in_words(error))
+        return SaveCheck(can_be_saved=False, problem=_in_words(error))
     try:
         loaded = keras.models.load_model(path)
         expected, given = (np.asarray(one(images, training=False), np.float32) for one in (model, loaded))
     except Exception as error:
-        return Trial(problem=_in_words(error))
+        return SaveCheck(problem=_in_words(error))
     is_same = np.allclose(expected, given, atol=TOLERANCE, equal_nan=True)
-    return Trial(problem=None if is_same else "the loaded model gives other outputs; its get_config lacks something")
+    return SaveCheck(
+        problem=None if is_same else "the loaded model gives other outputs; its get_config lacks something"
+    )
 
 
 def _in_words(error: Exception) -> str:
@@ -120,7 +127,7 @@ def how_to_use(folder: Path, content: dict[str, Any]) -> list[str]:
         return [f"{folder}/model.keras takes scaled images: an earlier version has saved it"]
     shape = ", ".join(map(str, ("N", *content["input_shape"])))
     comment = f"# images of shape ({shape}) as in the data; {folder}/classes.json names the columns"
-    if (folder / "model.keras").exists():
+    if result["problem"] is None:
         return [f'model = keras.models.load_model("{folder}/model.keras")', f"model.predict(images)  {comment}"]
     return [
         f'scaling = keras.models.load_model("{folder}/scaling.keras")',

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.config import TrialConfig
+from sweep.config import Precision, TrialConfig
 from sweep.errors import InputError
 from sweep.files import write_text
 
@@ -35,6 +35,27 @@ class SeedResult:
         return self.test_accuracy is not None and self.is_saved
 
 
+def stored_config(folder: Path) -> TrialConfig | None:
+    """The config whose models a folder holds, written before the first one is trained; None in a new folder.
+
+    Raises:
+        InputError: Its `metrics.json` is not readable.
+
+    """
+    path = folder / "metrics.json"
+    if not path.exists():
+        return None
+    with readable(path):
+        stored = json.loads(path.read_text())["config"]
+        return TrialConfig.from_values(stored, str(path))  # perhaps without keys of today
+
+
+def stored_precision(folder: Path) -> Precision | None:
+    """What the models in a folder are trained in, which a later "auto" is too; None in a new folder."""
+    config = stored_config(folder)
+    return None if config is None or config.training.precision == "auto" else config.training.precision
+
+
 def read_results(folder: Path, config: TrialConfig) -> dict[int, SeedResult]:
     """Read the seeds that were evaluated; one whose training was cut off is in its checkpoint.
 
@@ -50,9 +71,9 @@ def read_results(folder: Path, config: TrialConfig) -> dict[int, SeedResult]:
         results = {entry["seed"]: SeedResult(**entry) for entry in stored["seeds"]}
         for result in results.values():
             checked_history(result.history)
-        stored_config = TrialConfig.from_values(stored["config"], str(path))  # perhaps without keys of today
-    if stored_config.values() != config.values():
-        raise InputError(f"{folder} holds models of another config; use another --out or remove it")
+    begun = stored_config(folder)
+    if begun is None or begun.values() != config.values():
+        raise InputError(f"{folder} holds models of another config; use another --out, or move it away")
     return results
 
 
@@ -74,7 +95,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not readable ({error}); remove the folder or use another --out") from None
+        raise InputError(f"{path}: not readable ({error}); use another --out, or move the folder away") from None
 
 
 def checked_history(history: Any) -> list[dict[str, Any]]:

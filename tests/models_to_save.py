@@ -30,6 +30,37 @@ class Forgetful(WithoutConfig):
         return {"num_classes": self.num_classes}
 
 
+@keras.saving.register_keras_serializable()
+class Incomplete(WithoutConfig):
+    """What Keras saves and cannot load: `get_config` lacks an argument of `__init__`."""
+
+    def get_config(self):
+        return {}
+
+
+def incomplete(image_shape, num_classes):
+    return Incomplete(num_classes)
+
+
+@keras.saving.register_keras_serializable()
+class Darker(WithoutConfig):
+    """What a class computes of bytes is not what it computes of floats: they wrap round below zero."""
+
+    def __init__(self, num_classes, **options):
+        super().__init__(num_classes)
+        self.num_classes = num_classes
+
+    def call(self, images):
+        return super().call(keras.ops.cast(images - 200, "float32") / 255)
+
+    def get_config(self):
+        return {"num_classes": self.num_classes}
+
+
+def darker(image_shape, num_classes):
+    return Darker(num_classes)
+
+
 def without_config(image_shape, num_classes):
     return WithoutConfig(num_classes)
 

@@ -11,7 +11,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sweep.config import DataConfig
-from sweep.data import Dataset, load, load_test
+from sweep.data import Dataset, load, load_raw_test
+from sweep.data.pool import with_channels
 from sweep.data.sources import MNIST_FILES
 from sweep.errors import DataError
 
@@ -56,9 +57,15 @@ def rows(images: Any) -> set[bytes]:
 # ---- digits and splits ----
 
 
+def scaled_test(config: DataConfig) -> tuple[Any, Any]:
+    """The test part as a model in training would see it."""
+    images, labels = load_raw_test(config)
+    return load(config).scaling(with_channels(images)), labels
+
+
 def test_digits_are_split_in_three_disjoint_stratified_parts() -> None:
     dataset = load(DataConfig())
-    x_test, y_test = load_test(DataConfig())
+    x_test, y_test = scaled_test(DataConfig())
     assert (len(dataset.y_train), len(dataset.y_validation), len(y_test)) == (1149, 288, 360)
     assert dataset.image_shape == (8, 8, 1)
     assert dataset.num_classes == 10
@@ -86,7 +93,7 @@ def test_the_split_seed_decides_train_and_validation_and_never_the_test_part() -
     other = load(DataConfig(split_seed=1))
     assert not same_parts(first, other)
     assert first.content_hash == other.content_hash
-    assert np.array_equal(load_test(DataConfig())[0], load_test(DataConfig(split_seed=1))[0])
+    assert np.array_equal(load_raw_test(DataConfig())[0], load_raw_test(DataConfig(split_seed=1))[0])
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_standard_scaling_is_fitted_on_the_train_part_alone() -> None:
     deviation[deviation == 0] = 1
     for scaled, plain in ((dataset.x_train, raw.x_train), (dataset.x_validation, raw.x_validation)):
         np.testing.assert_allclose(scaled, (plain * 16.0 - mean) / deviation, atol=1e-4)
-    x_test, x_test_raw = load_test(config)[0], load_test(DataConfig())[0]
+    x_test, x_test_raw = scaled_test(config)[0], scaled_test(DataConfig())[0]
     np.testing.assert_allclose(x_test, (x_test_raw * 16.0 - mean) / deviation, atol=1e-4)
 
 
@@ -142,7 +149,7 @@ def test_standard_scaling_is_fitted_on_the_train_part_alone() -> None:
 
 def test_validation_can_be_the_test_part_and_nothing_is_then_split_off() -> None:
     config = DataConfig(validation="test", scaling="standard")
-    dataset, (x_test, y_test) = load(config), load_test(config)
+    dataset, (x_test, y_test) = load(config), scaled_test(config)
     np.testing.assert_array_equal(dataset.x_validation, x_test)
     np.testing.assert_array_equal(dataset.y_validation, y_test)
     split = load(DataConfig())
@@ -179,7 +186,7 @@ def test_a_sweep_does_not_read_the_test_files_of_mnist(tmp_path: Path) -> None:
     load.cache_clear()
     assert same_parts(absent, load(config))
     with pytest.raises(DataError, match="t10k-images-idx3-ubyte: damaged or no IDX file"):
-        load_test(config)
+        load_raw_test(config)
 
 
 def test_a_sweep_does_not_read_the_test_arrays_of_an_npz(tmp_path: Path) -> None:
@@ -189,7 +196,7 @@ def test_a_sweep_does_not_read_the_test_arrays_of_an_npz(tmp_path: Path) -> None
     config = write_npz(tmp_path, x_train=images, y_train=labels, x_test=unreadable, y_test=unreadable)
     assert len(load(config).y_train) == 48
     with pytest.raises(DataError, match="x_test or y_test is not a plain array"):
-        load_test(config)
+        load_raw_test(config)
 
 
 # ---- where images come from ----
@@ -211,7 +218,7 @@ def test_idx_files_are_found_plain_and_gzipped(
     dataset = load(config)
     assert (len(dataset.y_train), len(dataset.y_validation), dataset.image_shape) == (48, 12, (4, 5, 1))
     assert rows(dataset.x_train) | rows(dataset.x_validation) == rows((images / 255).astype(np.float32))
-    x_test, y_test = load_test(config)
+    x_test, y_test = scaled_test(config)
     np.testing.assert_array_equal(x_test[..., 0], (images[:9] / 255).astype(np.float32))
     np.testing.assert_array_equal(y_test, labels[:9])
 
@@ -222,13 +229,13 @@ def test_mnist_npz_is_found_in_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     np.savez(tmp_path / "mnist" / "mnist.npz", x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
     monkeypatch.setenv("SWEEP_DATA", str(tmp_path))
     assert len(load(DataConfig(name="mnist")).y_train) == 48
-    assert len(load_test(DataConfig(name="mnist"))[1]) == 9
+    assert len(load_raw_test(DataConfig(name="mnist"))[1]) == 9
 
 
 def test_an_npz_without_a_test_part_gets_a_stratified_fifth(tmp_path: Path) -> None:
     images, labels = images_and_labels()
     config = write_npz(tmp_path, x=images, y=labels)
-    dataset, (x_test, y_test) = load(config), load_test(config)
+    dataset, (x_test, y_test) = load(config), scaled_test(config)
     assert (len(dataset.y_train), len(dataset.y_validation)) == (38, 10)
     assert list(np.bincount(y_test)) == [4, 4, 4]
     assert not rows(x_test) & (rows(dataset.x_train) | rows(dataset.x_validation))
@@ -276,7 +283,7 @@ def test_labels_of_each_form_are_the_same_classes_with_their_names(
     assert dataset.class_names == names
     assert dataset.num_classes == 3
     np.testing.assert_array_equal(dataset.y_train, load(plain).y_train)
-    np.testing.assert_array_equal(load_test(config)[1], load_test(plain)[1])
+    np.testing.assert_array_equal(load_raw_test(config)[1], load_raw_test(plain)[1])
     assert dataset.y_train.dtype == np.int32
 
 
@@ -300,7 +307,7 @@ def test_a_test_label_that_is_none_of_the_classes_is_one_line(
     config = write_npz(tmp_path, x_train=IMAGES, y_train=labels, x_test=IMAGES, y_test=test_labels)
     assert len(load(config).y_train) == 48
     with pytest.raises(DataError, match=pattern):
-        load_test(config)
+        load_raw_test(config)
 
 
 @pytest.mark.parametrize("labels", [np.array([3, 7, 200])[LABELS], LABELS + 1])
@@ -343,7 +350,7 @@ def test_a_validation_part_of_the_file_is_used(end: str, has_test_part: bool, tm
     np.testing.assert_array_equal(dataset.x_validation[..., 0], (more / 255).astype(np.float32))
     np.testing.assert_array_equal(dataset.y_validation, more_labels)
     assert len(dataset.y_train) == (60 if has_test_part else 48)
-    assert len(load_test(config)[1]) == (9 if has_test_part else 12)
+    assert len(load_raw_test(config)[1]) == (9 if has_test_part else 12)
 
 
 def test_what_is_not_test_is_trained_on_or_folded_with_the_files_validation_part(tmp_path: Path) -> None:
@@ -500,4 +507,4 @@ def test_the_real_mnist(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (dataset.x_train.shape, dataset.x_validation.shape) == ((10000, 28, 28, 1), (10000, 28, 28, 1))
     assert (dataset.x_train.min(), dataset.x_train.max(), dataset.num_classes) == (0, 1, 10)
     assert round(float(dataset.x_train.mean()), 2) == 0.13
-    assert len(load_test(config)[1]) == 10000
+    assert len(load_raw_test(config)[1]) == 10000

@@ -123,11 +123,14 @@ def test_wrong_config_files_are_one_line(tmp_path, text, shown):
 
 
 def test_an_exported_file_is_whole_or_refused(tmp_path, study):
-    """However many of its bytes are left: none of them trains the defaults."""
+    """However many of its bytes are left: none of them trains the defaults, all of the config may stand alone."""
     (path,) = export_trials(study, [], 1, tmp_path)
     whole, cut = path.read_text(), tmp_path / "cut.toml"
     for length in range(len(whole.rstrip())):
         cut.write_text(whole[:length])
+        if whole[:length].rstrip(" \n") == whole.split("\n\n[provenance]")[0] and whole[length - 1] == "\n":
+            assert read_config(cut) == (read_config(path)[0], None)
+            continue
         with pytest.raises(SpaceError, match=r"cut\.toml"):
             read_config(cut)
     cut.write_text(whole.rstrip())
@@ -140,9 +143,16 @@ def test_exports_from_before_the_end_was_marked_are_read(tmp_path, study):
     assert after.strip() == "complete = true"
     (tmp_path / "old.toml").write_text(before)
     assert read_config(tmp_path / "old.toml") == read_config(path)
-    (tmp_path / "half.toml").write_text(before.split("[provenance]")[0])
+    (tmp_path / "half.toml").write_text(before.split("[training]")[0])
     with pytest.raises(SpaceError, match=r"half\.toml.*export it again"):
         read_config(tmp_path / "half.toml")
+
+
+def test_an_export_whose_provenance_a_user_removed_is_read(tmp_path, study):
+    (path,) = export_trials(study, [], 1, tmp_path)
+    edited = path.read_text().split("[provenance]")[0].replace('precision = "float32"\n', "")
+    (tmp_path / "mine.toml").write_text(edited)
+    assert read_config(tmp_path / "mine.toml") == (read_config(path)[0], None)
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "[training]\n", "[model]\n[data]\n"])

@@ -8,7 +8,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from sweep.config import TrialConfig
-from sweep.data import load, load_raw_test, load_test
+from sweep.data import load, load_raw_test
 from sweep.engines.checkpoint import save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
@@ -137,7 +137,7 @@ def test_training_on_train_and_validation_uses_all_that_is_not_test(tmp_path):
     assert "val_" not in lines[0]
     both, train = load(config.data), load(make_config().data)
     assert len(np.unique(both.x_train.reshape(1437, -1), axis=0)) > len(train.x_train)
-    np.testing.assert_array_equal(load_test(config.data)[1], load_test(make_config().data)[1])
+    np.testing.assert_array_equal(load_raw_test(config.data)[1], load_raw_test(make_config().data)[1])
 
 
 def test_divergence_is_said(tmp_path):

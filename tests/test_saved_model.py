@@ -1,5 +1,6 @@
 """What Keras cannot save is said before it is trained, and nothing that was trained is lost to it."""
 
+import errno
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from models_to_save import without_config
+from models_to_save import darker, incomplete, without_config
 
 import sweep.retrain
 from sweep.config import TrialConfig
@@ -33,20 +34,29 @@ def scores_of(content):
     return content["test_accuracy"], content["test_loss"], [seed["seed"] for seed in content["seeds"]]
 
 
-def test_a_model_that_cannot_be_saved_keeps_weights_and_scores(tmp_path):
-    content, lines = retrain(tmp_path, make_config("without_config"))
+@pytest.mark.parametrize(
+    ("build", "word", "files"),
+    [
+        (without_config, "NotImplementedError", ["scaling.keras"]),
+        (incomplete, "TypeError", ["model.keras", "scaling.keras"]),
+    ],
+)
+def test_a_model_that_cannot_be_saved_or_loaded_keeps_weights_and_scores(tmp_path, build, word, files):
+    content, lines = retrain(tmp_path, make_config(build.__name__))
     assert "model.keras" in lines[0]
-    assert "NotImplementedError" in lines[0]
+    assert word in lines[0]
     assert "epoch 1/2" in lines[1]
-    assert [path.name for path in (*tmp_path.glob("*.keras"), *tmp_path.glob(".*"))] == ["scaling.keras"]
-    network, scaling = without_config((8, 8, 1), 10), keras.models.load_model(tmp_path / "scaling.keras")
+    assert sorted(path.name for path in (*tmp_path.glob("*.keras"), *tmp_path.glob(".*"))) == files
+    network, scaling = build((8, 8, 1), 10), keras.models.load_model(tmp_path / "scaling.keras")
     network(keras.Input((8, 8, 1)))
     network.load_weights(tmp_path / "model.weights.h5")
     network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     images, labels = load_raw_test(make_config().data)
     assert evaluate(network, scaling.predict(images), labels)[1] == content["seeds"][0]["test_accuracy"]
-    assert str(tmp_path / "scaling.keras") in how_to_use(tmp_path, content)[0]
-    again, lines = retrain(tmp_path, make_config("without_config"))
+    lines = how_to_use(tmp_path, content)
+    assert str(tmp_path / "scaling.keras") in lines[0]
+    assert not [line for line in lines if "model.keras" in line]
+    again, lines = retrain(tmp_path, make_config(build.__name__))
     assert (again, lines) == (content, [])
 
 
@@ -104,6 +114,21 @@ def test_images_that_are_not_scaled_are_taken_as_they_are(tmp_path):
     assert len(keras.models.load_model(tmp_path / "models" / "model.keras").layers) > 5
 
 
+def test_a_users_class_is_given_floats_when_bytes_are_not_scaled(tmp_path):
+    """Keras casts to float32 at an Input, which such a class has not."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 3)).astype(np.uint8)
+    np.savez(tmp_path / "mine.npz", x=images, y=np.arange(60) % 3)
+    data = {"name": "npz", "path": str(tmp_path / "mine.npz"), "scaling": "none"}
+    content, _ = retrain(tmp_path / "models", make_config("darker", data=data))
+    assert content["seeds"][0]["problem"] is None
+    model = keras.models.load_model(tmp_path / "models" / "model.keras", compile=False)
+    network, floats = darker((6, 6, 3), 3), images.astype(np.float32)
+    network(floats)
+    network.set_weights(model.get_weights())
+    expected = network.predict(floats, verbose=0)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5)
+
+
 def test_the_lines_that_are_said_use_the_model(tmp_path):
     content, _ = retrain(tmp_path, make_config())
     images, labels = load_raw_test(make_config().data)
@@ -147,11 +172,22 @@ def test_a_second_retrain_into_the_same_folder_is_refused(tmp_path):
     assert str(tmp_path / "models") in str(caught.value)
     assert f"process {os.getpid()}" in str(caught.value)
     (tmp_path / "models" / ".unfinished.1.model.keras").write_text("half")
+    (tmp_path / "models" / ".unfinished.untrained.keras").write_text("half")
     with one_retraining(tmp_path / "models"):
         assert [path.name for path in (tmp_path / "models").iterdir()] == [".lock"]
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match=r"file: cannot be written"), one_retraining(tmp_path / "file"):
         pass
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(InputError, match=r"grants no locks.*--out") as caught, one_retraining(tmp_path / "models"):
+        pass
+    assert str(tmp_path / "models") in str(caught.value)
 
 
 def test_scores_from_before_a_key_of_today_are_read(tmp_path):
@@ -173,7 +209,7 @@ def test_scores_of_more_seeds_than_are_asked_for_are_kept(tmp_path):
 def test_a_folder_that_cannot_hold_the_model_is_said_before_it_is_trained(tmp_path):
     lines: list[str] = []
     retraining = Retraining(make_config(), 1, tmp_path / "models", lines.append)
-    (tmp_path / "models" / ".untrained.keras").mkdir()
+    (tmp_path / "models" / ".unfinished.untrained.keras").mkdir()
     with pytest.raises(InputError, match=r"untrained\.keras"):
         retraining.run()
     assert lines == []

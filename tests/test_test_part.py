@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweep.config import TrialConfig
-from sweep.data import load, load_test
+from sweep.data import load, load_raw_test
 from sweep.errors import DataError
 from sweep.retrain import Retraining
 
@@ -49,4 +49,5 @@ def test_a_sweep_does_not_look_at_the_test_part(tmp_path, case):
 
 def test_integers_of_another_size_and_darker_images_are_alike(tmp_path):
     config = make_config(tmp_path / "mine.npz", {"x_test": (UINT8 // 2).astype(np.int64)})
-    assert load_test(config.data)[0].max() == pytest.approx(127 / 255)
+    scaled = load(config.data).scaling(load_raw_test(config.data)[0])
+    assert scaled.max() == pytest.approx(127 / 255)

@@ -1,7 +1,7 @@
 """Images and labels: where they come from, how they are split and scaled. A sweep never reads the test part."""
 
 from sweep.data.class_counts import ClassCounts, class_counts
-from sweep.data.dataset import Dataset, load, load_raw_test, load_test
+from sweep.data.dataset import Dataset, load, load_raw_test
 from sweep.data.scaling import Scaling
 from sweep.data.sources import PoolKey, RawPool, give_pools, pool_key, read_pool
 
@@ -15,7 +15,6 @@ __all__ = [
     "give_pools",
     "load",
     "load_raw_test",
-    "load_test",
     "pool_key",
     "read_pool",
 ]

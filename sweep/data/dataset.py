@@ -1,7 +1,7 @@
 """A config -> the images of its name or file, once, with the rows to train and to validate on, and their scaling.
 
 Three parts: test, validation, train. What a sweep loads (`load`) never reads the test images; only a retrain asks for
-them (`load_test`, or a config that says `validation = "test"`, which a sweep refuses). Axes: N images, H height,
+them (`load_raw_test`, or a config that says `validation = "test"`, which a sweep refuses). Axes: N images, H height,
 W width, C channels, Y classes.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sweep.config import DataConfig
 from sweep.data.labels import Labels
-from sweep.data.pool import Pool, make_pool, with_channels
+from sweep.data.pool import Pool, make_pool
 from sweep.data.scaling import Images, Scaling, fit_scaling
 from sweep.data.sources import PoolKey, pool_key, read_pool, read_test
 from sweep.data.splits import Rows, stratified, train_and_validation
@@ -113,12 +113,6 @@ def load(config: DataConfig) -> Dataset:
     if config.train_on == "train+validation":
         train, validation = np.concatenate([train, validation]), validation[:0]
     return Dataset(pool, train, validation, fit_scaling(pool.images, train, config))
-
-
-def load_test(config: DataConfig) -> tuple[Images, Labels]:
-    """The test part, scaled as `load` scales. For `retrain` alone."""
-    images, labels = load_raw_test(config)
-    return load(config).scaling(with_channels(images)), labels
 
 
 @lru_cache(maxsize=1)

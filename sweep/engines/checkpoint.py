@@ -33,7 +33,7 @@ def restore_checkpoint(run: TrainingRun, path: Path) -> str:
             _restore(run, dict(arrays))
             return str(arrays["note"])
     except Exception as error:  # zipfile, OS, NumPy and Keras errors alike
-        raise InputError(f"{path}: no usable checkpoint ({error}); remove it to train from the start") from None
+        raise InputError(f"{path}: no usable checkpoint ({error}); move it away to train from the start") from None
 
 
 def _restore(run: TrainingRun, arrays: dict[str, Any]) -> None:

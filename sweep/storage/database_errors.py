@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-from sweep.errors import DISK_IS_FULL, StudyError
+from sweep.errors import DISK_IS_FULL, NO_LOCKS, NO_LOCKS_ERRORS, StudyError
 from sweep.storage.files import grants_locks
 from sweep.storage.waiting import WAIT, Result, Wait, tried_again
 
@@ -18,10 +18,6 @@ LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
 DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DISK_FAILS = "the disk fails to read or write; mend it, then the same command goes on"
-NO_LOCKS = (
-    "its file system grants no locks, which keep two programs from writing at once; start its lock manager (on NFS "
-    "rpc.statd, or mount it with local_lock=all if one machine alone uses it), or choose another --studies"
-)
 ADVICE: dict[int | None, str] = {  # by SQLite's result code, with or without its extension
     sqlite3.SQLITE_FULL: DISK_IS_FULL,
     sqlite3.SQLITE_IOERR: DISK_FAILS,
@@ -41,7 +37,7 @@ ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
     **dict.fromkeys(
         (errno.EMFILE, errno.ENFILE), "too many files are open; raise `ulimit -n`, then the same command goes on"
     ),
-    **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS), NO_LOCKS),
+    **dict.fromkeys(NO_LOCKS_ERRORS, f"{NO_LOCKS}--studies"),
     errno.ENOMEM: ADVICE[sqlite3.SQLITE_NOMEM],
 }
 
@@ -95,7 +91,7 @@ def _code(error: BaseException, *, is_extended: bool = False) -> int | None:
 def _advice_of_system(path: Path, code: int | None) -> str | None:
     """What the system says, asked plainly, where SQLite does not tell its error. The file itself is not opened."""
     if code in LOCKED:
-        return None if grants_locks(path) else NO_LOCKS
+        return None if grants_locks(path) else f"{NO_LOCKS}--studies"
     if code == sqlite3.SQLITE_IOERR and _is_disk_full(path):
         return DISK_IS_FULL
     try:
