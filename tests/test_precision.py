@@ -159,8 +159,11 @@ def test_check_train_and_objective_take_auto(folder, capsys, monkeypatch):
     (folder / "config.toml").write_text('training = { epochs = 1, precision = "auto" }\nmodel = { family = "mlp" }\n')
     monkeypatch.setattr(devices, "set_up_device", lambda *_, **__: FAST)
     assert main(["train", "config.toml", "--out", "model"]) == 0
-    config = json.loads((folder / "model" / "metrics.json").read_text())["config"]
-    assert config["training"]["precision"] == "mixed_bfloat16"
+    monkeypatch.setattr(devices, "set_up_device", lambda *_, **__: SLOW)  # another machine trains more seeds
+    assert main(["retrain", "config.toml", "--out", "model", "--seeds", "2"]) == 0
+    content = json.loads((folder / "model" / "metrics.json").read_text())
+    assert content["config"]["training"]["precision"] == "mixed_bfloat16"
+    assert len(content["seeds"]) == 2
     fast = "mixed_bfloat16" if devices.has_fast_bfloat16() else "float32"
     objective = sweep.Objective("space.toml")
     trained_configs = []
