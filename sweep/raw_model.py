@@ -13,7 +13,8 @@ def takes_raw_images(network: Any, scaling: Scaling, source_shape: tuple[int, ..
     """Put the scaling before a network.
 
     Args:
-        network: A compiled `keras.Model` that takes scaled images float32 (N, H, W, C).
+        network: A compiled `keras.Model` that takes scaled images float32 (N, H, W, C); it is to be trained no more,
+            as the optimizer is then the model's.
         scaling: What it is trained with.
         source_shape: Of an image in its source: (H, W, C), or (H, W).
 
@@ -31,6 +32,7 @@ def takes_raw_images(network: Any, scaling: Scaling, source_shape: tuple[int, ..
     else:
         model = keras.Model(images, network(_applied(layers, images)))
     model.compile(network.optimizer, loss=network.loss, metrics=["accuracy"], jit_compile=False)
+    network.optimizer, network.compiled = None, False  # Keras saves its state once, for the innermost that holds it
     return model
 
 

@@ -81,6 +81,7 @@ for folder in sys.argv[1:]:
     with np.load(folder + "/images.npz") as arrays:
         images, labels = arrays["images"], arrays["labels"]
     whole = keras.models.load_model(folder + "/model.keras")
+    assert int(whole.optimizer.iterations) > 0
     parts = keras.models.model_from_json(open(folder + "/model.json").read())
     parts.load_weights(folder + "/model.weights.h5")
     predictions = [model.predict(images, verbose=0) for model in (whole, parts)]
