@@ -189,7 +189,7 @@ def confirm(options: argparse.Namespace) -> None:
     from sweep.show_confirmation import print_confirmation
     from sweep.storage import WriteBehindStorage, database_url, read_study, study_lock
     from sweep.study import SETTINGS
-    from sweep.users_code import contained, look_for_recorded, print_change, recorded_code
+    from sweep.users_code import contained, look_for_recorded, recorded_code
 
     check_device_name(options.device)
     url, name = database_url(options.studies, options.storage), options.study
@@ -203,7 +203,9 @@ def confirm(options: argparse.Namespace) -> None:
             look_for_recorded(code, Path.cwd())
         with contained(plan.space.users_code):
             settled = settle_again(options, plan.space, stored, plan.num_runs)
-        print_change(settled.settings.code, code)
+        change = plan.code_change(settled.settings.code)
+        if change is not None:
+            print(change, flush=True)
         with contained(plan.space.users_code), closing(WriteBehindStorage(url, name)) as storage:
             say = (lambda _: None) if options.quiet else print
             confirming = Confirming(storage, plan, settled.settings, interruption, say, again=options.again)

@@ -12,7 +12,9 @@ from sweep.export import ranked_trials, trial_config
 from sweep.runs import RunPlan, derived_seed, with_fresh_seed
 from sweep.search_space import Space
 from sweep.space_file import stored_space
+from sweep.stored_trials import code_digest
 from sweep.study import SETTINGS
+from sweep.users_code import UsersCode
 
 FIRST_SEED = 2**31  # trials are numbered below: a stream of seeds of its own
 
@@ -25,6 +27,7 @@ class ConfirmPlan:
     configs: Mapping[int, TrialConfig]  # by trial, the best first
     scores: Mapping[int, float]  # in the sweep, by trial
     seeds: Sequence[int]
+    codes: Mapping[int, str]  # digests of the user's code, by trial; "" where that is unknown
 
     @property
     def metric(self) -> str:
@@ -40,6 +43,15 @@ class ConfirmPlan:
     def num_runs(self) -> int:
         """Of all candidates and seeds."""
         return len(self.configs) * len(self.seeds) * self.num_folds
+
+    def code_change(self, now: UsersCode | None) -> str | None:
+        """How the user's code differs from what trained candidates; None if it does not, or if that is unknown."""
+        if now is None or not now.digest:
+            return None
+        changed = [f"trial {trial} by {code}" for trial, code in self.codes.items() if code not in ("", now.digest)]
+        if not changed:
+            return None
+        return f"the code of {now} has changed since the sweep trained {', '.join(changed)}; it is {now.digest}"
 
     def runs(self, trial: int, seed: int) -> tuple[TrialConfig, ...]:
         """The configs to train; the metric's mean over them is the seed's score."""
@@ -67,6 +79,7 @@ def plan_confirmation(study: optuna.Study, top: int, num_seeds: int, *, again: b
         configs={trial.number: trial_config(study, trial)[0] for trial in trials},
         scores={trial.number: trial.value or 0.0 for trial in trials},
         seeds=fresh_seeds(settings["seed"], max(num_seeds, len(stored.seeds) if stored else 0)),
+        codes={trial.number: code_digest(trial) for trial in trials},
     )
 
 

@@ -22,6 +22,7 @@ class RunningTrial:
     num_stored: int = 0
     histories: list[list[RunMetrics]] = field(default_factory=list)  # of each run so far
     values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
+    code: str = ""  # the digest of the user's that trains it, where that is not what the start found
 
     @property
     def num_epochs(self) -> int:

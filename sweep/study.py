@@ -106,10 +106,11 @@ class SweepStudy(optuna.Study):
         self.note_code(trial.number)
         return trial
 
-    def note_code(self, number: int) -> None:
-        """The trial is trained by the code that is there now. Call inside a transaction."""
-        if self.code is not None and self.code.digest:
-            self.write_behind.set_trial_user_attr(number, CODE, self.code.digest)
+    def note_code(self, number: int, digest: str = "") -> None:
+        """The trial is trained by the code of this digest, else by that of the start. Call inside a transaction."""
+        digest = digest or (self.code.digest if self.code is not None else "")
+        if digest:
+            self.write_behind.set_trial_user_attr(number, CODE, digest)
 
     def code_change(self) -> str | None:
         """What to say if trials were trained by other code than what is there now; None if none was."""

@@ -66,6 +66,7 @@ class Tuner:
         self._to_repeat: dict[int, tuple[FrozenTrial, tuple[RunConfig, ...]]] = {}  # by number
         self._rounds_to_repeat = 0
         self._reason_to_stop: str | None = None
+        self._edited: set[str] = set()  # digests of the user's code that workers imported later
         self._curves = LearningCurves(study.write_behind)
         self._wait = Wait(self._interruption.check, progress.notice)
         self._elapsed_before = float(study.user_attrs.get("elapsed_s", 0.0))
@@ -234,10 +235,12 @@ class Tuner:
                     continue  # told by somebody else in the meantime
                 if isinstance(event, LaneRetried):
                     self._retry(running, event)
-                elif isinstance(event, LaneLost):
-                    self._lose(running, event)
                 else:
-                    self._report(running, event)
+                    self._note_code(running, event.code)
+                    if isinstance(event, LaneLost):
+                        self._lose(running, event)
+                    else:
+                        self._report(running, event)
             self._curves.refresh()
         self._stop_at_failures()
         self._start_next_runs()
@@ -253,6 +256,20 @@ class Tuner:
     def _retry(self, running: RunningTrial, event: LaneRetried) -> None:
         self._progress.notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
         self._study.write_behind.set_trial_system_attr(running.number, ATTEMPTS, event.attempt)
+
+    def _note_code(self, running: RunningTrial, digest: str) -> None:
+        """Of the worker that trains the trial: one that was replaced imports the code as it is by then."""
+        known = self._study.code.digest if self._study.code is not None else ""
+        if not known or digest in ("", running.code or known):
+            return
+        running.code = digest
+        self._study.note_code(running.number, digest)
+        if digest not in self._edited:
+            self._edited.add(digest)
+            self._progress.notice(
+                f"the code of {self._study.code} was edited during the sweep: trial {running.number} is trained by "
+                f"{digest}, as are others of workers that start from now on; earlier ones were by {known}"
+            )
 
     def _report(self, running: RunningTrial, event: EpochDone) -> None:
         metrics = event.metrics

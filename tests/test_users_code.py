@@ -233,6 +233,15 @@ def test_every_command_finds_a_builder_where_the_sweep_found_it_and_says_if_it_w
         shown = capsys.readouterr()
         assert recorded.digest in shown.out + shown.err
         assert "has changed" in shown.out
+    forget()
+    start = ["--quiet", "--engine", "sequential", "--threads", "1"]
+    assert main(["run", "place/own.toml", *start]) == 0  # the latest start's code is now the edited one
+    forget()
+    capsys.readouterr()
+    assert main([*confirm, "1", "--again"]) == 0
+    out = capsys.readouterr().out
+    assert "has changed" in out
+    assert f"by {recorded.digest}" in out
 
 
 def test_an_objective_finds_a_builder_as_run_does(tmp_path, monkeypatch):
@@ -274,6 +283,32 @@ def test_whatever_a_function_raises_fails_its_trial_and_the_sweep_ends_in_order(
         3: ("user_error", "SystemExit: 0"),
     }
     assert len(read_trials(folder / "studies", "mine")) == 8
+
+
+EDITS_ITSELF = """
+import os, pathlib
+def f(x):
+    if x == 2:
+        here = pathlib.Path(__file__)
+        here.write_text(here.read_text().replace("x == 2", "x == -1"))
+        os._exit(1)
+    return float(x)
+"""
+
+
+def test_code_that_a_new_worker_finds_edited_is_said_once_and_noted(folder, capsys):
+    (folder / "own.toml").write_text(SPACE)
+    code_in(folder, EDITS_ITSELF)
+    before = digest_in(folder)
+    assert main(["run", "own.toml", "--workers", "1", "--lanes", "1"]) == 0
+    after, shown = digest_in(folder), capsys.readouterr()
+    trials = read_trials(folder / "studies", "mine")
+    number = next(trial["number"] for trial in trials if trial["params"]["x"] == 2)
+    assert [trial["user_attrs"]["code"] for trial in trials] == [before] * number + [after] * (8 - number)
+    assert before != after
+    (said,) = [line for line in (shown.out + shown.err).splitlines() if after in line]
+    assert f"trial {number}" in said
+    assert "code_of_mine:f" in said
 
 
 def test_a_function_that_ends_its_worker_with_exit_code_0_counts_as_its_death(folder):

@@ -36,6 +36,7 @@ class EpochDone:
     lane: int
     metrics: RunMetrics
     circumstances: Circumstances | None = None  # where the loss is not finite
+    code: str = ""  # the digest of the user's code, as a worker imported it
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class LaneLost:
     error: str  # one line
     traceback_tail: str
     circumstances: Circumstances = Circumstances()
+    code: str = ""  # as of `EpochDone`
 
 
 @dataclass(frozen=True)

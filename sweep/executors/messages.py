@@ -2,7 +2,7 @@
 
 To a worker, `{"do": ...}`:
 
-    set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ...}`
+    set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ..., "code": ...}`
     make     the engine and its lanes                               answered by `{"made": ...}`
     start    lane, attempt, config: put a config on a free lane
     stop     lane

@@ -21,9 +21,9 @@ from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.function_config import run_config
-from sweep.objective_functions import check_calls
+from sweep.objective_functions import check_calls, is_own
 from sweep.probe import probe
-from sweep.users_code import BUILDER, import_code
+from sweep.users_code import BUILDER, code_of, import_code
 
 
 class Worker:
@@ -48,12 +48,13 @@ class Worker:
     ) -> dict[str, Any]:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
+        digest = _digest_of(builder or (function or {}).get("function"))
         if builder is not None:
             import_code(builder, BUILDER)
         probe(probed)
         if function is not None:
             check_calls(**function)
-        return {"device": found}
+        return {"device": found, "code": digest}
 
     def _make(self, trial_timeout_s: float | None, **engine: Any) -> dict[str, Any]:
         widest = [tuple(widths) for widths in engine.pop("widest")]
@@ -74,6 +75,11 @@ class Worker:
         assert self._executor is not None
         events = [event for event in self._executor.wait(lanes) if isinstance(event, EpochDone | LaneLost)]
         return {"events": [{"attempt": self._attempts[event.lane], "event": event_values(event)} for event in events]}
+
+
+def _digest_of(users_code: str | None) -> str:
+    """What is about to be imported; "" for a built-in function, or none."""
+    return code_of(users_code).digest if users_code is not None and is_own(users_code) else ""
 
 
 def main(descriptor: int) -> None:

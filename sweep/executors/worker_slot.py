@@ -53,6 +53,7 @@ class WorkerSlot:
         self._num_failed_starts = 0
         self._num_ended = 0  # runs of this worker
         self.device: dict[str, Any] | None = None  # of the worker, once it is set up
+        self._code = ""  # the digest of the user's, as the worker imported it
         self._is_made = False  # its engine
         self.worker = start_worker()
         self._asked_at = time.monotonic()
@@ -117,7 +118,7 @@ class WorkerSlot:
         if "failed" in answer:
             raise InputError(str(answer["failed"]))
         if "device" in answer:
-            self.device = answer["device"]
+            self.device, self._code = answer["device"], answer["code"]
             return []
         if "made" in answer:
             self._is_made, self._num_failed_starts = True, 0
@@ -154,6 +155,7 @@ class WorkerSlot:
         run = self._runs.get(event.lane)
         if run is None or attempt != run.attempt:
             return []  # of an attempt that was given up
+        event = replace(event, code=self._code)
         if isinstance(event, LaneLost):
             return self._lose(event, run)
         if event.metrics.epoch <= run.num_told:
