@@ -336,7 +336,7 @@ def test_the_command(swept, capsys, tmp_path):
     ("arguments", "said"),
     [
         (["nowhere"], "no study named nowhere; there are: study"),
-        (["../study"], 'study name "../study"'),
+        (["../study"], "no study named ../study; there are: study"),
         (["study", "study"], "named twice"),
         (["study", "--out", "."], ".: is not a file"),
         (["study", "--out", f"{__file__}/page.html"], f"{__file__}/page.html: cannot be written"),

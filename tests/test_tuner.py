@@ -9,7 +9,7 @@ from sweeps import DyingExecutor, Killed, make_space, open_in, read_trials, run_
 
 from sweep.engines.base import EpochMetrics
 from sweep.engines.fake import FakeEngine
-from sweep.errors import Interrupted, SweepStopped
+from sweep.errors import Interrupted
 from sweep.executors.base import EpochDone, Event
 from sweep.executors.in_process import InProcessExecutor
 from sweep.storage import database_url
@@ -159,17 +159,16 @@ def test_enqueued_nonsense_among_the_asks_of_a_round_leaves_the_others_their_lan
     assert [trial["params"].get("filters_1") for trial in read_trials(tmp_path)[:3]] == [8, None, 32]
 
 
-def test_sampler_that_fails_on_what_others_added_stops_the_sweep(tmp_path):
-    """Another program's trial with a parameter of another kind: TPE raises at each ask from then on."""
+def test_a_parameter_of_another_kind_that_others_added_is_not_shown_to_the_sampler(tmp_path):
+    """TPE would raise at each ask from then on."""
     space = make_space("tpe")
     open_in(tmp_path, space)
     outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
     kinds = optuna.distributions.CategoricalDistribution(["none", "much"])
     outside.add_trial(optuna.create_trial(params={"momentum": "much"}, distributions={"momentum": kinds}, value=0.5))
-    with pytest.raises(SweepStopped, match="is not a valid type"):
-        run_sweep(tmp_path, space, 40)
-    assert states(tmp_path)[-3:] == ["FAIL"] * 3
-    assert states(tmp_path).count("FAIL") == 3
+    run_sweep(tmp_path, space, 40)
+    assert set(states(tmp_path)) <= {"COMPLETE", "PRUNED"}
+    assert len(states(tmp_path)) == 40
 
 
 def test_trials_told_by_others_before_they_are_repeated_are_left_alone(tmp_path, capsys):

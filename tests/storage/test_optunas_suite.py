@@ -81,6 +81,12 @@ class ThroughWriteBehind(Reader):
     def get_study_system_attrs(self, study_id):
         return {key: value for key, value in super().get_study_system_attrs(study_id).items() if key != MARK}
 
+    def get_all_studies(self):
+        studies = super().get_all_studies()
+        for study in studies:
+            study.system_attrs.pop(MARK, None)
+        return studies
+
     def get_all_trials(self, study_id, deepcopy=True, states=None):
         trials = super().get_all_trials(study_id, deepcopy, states)
         storage = self._of_study(study_id)
@@ -100,6 +106,15 @@ STORAGES = {
     "dashboard": partial(LiveStorage, write=True),
     "write-behind": ThroughWriteBehind,
 }
+
+
+def close(storage):
+    """Plain Optuna leaves connections to the collector, and psycopg warns of them."""
+    for opened in getattr(storage, "_opened", {}).values():
+        opened.close()
+    database = getattr(storage, "_backend", storage)  # of Optuna's cache
+    database.remove_session()
+    database.engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +139,16 @@ class TestOnSqlite(StorageTestCase):
     @pytest.fixture(params=STORAGES)
     def storage(self, request, template, tmp_path):
         shutil.copy(template / "sweep.db", tmp_path)
-        return STORAGES[request.param](database_url(tmp_path))
+        storage = STORAGES[request.param](database_url(tmp_path))
+        yield storage
+        close(storage)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 class TestOnPostgres(StorageTestCase):
     @pytest.fixture(params=STORAGES)
     def storage(self, request, server):
-        yield STORAGES[request.param](server.new_database(template="test_1"))
+        storage = STORAGES[request.param](server.new_database(template="test_1"))
+        yield storage
+        close(storage)
         gc.collect()
