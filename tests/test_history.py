@@ -1,12 +1,13 @@
 """Samplers and pruners of a long study are given its best and latest trials (`test_resume`: a resumed one the same)."""
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 from sweeps import make_space, run_sweep
 
 from sweep import history
 from sweep.history import RecentStorage
-from sweep.storage import STUDY_ID
+from sweep.storage import STUDY_ID, database_url
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def test_what_others_told_meanwhile_is_seen(few, tmp_path):
     study = run_sweep(tmp_path, make_space("random", "none"), 20)
     view = RecentStorage(study.write_behind, 0)
     assert [trial.number for trial in view.get_all_trials(STUDY_ID)] == [*range(12, 20)]
-    run_sweep(tmp_path, make_space("random", "none"), 24)
+    outside = optuna.load_study(study_name="study", storage=database_url(tmp_path))
+    for number in range(20, 24):
+        outside.add_trial(optuna.create_trial(value=number / 100))
     with study.write_behind.transaction():
         pass
     assert [trial.number for trial in view.get_all_trials(STUDY_ID)] == [*range(16, 24)]
