@@ -231,7 +231,7 @@ def _one_queue(folder: Path, num_trials: int) -> list[str]:
 HOLDS = "no told result lost, one final state a trial, the total exact, nothing RUNNING; all others as unhurt"
 
 FAULTS = [
-    Fault("kill -9 a worker", HOLDS, 1000, 5, hurt_workers(kill)),
+    Fault("kill -9 a worker", HOLDS, 1000, 2, hurt_workers(kill)),
     Fault("kill -9 a worker that trains packed lanes", "the study equals the unhurt one", 20, 0, kill_in_training),
     Fault("worker hangs (SIGSTOP)", HOLDS, 50, 1, hurt_workers(hang, trial_timeout_s=0.5)),
     Fault(
