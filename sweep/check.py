@@ -16,7 +16,7 @@ from sweep.samplers import sampler_factory
 from sweep.search_space import Space
 from sweep.space_checks import check_feature_maps
 from sweep.terminal import make_console
-from sweep.text import in_one_line, shown_params
+from sweep.text import error_line, shown_params
 from sweep.users_code import announce, code_of
 
 
@@ -96,7 +96,7 @@ def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
     except BaseException as error:  # whatever a user's builder raises
         if ends_process(error):
             raise
-        summary = in_one_line(error)
+        summary = error_line(error)
         raise SpaceError(f"{source}: the model cannot be built: {summary}") from None
 
 

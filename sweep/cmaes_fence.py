@@ -15,7 +15,7 @@ import numpy as np
 import optuna
 
 from sweep.errors import StudyError
-from sweep.text import in_one_line
+from sweep.text import error_line
 
 DTYPES = ("f8", "f4", "i8", "i4", "b1")
 NUMBERS = (bool, int, float, np.bool_, np.number)
@@ -39,7 +39,7 @@ class FencedCmaEsSampler(optuna.samplers.CmaEsSampler):
                 try:
                     return read_optimizer(self._concat_optimizer_attrs({key: trial.system_attrs[key] for key in keys}))
                 except Exception as error:  # pickles fail in many ways
-                    problem = in_one_line(error)
+                    problem = error_line(error)
                     raise _Refused(f"trial {trial.number} holds no optimizer of CMA-ES ({problem})") from None
         return None
 

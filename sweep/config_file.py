@@ -16,12 +16,11 @@ from sweep.config_keys import apply_override
 from sweep.errors import SpaceError
 from sweep.files import write_text
 from sweep.plain_values import read_toml, resolved_path
+from sweep.study_names import MOST_NAME
 
 HEAD = "# Trial "  # of every exported file
 FORMAT = 2  # of [provenance]; in 1 nothing marked the file's end
 END = {"complete": True}
-
-MOST_NAME = 512  # characters of a study's name in the database
 
 
 class Provenance(Section):

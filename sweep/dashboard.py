@@ -22,6 +22,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from sweep.errors import InputError, Interrupted
 from sweep.interruption import Interruption
 from sweep.storage import backend_of, check_is_there
+from sweep.study_names import MOST_NAME
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 MOST_BYTES = 2**20  # of a request; of a refused one so many are read, so that its sender gets the answer
-MOST_NAME = 512  # characters of a study's name: Optuna's column
 SOCKET_TIMEOUT_S = 20
 READING = ("GET", "HEAD")
 BAD_REQUEST, FORBIDDEN, TIMEOUT = "400 Bad Request", "403 Forbidden", "408 Request Timeout"

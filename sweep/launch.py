@@ -111,9 +111,8 @@ def _print_end(study: SweepStudy, space: Space, settings: Settings, *, is_timed_
         name = study.study_name
         raise NoUsableTrial(f"{name}: no trial is COMPLETE: {shown}; `sweep show {name}` names causes of failure")
     print(f"{study.study_name}: {shown}")
-    if counts[TrialState.COMPLETE]:
-        _print_best(study, space)
-        _print_no_better_than_majority(study, space, settings.classes.get("majority", {}))
+    _print_best(study, space)
+    _print_no_better_than_majority(study, space, settings.classes.get("majority", {}))
 
 
 def _print_best(study: SweepStudy, space: Space) -> None:

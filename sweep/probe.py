@@ -7,7 +7,7 @@ from typing import Any
 from sweep.config import TrialConfig
 from sweep.data import load
 from sweep.errors import InputError, SpaceError, ends_process
-from sweep.text import in_one_line
+from sweep.text import error_line
 from sweep.users_code import BUILDER, import_code
 
 MOST_PROBED = 8  # configs; the trials check their models once more
@@ -51,6 +51,6 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
         except BaseException as error:
             if ends_process(error):
                 raise
-            failures.append(in_one_line(error))
+            failures.append(error_line(error))
     if failures and len(failures) == num_tried:
         raise SpaceError(f"model.builder: {configs[0]['model']['builder']} builds no model: {failures[0]}; correct it")

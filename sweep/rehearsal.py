@@ -10,7 +10,7 @@ import optuna
 from sweep.errors import SpaceError
 from sweep.samplers import SamplerFactory
 from sweep.search_space import Space
-from sweep.text import in_one_line
+from sweep.text import error_line
 
 NUM_TRIALS = 12  # TPE's start-up trials and two more
 NUM_EPOCHS = 4
@@ -27,7 +27,7 @@ def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.Base
             for number in range(NUM_TRIALS):
                 _rehearse_trial(study, space, samplers, number)
     except Exception as error:
-        problem = in_one_line(error)
+        problem = error_line(error)
         raise SpaceError(f"{space.source}: sampler or pruner: Optuna fails with these options: {problem}") from None
 
 

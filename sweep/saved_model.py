@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sweep.errors import InputError
 from sweep.files import UNFINISHED, in_one_line, replacing, write_text
+from sweep.text import error_line
 
 MOST_CHARACTERS = 200  # of Keras's messages, which explain at length
 TOLERANCE = 1e-3  # of what the loaded model gives, beside the one that was saved
@@ -77,7 +78,7 @@ def _try_to_save(model: Any, images: NDArray[Any], path: Path) -> SaveCheck:
 
 
 def _in_words(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    text = error_line(error)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
 
 

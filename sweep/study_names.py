@@ -9,6 +9,7 @@ from sweep.config import STUDY_NAME
 from sweep.errors import StudyError
 
 MOST_CHARACTERS = 60  # of a folder's name, without the hash
+MOST_NAME = 512  # characters of a study's name: Optuna's column
 
 
 def check_study_name(name: str) -> str:

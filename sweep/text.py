@@ -13,7 +13,7 @@ def shown_params(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={_shown(value)}" for name, value in params.items()) or "no parameters"
 
 
-def in_one_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """`ValueError: what it says`, whatever lines it has."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
