@@ -2,7 +2,7 @@
 
     python benchmarks/arithmetic.py 2        # GFLOP/s of float32 matrix products on two threads, as JSON
 
-What training takes beside it is counted by `sweep.engine_choice.trial_cost`, the first layer's gradient of its input
+What training takes beside it is counted by `sweep.engines.auto.trial_cost`, the first layer's gradient of its input
 included, though nobody computes that.
 """
 
@@ -27,7 +27,7 @@ def matrix_product_rate(threads: int, environment: Mapping[str, str]) -> float:
 
 
 def _measure_here(threads: int) -> float:
-    from sweep.devices import set_up_device
+    from sweep.engines.devices import set_up_device
 
     set_up_device("cpu", threads)
     import keras

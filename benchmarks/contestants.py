@@ -113,7 +113,16 @@ def only_mnist(task: Task) -> str:
 
 
 def _sweep_command(task: Task, folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "sweep.cli", "run", str(task.space), "--trials", str(task.trials), "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "sweep.cli.parser",
+        "run",
+        str(task.space),
+        "--trials",
+        str(task.trials),
+        "--quiet",
+    ]
     return [*command, "--set", f"training.epochs={task.epochs}", "--storage", _url(folder), "--studies", str(folder)]
 
 

@@ -43,8 +43,8 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
 
 def run_here(arguments: list[str]) -> None:
     """The child: `sweep run` with the clock in its executor."""
-    import sweep.launch
-    from sweep.cli import main as sweep_main
+    import sweep.tuning.session
+    from sweep.cli.parser import main as sweep_main
     from sweep.executors.in_process import InProcessExecutor
 
     seconds = {"training": 0.0, "admitting": 0.0, "tuner": 0.0}
@@ -69,7 +69,7 @@ def run_here(arguments: list[str]) -> None:
             super().close()
             seconds["tuner"] = time.perf_counter() - self.began
 
-    sweep.launch.InProcessExecutor = TimedExecutor  # type: ignore[misc]
+    sweep.tuning.session.InProcessExecutor = TimedExecutor  # type: ignore[misc]
     assert sweep_main(arguments) == 0
     seconds["coordination"] = seconds["tuner"] - seconds["training"] - seconds["admitting"]
     print(json.dumps(seconds))

@@ -63,7 +63,7 @@ def main() -> int:
     options = _parse_arguments()
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from sweep.devices import set_up_device
+    from sweep.engines.devices import set_up_device
 
     machine = results.describe_machine()
     device = set_up_device("cpu", os.cpu_count() or 1, operation_threads=1)
@@ -78,8 +78,8 @@ def draw_configs(path: Path, number: int, epochs: int | None, seed: int) -> list
     """Random configs of a space file, trial by trial as `sweep run` would draw them with a random sampler."""
     import optuna
 
-    from sweep.runs import derived_seed
-    from sweep.space_file import load_space
+    from sweep.space.file import load_space
+    from sweep.space.runs import derived_seed
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(path, [f"training.epochs={epochs}"] if epochs else [])
@@ -89,7 +89,7 @@ def draw_configs(path: Path, number: int, epochs: int | None, seed: int) -> list
 
 def train_packed(configs: Sequence[Any]) -> list[float]:
     """Final validation accuracies in percent, through lanes that are refilled as they end."""
-    from sweep.engines.packed import PackedEngine
+    from sweep.engines.packed.engine import PackedEngine
 
     engine = PackedEngine(NUM_LANES, os.cpu_count() or 1, widest=[*{c.model.widths for c in configs}])
     accuracies, running = [0.0] * len(configs), {}

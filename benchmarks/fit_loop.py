@@ -20,9 +20,9 @@ from keras import layers
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import RandomSampler, TPESampler
 
-from sweep.config import DataConfig
+from sweep.config.trial import DataConfig
 from sweep.data import Dataset, load
-from sweep.runs import derived_seed
+from sweep.space.runs import derived_seed
 
 STUDY_SEED = 0
 BATCH_SIZE = 64

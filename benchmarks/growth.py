@@ -39,7 +39,7 @@ def main() -> int:
 def memory_after_trials(engine: str, num_lanes: int, num_trials: int) -> Iterator[float]:
     """Resident memory of the worker in MB, after each trial."""
     from sweep.executors.base import EpochDone
-    from sweep.executors.local_workers import LocalWorkers
+    from sweep.executors.local.workers import LocalWorkers
 
     configs = draw_configs(ROOT / "search_spaces" / "cnn_digits.toml", num_trials, EPOCHS, seed=0)
     with LocalWorkers([{}]) as workers:

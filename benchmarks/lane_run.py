@@ -73,8 +73,8 @@ def lane_configs(job: Job) -> list[Any]:
     """The config of each lane."""
     import optuna
 
-    from sweep.runs import derived_seed
-    from sweep.space_file import load_space
+    from sweep.space.file import load_space
+    from sweep.space.runs import derived_seed
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(Path(job.space), [*job.overrides, f"training.epochs={job.epochs}"])
@@ -91,10 +91,10 @@ def lane_configs(job: Job) -> list[Any]:
 
 def train(job: Job) -> Measured:
     """Set up the device and train every lane to its last epoch."""
-    from sweep.cpu import default_onednn
     from sweep.data import load
-    from sweep.devices import set_up_device
-    from sweep.engine_choice import operation_threads, trial_cost
+    from sweep.engines.auto import operation_threads, trial_cost
+    from sweep.engines.cpu import default_onednn
+    from sweep.engines.devices import set_up_device
 
     num_threads = operation_threads(job.engine, job.threads)
     device = set_up_device(job.device, job.threads, operation_threads=num_threads, onednn=default_onednn())
@@ -116,7 +116,7 @@ def train(job: Job) -> Measured:
 
 def _make_engine(job: Job) -> Any:
     if job.engine == "packed":
-        from sweep.engines.packed import PackedEngine
+        from sweep.engines.packed.engine import PackedEngine
 
         return PackedEngine(len(job.lanes), job.threads, lambda: None)
     from sweep.engines.sequential import SequentialEngine

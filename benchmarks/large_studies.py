@@ -91,8 +91,8 @@ def _in_child(what: str, *arguments: object) -> Any:
 
 def _grow(folder: str, num_trials: str) -> list[dict[str, float]]:
     """Sweep to so many trials; points of the growth."""
-    from sweep.search_space import Space
-    from sweep.study import SweepStudy
+    from sweep.space.space import Space
+    from sweep.tuning.study import SweepStudy
 
     asks_s: list[float] = []
     points: list[dict[str, float]] = []
@@ -135,12 +135,6 @@ def _timed(seconds: list[float], call: Callable[[], Any]) -> Any:
 
 def _command(*arguments: str) -> float:
     """Seconds of a command of ours, its imports made before."""
-    import sweep.check
-    import sweep.launch
-    import sweep.report
-    import sweep.settle
-    import sweep.show
-    import sweep.show_trial  # noqa: F401
 
     seconds: list[float] = []
     _timed(seconds, lambda: _main([*arguments]))
@@ -148,7 +142,7 @@ def _command(*arguments: str) -> float:
 
 
 def _main(arguments: list[str]) -> None:
-    from sweep.cli import main as sweep_main
+    from sweep.cli.parser import main as sweep_main
 
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         assert sweep_main(arguments) == 0
@@ -158,7 +152,7 @@ def _optuna(database: str) -> dict[str, float]:
     """Plain Optuna on the same study."""
     import optuna
 
-    from sweep.space_file import load_space
+    from sweep.space.file import load_space
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space, reads_s, asks_s = load_space(SPACE_FILE), [], []

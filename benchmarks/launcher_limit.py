@@ -100,10 +100,10 @@ def rate(workers: int, together_s: float, worker_s: float) -> float:
 
 def messages_s(kind: str) -> float:
     """CPU seconds of this process for a worker's epoch."""
-    from sweep.config import TrialConfig
-    from sweep.executors.local_workers import LocalWorkers
-    from sweep.executors.ray_cluster import LOCAL, Place, connected
-    from sweep.executors.ray_workers import RayWorkers
+    from sweep.config.trial import TrialConfig
+    from sweep.executors.local.workers import LocalWorkers
+    from sweep.executors.ray.cluster import LOCAL, Place, connected
+    from sweep.executors.ray.workers import RayWorkers
 
     with connected(LOCAL) if kind == "ray" else nullcontext():
         made = RayWorkers(NUM_WORKERS, Place(0), {}) if kind == "ray" else LocalWorkers([{}] * NUM_WORKERS)
@@ -144,8 +144,8 @@ def digits_epoch_s() -> float:
     """The median epoch of 8 packed lanes on this machine's cores."""
     from equality import draw_configs
 
-    from sweep.devices import set_up_device
-    from sweep.engines.packed import PackedEngine
+    from sweep.engines.devices import set_up_device
+    from sweep.engines.packed.engine import PackedEngine
 
     threads = os.cpu_count() or 1
     set_up_device("cpu", threads, operation_threads=1)

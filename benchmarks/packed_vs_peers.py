@@ -77,7 +77,7 @@ def settle_task(work: str, options: argparse.Namespace) -> Task:
     """The numbers of trials and epochs that are asked for, or the space file's."""
     from fit_loop import WORKS
 
-    from sweep.space_file import load_space
+    from sweep.space.file import load_space
 
     space = load_space(space_file(work))
     trials, epochs = options.trials or space.study.num_trials, options.epochs or space.max_epochs()

@@ -17,7 +17,7 @@ from pathlib import Path
 import results
 from lane_run import Job, run_job
 
-from sweep.cpu import ONEDNN, cpu_flags
+from sweep.engines.cpu import ONEDNN, cpu_flags
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 IMAGES = 10_000  # of an epoch in the table; fewer are trained where a combination is slow

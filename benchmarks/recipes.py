@@ -107,8 +107,8 @@ def main() -> int:
     """A row and a line for each recipe, as it ends."""
     options = _parse_arguments()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from sweep.cpu import default_onednn
-    from sweep.devices import set_up_device
+    from sweep.engines.cpu import default_onednn
+    from sweep.engines.devices import set_up_device
 
     num_threads = None if options.names == [ALONE] else 1
     device = set_up_device("cpu", os.cpu_count() or 1, operation_threads=num_threads, onednn=default_onednn())
@@ -125,9 +125,9 @@ def main() -> int:
 
 def measure(file: Path, device: Any, options: argparse.Namespace) -> Trained | Retrained:
     """Train a recipe in its own way."""
-    from sweep.config_file import read_config
-    from sweep.precision import fast_precision
-    from sweep.retrain import Retraining
+    from sweep.config.file import read_config
+    from sweep.engines.precision import fast_precision
+    from sweep.results.retrain import Retraining
 
     config, _ = read_config(file)
     if config.data.validation == "test":
@@ -138,10 +138,10 @@ def measure(file: Path, device: Any, options: argparse.Namespace) -> Trained | R
 
 def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
     """Every seed of a recipe, as lanes."""
-    from sweep.config_file import read_config
+    from sweep.config.file import read_config
     from sweep.engines.base import metrics_of
-    from sweep.engines.packed import PackedEngine
-    from sweep.runs import seeds_from, with_seed
+    from sweep.engines.packed.engine import PackedEngine
+    from sweep.space.runs import seeds_from, with_seed
 
     whole, _ = read_config(file)
     config, _ = read_config(file, [f"training.epochs={min(epochs or sys.maxsize, whole.training.epochs)}"])

@@ -21,10 +21,10 @@ from processes import run_measured
 
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause
-from sweep.search_space import Choice, Space
-from sweep.space_file import load_space
+from sweep.space.file import load_space
+from sweep.space.space import Choice, Space
 from sweep.storage import database_url
-from sweep.study import Settings, SweepStudy, open_study, stored_settings
+from sweep.tuning.study import Settings, SweepStudy, open_study, stored_settings
 
 SPACE_FILE = results.ROOT / "benchmarks" / "spaces" / "digits.toml"
 NAME = "large"

@@ -8,10 +8,12 @@ import numpy as np
 import optuna
 from fit_loop import BATCH_SIZE, WARMUP_EPOCHS, Work, build_model, suggest
 
-from sweep import data, models, optimizers
-from sweep.config import TrialConfig
-from sweep.search_space import Space
-from sweep.space_file import load_space
+from sweep import data
+from sweep.config.trial import TrialConfig
+from sweep.engines import optimizers
+from sweep.models import build as models
+from sweep.space.file import load_space
+from sweep.space.space import Space
 
 
 def check_same_work(work: Work, space_file: Path, *, with_packed: bool) -> None:
@@ -57,7 +59,7 @@ def _check_same_model(config: TrialConfig, params: dict[str, Any], work: Work) -
 
 def _check_packed(config: TrialConfig, weights: list[Any]) -> None:
     """A lane starts from the same weights."""
-    from sweep.engines.packed import PackedEngine
+    from sweep.engines.packed.engine import PackedEngine
 
     engine = PackedEngine(1, 1, lambda: None)
     engine.admit(0, config)

@@ -64,7 +64,7 @@ def _run(file: Path, folder: Path) -> float:
 
 
 def _read(file: Path, folder: Path) -> Any:
-    from sweep.space_file import load_space
+    from sweep.space.file import load_space
     from sweep.storage import database_url, read_study
 
     return read_study(database_url(folder), load_space(file).study.name)
@@ -90,7 +90,7 @@ def _param_names(study: Any) -> list[str]:
 
 
 def _metrics(study: Any) -> list[str]:
-    from sweep.several_objectives import metric_names
+    from sweep.pareto import metric_names
 
     return metric_names(study.user_attrs, len(study.directions))
 
@@ -128,7 +128,7 @@ def _params(trial: Any) -> str:
 
 
 def _values(metrics: Sequence[str], trial: Any) -> str:
-    from sweep.several_objectives import shown
+    from sweep.pareto import shown
 
     if len(metrics) == 1:
         return shown(trial.values[0])

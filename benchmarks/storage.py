@@ -23,10 +23,10 @@ from pathlib import Path
 import optuna
 import results
 
-from sweep.cli import main as run_sweep
+from sweep.cli.parser import main as run_sweep
 from sweep.engines.fake import fake_metrics
-from sweep.search_space import Space
-from sweep.space_file import load_space
+from sweep.space.file import load_space
+from sweep.space.space import Space
 
 SPACE_FILE = results.ROOT / "benchmarks" / "spaces" / "digits.toml"
 HEADER = ("program", "CPU ms/trial", "of each run", "wall ms/trial", "of each run", "CPU against sweep")

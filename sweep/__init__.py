@@ -9,7 +9,7 @@ from typing import Any
 __version__ = version("sweep")
 __all__ = ["Objective", "PruningCallback", "__version__"]
 
-_HOMES = {"Objective": "sweep.objective", "PruningCallback": "sweep.callbacks"}
+_HOMES = {"Objective": "sweep.tuning.objective", "PruningCallback": "sweep.tuning.keras_callback"}
 
 
 def __getattr__(name: str) -> Any:

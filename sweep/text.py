@@ -1,7 +1,17 @@
-"""Values as a user reads them."""
+"""Texts as a user reads them: values, counts, one-line messages without passwords, JSON and the console of tables."""
 
+import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPED_WIDTH = 400
+IN_URL = re.compile(r"(:/{1,2}[^\s:@/]*:).*@", re.DOTALL)  # any character may be of a password: up to the last @
+IN_QUERY = re.compile(r"(?i)([?&]\w*(?:password|passwd|pwd|secret|token)=)[^\s&'\"]+")
+MOST_CHARACTERS = 2000
 
 
 def shown_params(params: Mapping[str, Any]) -> str:
@@ -20,3 +30,33 @@ def error_line(error: BaseException) -> str:
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: float, what: str) -> str:
+    """`1 trial`, `5,000 trials`, `0.5 GPUs`."""
+    return f"{number:,}".removesuffix(".0") + f" {what}{'' if number == 1 else 's'}"
+
+
+def make_console() -> "Console":
+    """As wide as the terminal; wide enough for every column where the output is piped."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def print_as_json(record: Any) -> None:
+    """Strict JSON: a loss that is NaN or infinite becomes null, as few readers take anything else."""
+    print(json.dumps(json.loads(json.dumps(record), parse_constant=lambda _: None), indent=2, allow_nan=False))
+
+
+def mask_passwords(text: str) -> str:
+    """The text with *** for each password of a URL, as in `postgresql://user:***@host/db`."""
+    return IN_QUERY.sub(r"\1***", IN_URL.sub(r"\1***@", text))
+
+
+def one_line(text: str) -> str:
+    """A message of one line for a terminal: passwords masked, control characters written out, cut if it is long."""
+    masked = mask_passwords(text)
+    plain = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in masked)
+    return plain if len(plain) <= MOST_CHARACTERS else f"{plain[:MOST_CHARACTERS]}..."

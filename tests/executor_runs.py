@@ -1,6 +1,6 @@
 """Configs run on an executor to their end: what the tests of workers share."""
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.fake import fake_metrics
 from sweep.executors.base import EpochDone, LaneLost
 

@@ -8,17 +8,17 @@ from wsgiref.util import setup_testing_defaults
 
 import optuna
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import Engine
 from sweep.engines.fake import FakeEngine
 from sweep.executors.base import Event, Executor
 from sweep.executors.in_process import InProcessExecutor
-from sweep.progress import QuietProgress
-from sweep.search_space import Space
-from sweep.space_file import parse_space
+from sweep.space.file import parse_space
+from sweep.space.space import Space
 from sweep.storage import database_url
-from sweep.study import Settings, SweepStudy, open_study, stored_settings
-from sweep.tuner import Limits, Tuner
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.study import Settings, SweepStudy, open_study, stored_settings
+from sweep.tuning.tuner import Limits, Tuner
 
 NASTY = 'no ``` such <img src=x onerror="alert(1)"> | `layer` [/red]'
 RANDOM_SPACE = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep import check
+from sweep.cli import check
 from sweep.errors import SpaceError
-from sweep.search_space import Choice, Space
-from sweep.space_file import load_space
+from sweep.space.file import load_space
+from sweep.space.space import Choice, Space
 
 DIGITS = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 

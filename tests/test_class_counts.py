@@ -8,11 +8,11 @@ import numpy as np
 import optuna
 import pytest
 
-from sweep.cli import main
-from sweep.config import DataConfig
+from sweep.cli.parser import main
+from sweep.config.trial import DataConfig
 from sweep.data import class_counts, load
 from sweep.storage import STUDY_ID, WriteBehindStorage, database_url
-from sweep.study import SETTINGS
+from sweep.tuning.study import SETTINGS
 
 SPACE = """
 [study]

@@ -17,7 +17,7 @@ import optuna
 import pytest
 from sweeps import read_trials
 
-from sweep.cli import main
+from sweep.cli.parser import main
 
 SPACE = """
 [study]

@@ -9,8 +9,8 @@ import numpy as np
 import optuna
 import pytest
 
-from sweep.cmaes_fence import FencedCmaEsSampler, read_optimizer
 from sweep.errors import StudyError
+from sweep.tuning.safe_cmaes import FencedCmaEsSampler, read_optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is an experimental feature:optuna.exceptions.ExperimentalWarning")
 SPACE = {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from sweep.config import ModelConfig, TrialConfig
+from sweep.config.plain_values import read_toml
+from sweep.config.trial import ModelConfig, TrialConfig
 from sweep.errors import SpaceError
-from sweep.plain_values import read_toml
 
 CONFIGS = {
     "defaults": {},

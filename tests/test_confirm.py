@@ -9,19 +9,19 @@ import pytest
 from scipy import stats
 from sweeps import RANDOM_SPACE, make_space, open_in, run_sweep
 
-from sweep.cli import main
-from sweep.config_file import read_config
-from sweep.confirm import Confirming
-from sweep.confirm_plan import fresh_seeds, plan_confirmation
-from sweep.confirmation import Candidate, Confirmation, mean_interval, read_confirmation
+from sweep.cli.parser import main
+from sweep.config.file import read_config
 from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import InputError, Interrupted
 from sweep.executors.in_process import InProcessExecutor
-from sweep.interruption import Interruption
-from sweep.report import make_page
-from sweep.space_file import parse_space
+from sweep.results.confirm import Confirming
+from sweep.results.confirm_plan import fresh_seeds, plan_confirmation
+from sweep.results.confirmation import Candidate, Confirmation, mean_interval, read_confirmation
+from sweep.results.report import make_page
+from sweep.space.file import parse_space
 from sweep.storage import WriteBehindStorage, database_url, read_study, study_lock
-from sweep.study import SETTINGS, Settings
+from sweep.system.interruption import Interruption
+from sweep.tuning.study import SETTINGS, Settings
 
 EPOCHS = 4
 SPACE = """
@@ -35,7 +35,7 @@ low = 2
 high = 8
 """
 COMMANDS = """
-from sweep.cli import main
+from sweep.cli.parser import main
 flags = ["--device", "cpu", "--threads", "2"]
 codes = [
     main(["run", "space.toml", "--trials", "3", "--lanes", "4", *flags]),

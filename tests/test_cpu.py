@@ -12,11 +12,13 @@ from dataclasses import asdict
 
 import pytest
 
-from sweep import cpu, settle, study
-from sweep.cli import main
-from sweep.config_file import Provenance
-from sweep.devices import Device
-from sweep.executors.local_workers import LocalWorkers
+from sweep.cli.parser import main
+from sweep.config.file import Provenance
+from sweep.engines import cpu
+from sweep.engines.devices import Device
+from sweep.executors.local.workers import LocalWorkers
+from sweep.tuning import plan as settle
+from sweep.tuning import study
 
 SPACE = """
 study = { name = "small", num_trials = 2 }
@@ -36,9 +38,9 @@ log = true
 """
 RUN = """
 import json, sys
-from sweep.cli import main
+from sweep.cli.parser import main
 code = main(sys.argv[1:])
-from sweep.cpu import is_onednn_on
+from sweep.engines.cpu import is_onednn_on
 print(json.dumps({"code": code, "on": is_onednn_on()}))
 """
 

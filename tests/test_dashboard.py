@@ -19,17 +19,17 @@ from optuna.trial import TrialState
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sweeps import NASTY, FailingEngine, make_settings, make_space, open_in, read_trials, request, run_sweep
 
-from sweep.cli import main
-from sweep.dashboard import Shown, _listen, create_app
-from sweep.dashboard_notes import MOST_EPOCHS, MOST_TRIALS, learning_curves, study_attrs
+from sweep.cli.dashboard import Shown, _listen, create_app
+from sweep.cli.parser import main
 from sweep.engines.fake import FakeEngine
 from sweep.errors import Cause, StudyError
 from sweep.executors.base import LaneLost
 from sweep.executors.in_process import InProcessExecutor
-from sweep.progress import QuietProgress
 from sweep.storage import LiveStorage, connect_reader, database_url, read_study
-from sweep.study import open_study, stored_settings
-from sweep.tuner import Limits, Tuner
+from sweep.tuning.dashboard_notes import MOST_EPOCHS, MOST_TRIALS, learning_curves, study_attrs
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.study import open_study, stored_settings
+from sweep.tuning.tuner import Limits, Tuner
 
 
 def sweep_with_a_failure(folder, num_trials=8):
@@ -369,7 +369,17 @@ def test_a_study_that_is_not_there_and_copies_of_a_part_are_refused(studies, cap
 @contextmanager
 def dashboard(folder, *arguments):
     """The command on a free port; yields process, address and what it said."""
-    command = [sys.executable, "-m", "sweep.cli", "dashboard", "--studies", str(folder), "--port", "0", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "sweep.cli.parser",
+        "dashboard",
+        "--studies",
+        str(folder),
+        "--port",
+        "0",
+        *arguments,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             first, *others = iter(process.stdout.readline, "Ctrl-C ends it\n")
@@ -390,7 +400,7 @@ def test_signals_end_it_quietly(studies, number):
 
 
 def test_half_a_request_and_a_wrong_length_do_not_hold_the_server(studies, monkeypatch):
-    monkeypatch.setattr("sweep.dashboard._QuietHandler.timeout", 1)
+    monkeypatch.setattr("sweep.cli.dashboard._QuietHandler.timeout", 1)
     with _listen("127.0.0.1", 0, create_app(database_url(studies), write=True)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         head = "POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -451,7 +461,17 @@ def live_address(studies):
     space = studies / "space.toml"
     momentum = '[space.momentum]\nkey = "optimizer.momentum"\ntype = "float"\nlow = 0.0\nhigh = 0.9\n'
     space.write_text(f'[study]\nname = "running"\n[training]\nepochs = 900\n{momentum}')
-    command = [sys.executable, "-m", "sweep.cli", "run", str(space), "--studies", str(studies), "--engine", "fake"]
+    command = [
+        sys.executable,
+        "-m",
+        "sweep.cli.parser",
+        "run",
+        str(space),
+        "--studies",
+        str(studies),
+        "--engine",
+        "fake",
+    ]
     environment = {**os.environ, "SWEEP_FAKE_EPOCH_S": "0.3"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         with dashboard(studies) as (_, address, _):

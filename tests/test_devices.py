@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep import devices
-from sweep.devices import check_device_name
+from sweep.engines import devices
+from sweep.engines.devices import check_device_name
 from sweep.errors import DeviceError
 
 
@@ -54,7 +54,7 @@ def test_a_driver_without_a_gpu_in_keras_is_said_with_the_install_command(
 @pytest.mark.parametrize(("operation_threads", "expected"), [(1, "1 3"), (None, "3 3")])
 def test_an_operation_of_tensorflow_has_as_many_threads_as_asked(operation_threads: int | None, expected: str) -> None:
     code = f"""
-from sweep.devices import set_up_device
+from sweep.engines.devices import set_up_device
 set_up_device("cpu", 3, operation_threads={operation_threads})
 import tensorflow as tf
 tf.ones(3) + 1  # the settings hold from the first operation on

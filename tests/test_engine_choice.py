@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from sweep import engine_choice
-from sweep.config import TrialConfig
-from sweep.engine_choice import Situation, TrialCost, choose, largest_cost, operation_threads, trial_cost
+from sweep.config.trial import TrialConfig
+from sweep.engines import auto as engine_choice
+from sweep.engines.auto import Situation, TrialCost, choose, largest_cost, operation_threads, trial_cost
 from sweep.errors import InputError
-from sweep.models import build_model
-from sweep.space_file import load_space, parse_space
+from sweep.models.build import build_model
+from sweep.space.file import load_space, parse_space
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 SMALL, LARGE = TrialCost(10**7, 10**7), TrialCost(10**10, 10**9)

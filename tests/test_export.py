@@ -4,15 +4,15 @@ import optuna
 import pytest
 from sweeps import make_space, run_sweep
 
-from sweep.cli import main
-from sweep.config_file import Provenance, read_config, write_config
+from sweep.cli.parser import main
+from sweep.config.file import Provenance, read_config, write_config
 from sweep.data import load
 from sweep.engines.fake import FakeEngine
 from sweep.errors import InputError, SpaceError
-from sweep.export import export_trials, trial_config
-from sweep.runs import derived_seed
-from sweep.space_file import load_space
-from sweep.verify import ScoreMissed, check_recorded, verify
+from sweep.results.export import export_trials, trial_config
+from sweep.results.verify import ScoreMissed, check_recorded, verify
+from sweep.space.file import load_space
+from sweep.space.runs import derived_seed
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_file_without_a_value_is_refused_by_both_who_read_it(tmp_path, text):
 
 
 def test_options_of_a_builder_survive_the_file(tmp_path):
-    from sweep.config import TrialConfig
+    from sweep.config.trial import TrialConfig
 
     config = TrialConfig.from_values(
         {"model": {"builder": "mine:build", "options": {"width": 3, "deep": {"a": [1]}}}}, "x"

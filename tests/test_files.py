@@ -5,9 +5,9 @@ import stat
 
 import pytest
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.errors import InputError
-from sweep.files import replacing, write_bytes, write_text
+from sweep.system.files import replacing, write_bytes, write_text
 
 
 class Killed(BaseException):

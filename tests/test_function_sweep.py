@@ -9,12 +9,12 @@ import tomllib
 import pytest
 from sweeps import DyingExecutor, Killed, open_in, read_trials, run_sweep
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.engines.function import FunctionEngine
 from sweep.errors import SpaceError
 from sweep.executors.in_process import InProcessExecutor
-from sweep.objective_functions import beale
-from sweep.space_file import parse_space, stored_space
+from sweep.space.file import parse_space, stored_space
+from sweep.space.functions import beale
 
 X = {"type": "float", "low": -4.5, "high": 4.5}
 STEPS = {"type": "float", "low": -4.5, "high": 4.5, "step": 1.5}
@@ -55,7 +55,7 @@ def test_beale_is_what_its_source_says():
 def test_a_function_is_swept_without_keras(folder):
     code = """
 import sys
-from sweep.cli import main
+from sweep.cli.parser import main
 for command in ("check space.toml", "run space.toml", "run space.toml --trials 9", "report mine --out page.html"):
     assert main(command.split()) == 0
 heavy = [name for name in ("keras", "tensorflow", "jax") if name in sys.modules]

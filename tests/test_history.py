@@ -5,16 +5,16 @@ import pytest
 from optuna.trial import TrialState
 from sweeps import make_space, run_sweep
 
-from sweep import history
-from sweep.history import RecentStorage
 from sweep.storage import STUDY_ID, database_url
+from sweep.tuning import bounded_history as history
+from sweep.tuning.bounded_history import RecentStorage
 
 
 @pytest.fixture
 def few(monkeypatch):
     """So few trials are seen that 40 are many."""
     monkeypatch.setattr(history, "MOST_RECENT", 8)
-    monkeypatch.setattr("sweep.study.MOST_BEST", 3)
+    monkeypatch.setattr("sweep.tuning.study.MOST_BEST", 3)
 
 
 def seen(study, most_best, states=None):

@@ -25,57 +25,50 @@ HEAVY = (
     "ray",
     "psycopg",
 )
-LEVELS = [  # from top to bottom
-    {"cli"},
-    {"commands"},
-    {"check", "show", "show_trial", "dashboard", "report", "launch", "settle_function", "confirm"},
-    {"show_confirmation"},
-    {"settle", "confirm_plan"},
-    {"objective", "tuner", "retrain", "export", "verify"},
-    {"study", "progress", "callbacks", "terminal", "curves", "rehearsal", "seed_results", "saved_model", "raw_model"},
-    {"history", "untried"},
-    {"worker_choice"},
-    {"executors", "pruners", "interruption", "dashboard_notes", "dashboard_storage", "failures", "running_trial"},
-    {"samplers", "confirmation"},
-    {"engines", "storage", "engine_choice", "cmaes_fence", "precision"},
-    {"space_file", "devices", "config_file", "probe"},
-    {"space_checks", "points"},
-    {"search_space"},
-    {"config_keys", "objective_section", "several_objectives", "steps", "stored_trials", "study_names"},
-    {"parameters", "models", "objective_functions", "function_config"},
-    {"optimizers", "data", "runs", "model_checks"},
-    {"schedules", "seeding"},
-    {"config", "users_code"},
-    {"plain_values", "files", "process_lock"},
-    {"errors", "masking", "counting", "cpu", "forking", "spelling", "text"},
-]
-FORBIDDEN = {
-    "engines": {"optuna", "sqlalchemy"},
-    "executors": {"optuna", "sqlalchemy", "keras"},
-    "storage": {"keras", "tensorflow"},
-    "study": {"keras", "tensorflow"},
-    "tuner": {"keras", "tensorflow", "sqlalchemy"},
-    "show": {"keras", "tensorflow"},
-    "confirmation": {"keras", "tensorflow", "pandas", "plotly"},
-    "confirm": {"keras", "tensorflow"},
-    "dashboard": {"keras", "tensorflow"},
-    "dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
-    "export": {"keras", "tensorflow"},
-    "report": {"keras", "tensorflow"},
-    "objective_functions": {"keras", "tensorflow", "optuna", "numpy"},
-    "engine_choice": {"keras", "tensorflow", "optuna"},
+LAYERS = (  # from top to bottom; what lies in the package's root is the ground floor
+    "testing",
+    "cli",
+    "results",
+    "tuning",
+    "executors",
+    "engines",
+    "storage",
+    "models",
+    "data",
+    "space",
+    "config",
+    "system",
+)
+GROUND = {"__init__", "errors", "pareto", "text", "users_code"}
+FORBIDDEN = {  # libraries by package, or by module where that says more
     "config": {"keras", "optuna", "numpy"},
-    "function_config": {"keras", "optuna", "numpy"},
-    "objective_section": {"keras", "optuna", "numpy"},
-    "several_objectives": {"keras", "tensorflow", "sqlalchemy"},
+    "data": {"optuna", "sqlalchemy"},
+    "models": {"optuna", "sqlalchemy"},
+    "storage": {"keras", "tensorflow"},
+    "engines": {"optuna", "sqlalchemy"},
+    "engines.auto": {"keras", "tensorflow", "optuna"},
+    "executors": {"optuna", "sqlalchemy", "keras"},
+    "tuning.study": {"keras", "tensorflow"},
+    "tuning.tuner": {"keras", "tensorflow", "sqlalchemy"},
+    "tuning.plan": {"keras", "tensorflow"},
+    "tuning.dashboard_notes": {"keras", "tensorflow", "sqlalchemy", "plotly", "pandas"},
+    "results.confirmation": {"keras", "tensorflow", "pandas", "plotly"},
+    "results.confirm": {"keras", "tensorflow"},
+    "results.export": {"keras", "tensorflow"},
+    "results.report": {"keras", "tensorflow"},
+    "cli.show": {"keras", "tensorflow"},
+    "cli.dashboard": {"keras", "tensorflow"},
+    "space.functions": {"keras", "tensorflow", "optuna", "numpy"},
+    "space.objective": {"keras", "optuna", "numpy"},
+    "pareto": {"keras", "tensorflow", "sqlalchemy"},
 }
 
 
 def modules():
+    """Dotted names below `sweep`, with their files."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if room != "__init__":
-            yield room, path
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), path
 
 
 def imported(path):
@@ -87,8 +80,10 @@ def imported(path):
             yield node.module
 
 
-def level(room):
-    return next(number for number, rooms in enumerate(LEVELS) if room in rooms)
+def layer(name):
+    """Of a dotted name below `sweep`: its package's place, the ground's below all."""
+    package = name.split(".")[0]
+    return LAYERS.index(package) if package in LAYERS else len(LAYERS)
 
 
 @pytest.mark.parametrize(
@@ -119,25 +114,28 @@ sys.exit(f"loaded: {{heavy}}" if heavy else 0)
     assert "usage: sweep" in result.stdout
 
 
-def test_modules_import_only_from_below():
+def test_a_module_imports_from_its_own_package_and_those_below():
     upward = [
-        f"{path.name} imports {name}"
-        for room, path in modules()
-        for name in imported(path)
-        if name.startswith("sweep.") and name.split(".")[1] != room and level(name.split(".")[1]) <= level(room)
+        f"{name} imports {other}"
+        for name, path in modules()
+        for other in imported(path)
+        if other.startswith("sweep.") and layer(other.removeprefix("sweep.")) < layer(name)
     ]
     assert upward == []
 
 
-def test_rooms_keep_to_their_libraries():
+def test_packages_keep_to_their_libraries():
     wrong = [
-        f"{path.name} imports {name}"
-        for room, path in modules()
-        for name in imported(path)
-        if name.split(".")[0] in FORBIDDEN.get(room, set())
+        f"{name} imports {other}"
+        for name, path in modules()
+        for place, libraries in FORBIDDEN.items()
+        for other in imported(path)
+        if f"{name}.".startswith(f"{place}.") and other.split(".")[0] in libraries
     ]
     assert wrong == []
+    assert FORBIDDEN.keys() <= {name for name, _ in modules()}
 
 
-def test_every_module_has_a_level():
-    assert {room for room, _ in modules()} == set().union(*LEVELS)
+def test_the_root_holds_packages_and_the_ground_floor_alone():
+    assert {name for name, path in modules() if path.parent == PACKAGE} == GROUND
+    assert {path.parent.name for _, path in modules() if path.parent.parent == PACKAGE} <= set(LAYERS)

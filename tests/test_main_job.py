@@ -38,7 +38,7 @@ low = 2
 high = 8
 """
 CNN_COMMANDS = """
-from sweep.cli import main
+from sweep.cli.parser import main
 codes = [
     main(["run", "cnn.toml", "--trials", "3", "--threads", "2", "--device", "cpu"]),
     main(["export", "cnn", "--trial", "2"]),
@@ -47,7 +47,7 @@ codes = [
 print(codes)
 """
 COMMANDS = """
-from sweep.cli import main
+from sweep.cli.parser import main
 config = "studies/mine/configs/trial-00001.toml"
 codes = [
     main(["run", "spaces/space.toml"]),

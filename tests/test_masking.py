@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.masking import mask_passwords, one_line
+from sweep.text import mask_passwords, one_line
 
 
 @pytest.mark.parametrize(

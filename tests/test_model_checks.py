@@ -10,15 +10,15 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.base import metrics_of
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, ModelError, SpaceError
-from sweep.models import build_checked
-from sweep.probe import configs_to_probe, probe
-from sweep.space_file import parse_space
+from sweep.models.build import build_checked
+from sweep.models.probe import configs_to_probe, probe
+from sweep.space.file import parse_space
 
 LOGITS = {"activation": None}
 RAW = {"scaling": "none"}
@@ -166,7 +166,7 @@ options = { activation = "linear" }
 """
 COMMANDS = """
 import sys
-from sweep.cli import main
+from sweep.cli.parser import main
 for command in (
     ["run", "space.toml", "--device", "cpu"],
     ["run", "space.toml", "--device", "cpu", "--workers", "1"],

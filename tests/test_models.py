@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config import ModelConfig, TrialConfig
+from sweep.config.trial import ModelConfig, TrialConfig
 from sweep.errors import ModelError, SpaceError
-from sweep.models import build_model
+from sweep.models.build import build_model
 from sweep.users_code import BUILDER, import_code
 
 IMAGE_SHAPE = (8, 8, 1)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config import OPTIMIZERS, OptimizerConfig, ScheduleConfig
-from sweep.optimizers import build_optimizer
+from sweep.config.trial import OPTIMIZERS, OptimizerConfig, ScheduleConfig
+from sweep.engines.optimizers import build_optimizer
 
 KERAS_CLASSES = {
     "rmsprop": keras.optimizers.RMSprop,

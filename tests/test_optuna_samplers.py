@@ -18,9 +18,9 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import TrialState
 
-from sweep import history
-from sweep.samplers import LISTING, MODELS_HISTORY, SAMPLERS, sampler_factory
-from sweep.space_file import parse_space
+from sweep.space.file import parse_space
+from sweep.tuning import bounded_history as history
+from sweep.tuning.samplers import LISTING, MODELS_HISTORY, SAMPLERS, sampler_factory
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),

@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sweep.parameters import Categorical, Float, Int, combined_params, extreme_params, suggest_active
+from sweep.space.parameters import Categorical, Float, Int, combined_params, extreme_params, suggest_active
 
 RANGES = [
     (Float(type="float", low=0.0, high=1.0, step=0.3), [0.0, 0.3, 0.6, 0.9]),

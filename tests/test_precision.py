@@ -8,14 +8,15 @@ import optuna
 import pytest
 
 import sweep
-from sweep import cpu, devices, settle
-from sweep.cli import main
-from sweep.config import TrialConfig
-from sweep.devices import Device
+from sweep.cli.parser import main
+from sweep.config.trial import TrialConfig
+from sweep.engines import cpu, devices
+from sweep.engines.devices import Device
+from sweep.engines.precision import fast_precision, slow_precision_note
 from sweep.errors import SpaceError
-from sweep.precision import fast_precision, slow_precision_note
-from sweep.space_file import load_space, parse_space
+from sweep.space.file import load_space, parse_space
 from sweep.storage import database_url, read_study
+from sweep.tuning import plan as settle
 
 SLOW = Device("cpu", "an old CPU", "tensorflow")
 FAST = Device("cpu", "a new CPU", "tensorflow", has_fast_bfloat16=True)

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.console import Console
 
 from sweep.engines.base import EpochMetrics, FunctionValues
-from sweep.progress import LiveProgress, Scoreboard
+from sweep.tuning.progress import LiveProgress, Scoreboard
 
 
 def finished(number: int) -> FrozenTrial:

@@ -6,9 +6,9 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
-from sweep.pruners import PRUNERS, build_pruner, check_reports
-from sweep.search_space import Space
-from sweep.space_file import parse_space
+from sweep.space.file import parse_space
+from sweep.space.space import Space
+from sweep.tuning.pruners import PRUNERS, build_pruner, check_reports
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is experimental:optuna.exceptions.ExperimentalWarning")
 OPTIONS = {"percentile": "percentile = 25.0", "threshold": "lower = 0.3", "patient": "patience = 1"}

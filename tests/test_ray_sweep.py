@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sweeps import read_trials
 
-from sweep.cli import build_parser, main
+from sweep.cli.parser import build_parser, main
 from sweep.errors import InputError
-from sweep.worker_choice import check_flags_of_ray
+from sweep.executors.auto import check_flags_of_ray
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 RUN = ["run", str(SPACE), "--engine", "fake", "--trials", "12", "--study", "study"]
@@ -165,6 +165,6 @@ def test_cluster_that_is_not_there_and_room_that_it_has_not_are_one_line_each(tm
 
 
 def test_missing_ray_is_said(monkeypatch):
-    monkeypatch.setattr("sweep.worker_choice.find_spec", lambda _: None)
+    monkeypatch.setattr("sweep.executors.auto.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"--ray: Ray is not installed; pip install 'sweep\[ray\]'"):
         check_flags_of_ray(build_parser().parse_args(["run", "space.toml", "--ray"]))

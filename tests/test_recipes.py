@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config_file import read_config
-from sweep.engines.lane_structure import structure_of
+from sweep.config.file import read_config
+from sweep.engines.packed.structure import structure_of
 from tests.engines.test_lane_structure import dataset
 
 FOLDER = Path(__file__).parents[1] / "search_spaces" / "recipes"

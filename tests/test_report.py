@@ -13,14 +13,14 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from sweeps import make_space, open_in, run_sweep
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.errors import Cause
-from sweep.report import make_page, write_page
-from sweep.report.compare import course
-from sweep.report.data import num_epochs, read_data
-from sweep.report.samples import sample, spread
-from sweep.report.spent import saved_epochs
-from sweep.report.texts import plot_text
+from sweep.results.report import make_page, write_page
+from sweep.results.report.compare import course
+from sweep.results.report.data import num_epochs, read_data
+from sweep.results.report.samples import sample, spread
+from sweep.results.report.spent import saved_epochs
+from sweep.results.report.texts import plot_text
 from sweep.storage import create_database, database_url, read_study
 
 HOSTILE = '</script><script>alert("x")</script><img src=http://evil.example/x onerror=alert(1)>%{x}&lt;'

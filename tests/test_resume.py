@@ -7,7 +7,7 @@ import pytest
 from sweeps import DyingExecutor, Killed, make_space, read_trials, run_sweep
 
 from sweep.engines.fake import FakeEngine
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.errors import Interrupted
 from sweep.executors.in_process import InProcessExecutor
 
@@ -52,8 +52,8 @@ def test_killed_study_equals_unbroken(tmp_path, sampler, pruner, num_lanes):
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "successive_halving"])
 def test_killed_study_whose_history_is_bounded_equals_unbroken(tmp_path, monkeypatch, pruner):
     run_sweep(tmp_path / "unbounded", make_space("tpe", pruner), 50, 3)
-    monkeypatch.setattr("sweep.history.MOST_RECENT", 12)
-    monkeypatch.setattr("sweep.study.MOST_BEST", 4)
+    monkeypatch.setattr("sweep.tuning.bounded_history.MOST_RECENT", 12)
+    monkeypatch.setattr("sweep.tuning.study.MOST_BEST", 4)
     run_sweep(tmp_path / "unbroken", make_space("tpe", pruner), 50, 3)
     assert run_with_kills(tmp_path / "killed", make_space("tpe", pruner), 50, 3, seed=3) >= 1
     assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken") != read_trials(tmp_path / "unbounded")

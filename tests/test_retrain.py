@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import load, load_raw_test
 from sweep.engines.checkpoint import save_checkpoint
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, SweepError
-from sweep.retrain import Retraining
-from sweep.runs import seeds_from
-from sweep.seed_results import mean_and_deviation
+from sweep.results.retrain import Retraining
+from sweep.results.seed_results import mean_and_deviation
+from sweep.space.runs import seeds_from
 
 SMALL = {"model": {"filters": [4], "dense_units": 8, "dropout": 0.3, "batch_norm": True}, "optimizer": {"name": "adam"}}
 

@@ -3,9 +3,9 @@
 import optuna
 import pytest
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.errors import SpaceError
-from sweep.space_file import parse_choice
+from sweep.space.file import parse_choice
 from sweep.storage import database_url
 
 SPACE = """

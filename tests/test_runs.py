@@ -7,18 +7,18 @@ import pytest
 from sweeps import make_space, read_trials, run_sweep
 from test_resume import run_with_kills
 
-from sweep.cli import main
-from sweep.config import DataConfig
-from sweep.config_file import read_config
+from sweep.cli.parser import main
+from sweep.config.file import read_config
+from sweep.config.trial import DataConfig
 from sweep.data import load
 from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import DataError, SpaceError
-from sweep.export import export_trials
-from sweep.objective import Objective
-from sweep.report import make_page
-from sweep.runs import RunPlan
-from sweep.space_file import parse_space
-from sweep.verify import verify
+from sweep.results.export import export_trials
+from sweep.results.report import make_page
+from sweep.results.verify import verify
+from sweep.space.file import parse_space
+from sweep.space.runs import RunPlan
+from sweep.tuning.objective import Objective
 
 REPEATED = {"name": "study", "repeats": 3}
 FOLDED = {"name": "study", "cross_validation": 3}

@@ -8,11 +8,11 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
-from sweep.points import points_of
-from sweep.runs import derived_seed
-from sweep.samplers import SAMPLERS, sampler_factory
-from sweep.search_space import Space
-from sweep.space_file import parse_space
+from sweep.space.file import parse_space
+from sweep.space.points import points_of
+from sweep.space.runs import derived_seed
+from sweep.space.space import Space
+from sweep.tuning.samplers import SAMPLERS, sampler_factory
 
 MOMENTUM = '[space.momentum]\nkey = "optimizer.momentum"\ntype = "float"\nlow = 0.1\nhigh = 0.9\n'
 pytestmark = pytest.mark.filterwarnings("ignore:.* is experimental:optuna.exceptions.ExperimentalWarning")

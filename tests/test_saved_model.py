@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from models_to_save import darker, incomplete, without_config
 
-import sweep.retrain
-from sweep.config import TrialConfig
+import sweep.results.retrain
+from sweep.config.trial import TrialConfig
 from sweep.data import load_raw_test
 from sweep.errors import InputError
-from sweep.retrain import Retraining, evaluate, one_retraining
-from sweep.saved_model import how_to_use
+from sweep.results.retrain import Retraining, evaluate, one_retraining
+from sweep.results.saved_model import how_to_use
 
 
 def make_config(builder=None, **sections):
@@ -156,7 +156,7 @@ def test_what_a_kill_between_scores_and_model_has_left_out_is_made_up_for(tmp_pa
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(sweep.retrain, "save_model", die)
+        patched.setattr(sweep.results.retrain, "save_model", die)
         with pytest.raises(Killed):
             retrain(tmp_path / "killed", make_config())
     stored = json.loads((tmp_path / "killed" / "metrics.json").read_text())

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config import ScheduleConfig
-from sweep.schedules import build_schedule
+from sweep.config.trial import ScheduleConfig
+from sweep.engines.schedules import build_schedule
 
 PRINTED = {  # initial_rate 0.001, decay_steps 1, decay_rate 0.001; the articles' figures, float32
     12194: "7.57920279e-05",

@@ -8,10 +8,10 @@ import optuna
 import pytest
 
 from sweep.errors import SpaceError
-from sweep.points import points_of
-from sweep.search_space import Space
-from sweep.space_checks import check_feature_maps
-from sweep.space_file import load_space, parse_space
+from sweep.space.checks import check_feature_maps
+from sweep.space.file import load_space, parse_space
+from sweep.space.points import points_of
+from sweep.space.space import Space
 
 SHIPPED = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.samplers import RandomSampler
 
-from sweep.config import TrialConfig
-from sweep.config_file import Provenance, read_config, write_config
-from sweep.search_space import Space
-from sweep.space_file import load_space, parse_space, stored_space
+from sweep.config.file import Provenance, read_config, write_config
+from sweep.config.trial import TrialConfig
+from sweep.space.file import load_space, parse_space, stored_space
+from sweep.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 PROPERTY = settings(

@@ -15,25 +15,25 @@ import pytest
 from optuna.trial import TrialState
 from sweeps import DyingExecutor, Killed, make_space, open_in, read_trials, request, run_sweep
 
-from sweep.cli import main
-from sweep.dashboard import create_app
+from sweep.cli.dashboard import create_app
+from sweep.cli.parser import main
 from sweep.engines.base import EpochMetrics
 from sweep.engines.fake import FakeEngine
 from sweep.engines.function import FunctionEngine
 from sweep.errors import SpaceError, StudyError
 from sweep.executors.in_process import InProcessExecutor
-from sweep.pruners import build_pruner
-from sweep.report import make_page
-from sweep.samplers import sampler_factory
-from sweep.several_objectives import metric_names, pareto_front
-from sweep.space_file import parse_space, stored_space
+from sweep.pareto import metric_names, pareto_front
+from sweep.results.report import make_page
+from sweep.space.file import parse_space, stored_space
 from sweep.storage import database_url, list_studies, read_study
+from sweep.tuning.pruners import build_pruner
+from sweep.tuning.samplers import sampler_factory
 
 METRICS = ["val_accuracy", "loss"]  # of the fake engine the one falls as the other rises:
 BOTH = ["maximize", "maximize"]  # so this is a trade-off
 X = {"type": "float", "low": -3.0, "high": 3.0}
 TIMED_COMMANDS = """
-from sweep.cli import main
+from sweep.cli.parser import main
 codes = [
     main(["run", "timed.toml", "--trials", "2"]),
     main(["export", "mine", "--trial", "1"]),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sweeps import NASTY, DyingExecutor, FailingEngine, Killed, make_space, run_sweep
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.executors.in_process import InProcessExecutor
 from sweep.storage import database_url
 

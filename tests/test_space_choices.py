@@ -7,11 +7,11 @@ from typing import Any
 import optuna
 import pytest
 
-from sweep.config_keys import set_value
+from sweep.config.keys import set_value
+from sweep.config.spelling import closest
 from sweep.errors import SpaceError
-from sweep.search_space import Space
-from sweep.space_file import load_space, parse_space, stored_space
-from sweep.spelling import closest
+from sweep.space.file import load_space, parse_space, stored_space
+from sweep.space.space import Space
 
 LISTS = '[space.layers]\nkey = "model.filters"\ntype = "categorical"\nchoices = [[8, 8], [16], [4, 4, 8]]\n'
 MOMENTUM = (
@@ -132,6 +132,6 @@ def test_a_list_and_one_of_its_layers_cannot_both_vary() -> None:
     ],
 )
 def test_the_key_that_was_meant_is_named(name: str, meant: str | None) -> None:
-    from sweep.config import CONFIG_KEYS
+    from sweep.config.trial import CONFIG_KEYS
 
     assert closest(name, CONFIG_KEYS) == meant

@@ -4,15 +4,15 @@ import optuna
 import pytest
 from sweeps import make_space, open_in, read_trials, run_sweep
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.engines.fake import FakeEngine
 from sweep.executors.in_process import InProcessExecutor
-from sweep.progress import QuietProgress
-from sweep.pruners import build_pruner
-from sweep.report.data import read_data
-from sweep.report.history import _curves
-from sweep.search_space import Choice, Space
-from sweep.tuner import Limits, Tuner
+from sweep.results.report.data import read_data
+from sweep.results.report.history import _curves
+from sweep.space.space import Choice, Space
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.pruners import build_pruner
+from sweep.tuning.tuner import Limits, Tuner
 
 EPOCHS, NUM_TRIALS = 9, 24
 PRUNERS = {

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import load, load_raw_test
 from sweep.errors import DataError
-from sweep.retrain import Retraining
+from sweep.results.retrain import Retraining
 
 UINT8 = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 1)).astype(np.uint8)
 FLOATS = (UINT8 / 255).astype(np.float32)

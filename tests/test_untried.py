@@ -8,11 +8,11 @@ import optuna
 import pytest
 from sweeps import GRID_SPACE, DyingExecutor, Killed, make_space, open_in, read_trials, run_sweep
 
-from sweep.parameters import Float
-from sweep.points import points_of
-from sweep.samplers import SAMPLERS
-from sweep.search_space import Choice
+from sweep.space.parameters import Float
+from sweep.space.points import points_of
+from sweep.space.space import Choice
 from sweep.storage import database_url
+from sweep.tuning.samplers import SAMPLERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 CONDITIONAL_SPACE = {  # 2 + 2 * 3 * 2 = 14 points; the product of all values is 24

@@ -9,10 +9,10 @@ import pytest
 from sweeps import read_trials
 
 import sweep
-from sweep.cli import main
-from sweep.config_file import read_config
-from sweep.devices import Device
-from sweep.export import _code as exported_code
+from sweep.cli.parser import main
+from sweep.config.file import read_config
+from sweep.engines.devices import Device
+from sweep.results.export import _code as exported_code
 from sweep.storage import STUDY_ID, WriteBehindStorage
 from sweep.users_code import code_of, recorded_code
 
@@ -93,7 +93,7 @@ def forget(monkeypatch):
     """Each command finds modules as a process of its own would: call it before the next command."""
     path = [*sys.path]
     cpu = Device("cpu", "cpu", "tensorflow")  # TensorFlow's threads can be set once in a process
-    monkeypatch.setattr("sweep.devices._set_up_tensorflow", lambda *_: cpu)
+    monkeypatch.setattr("sweep.engines.devices._set_up_tensorflow", lambda *_: cpu)
 
     def forget_modules():
         sys.path[:] = path

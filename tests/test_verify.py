@@ -2,10 +2,10 @@
 
 import pytest
 
-from sweep.config import TrialConfig
-from sweep.config_file import Provenance
+from sweep.config.file import Provenance
+from sweep.config.trial import TrialConfig
 from sweep.engines.fake import FakeEngine, fake_metrics
-from sweep.verify import ScoreMissed, verify
+from sweep.results.verify import ScoreMissed, verify
 
 CONFIG = TrialConfig.from_values({"training": {"epochs": 3}}, "test")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sweeps import read_trials
 
-from sweep.cli import build_parser, main
+from sweep.cli.parser import build_parser, main
 from sweep.errors import DeviceError, InputError
-from sweep.worker_choice import check_gpus, gpu_environments, gpu_memory_gb, num_workers_of
+from sweep.executors.auto import check_gpus, gpu_environments, gpu_memory_gb, num_workers_of
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
 
@@ -70,7 +70,7 @@ def test_tensorflow_gets_its_share_of_the_smallest_gpu(tmp_path, monkeypatch):
 
 
 def test_a_gpu_that_is_not_there_is_said_with_those_that_are(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sweep.worker_choice.NVIDIA_DRIVER", tmp_path / "no-driver")
+    monkeypatch.setattr("sweep.executors.auto.NVIDIA_DRIVER", tmp_path / "no-driver")
     monkeypatch.setenv("PATH", str(tmp_path))
     command = ["run", str(SPACE), "--engine", "fake", "--studies", str(tmp_path), "--gpus", "0,1"]
     assert main(command) == 2

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.config.plain_values import CONTROL, shown
 from sweep.errors import DataError
-from sweep.plain_values import CONTROL, shown
 
 Labels = NDArray[np.int32]
 MOST_NAMED = 5  # classes in a message

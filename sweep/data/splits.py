@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config import DEFAULT_VALIDATION_FRACTION, DataConfig
-from sweep.counting import counted
+from sweep.config.trial import DEFAULT_VALIDATION_FRACTION, DataConfig
 from sweep.data.labels import Labels
 from sweep.errors import DataError
+from sweep.text import counted
 
 Rows = NDArray[np.int32]
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
-from sweep.function_config import value_names
-from sweep.objective_section import TIMING
+from sweep.config.function import value_names
+from sweep.space.objective import TIMING
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from sweep.engines.sequential import TrainingRun
 from sweep.errors import InputError
-from sweep.files import replacing
+from sweep.system.files import replacing
 
 
 def save_checkpoint(run: TrainingRun, path: Path, note: str) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from sweep.config.function import FunctionConfig
 from sweep.engines.base import FunctionValues
 from sweep.errors import ends_process
-from sweep.function_config import FunctionConfig
-from sweep.objective_functions import find_function
+from sweep.space.functions import find_function
 
 
 class FunctionEngine:

@@ -13,18 +13,18 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
 from sweep.engines.base import EpochMetrics
+from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
 from sweep.errors import DeviceError
-from sweep.models import build_checked
-from sweep.optimizers import build_optimizer
+from sweep.models.build import build_checked
 
 if keras.backend.backend() == "tensorflow":
-    from sweep.engines.steps_tensorflow import DIVIDES_EXACTLY, CompiledSteps, put
+    from sweep.engines.backends.tensorflow_steps import DIVIDES_EXACTLY, CompiledSteps, put
 elif keras.backend.backend() == "jax":
-    from sweep.engines.steps_jax import DIVIDES_EXACTLY, CompiledSteps, put  # type: ignore[assignment]
+    from sweep.engines.backends.jax_steps import DIVIDES_EXACTLY, CompiledSteps, put  # type: ignore[assignment]
 else:
     raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
 

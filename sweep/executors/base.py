@@ -11,9 +11,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Protocol
 
+from sweep.config.function import FunctionConfig, RunConfig
 from sweep.engines.base import RunMetrics
 from sweep.errors import Cause, DataError, is_out_of_memory
-from sweep.function_config import FunctionConfig, RunConfig
 
 TRACEBACK_LINES = 12
 MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere

@@ -4,10 +4,10 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 
+from sweep.config.function import RunConfig
 from sweep.engines.base import Engine, Outcome, RunMetrics
 from sweep.errors import ends_process
 from sweep.executors.base import EpochDone, Event, LaneLost, circumstances, lane_lost
-from sweep.function_config import RunConfig
 
 
 class InProcessExecutor:

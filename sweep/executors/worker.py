@@ -14,15 +14,15 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from sweep.devices import set_up_device
-from sweep.engines.make import make_engine
+from sweep.config.function import run_config
+from sweep.engines.devices import set_up_device
+from sweep.engines.registry import make_engine
 from sweep.errors import SweepError
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
-from sweep.function_config import run_config
-from sweep.objective_functions import check_calls, is_own
-from sweep.probe import probe
+from sweep.models.probe import probe
+from sweep.space.functions import check_calls, is_own
 from sweep.users_code import BUILDER, code_of, import_code
 
 

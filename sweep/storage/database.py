@@ -9,10 +9,10 @@ import sqlalchemy
 from sqlalchemy.engine import make_url
 
 from sweep.errors import StudyError
-from sweep.masking import mask_passwords
 from sweep.storage.backend import Backend, Lock
 from sweep.storage.reader import Reader
-from sweep.storage.sqlite import SqliteBackend
+from sweep.storage.sqlite.backend import SqliteBackend
+from sweep.text import mask_passwords
 
 SQLITE = ("sqlite", "sqlite+pysqlite")
 POSTGRES = ("postgresql", "postgresql+psycopg")
@@ -60,7 +60,7 @@ def backend_of(url: str) -> Backend:
     if parsed.drivername not in POSTGRES:
         return SqliteBackend(Path(str(parsed.database)))
     try:
-        from sweep.storage.postgres import PostgresBackend
+        from sweep.storage.postgres.backend import PostgresBackend
     except ImportError:
         raise StudyError("PostgreSQL needs the package psycopg: pip install 'sweep[postgres]'") from None
     return PostgresBackend(url)

@@ -26,7 +26,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from sweep.errors import FAILURE_ATTRS
-from sweep.stored_trials import CODE
+from sweep.storage.stored_trials import CODE
 
 DIGEST = "sweep:digest"
 MADE_BY_SWEEP = "sweep"  # the user attribute of a study of ours: its settings

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from sweep.several_objectives import best_first
+from sweep.pareto import best_first
 
 
 class Selection:

@@ -15,8 +15,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.counting import counted
-from sweep.stored_trials import SET_ASIDE
+from sweep.storage.stored_trials import SET_ASIDE
+from sweep.text import counted
 
 MOST_LINES = 5
 WITH_VALUES = (TrialState.COMPLETE, TrialState.PRUNED)

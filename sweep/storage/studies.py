@@ -14,11 +14,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.errors import StudyError, SweepError
-from sweep.several_objectives import losses, unbeaten
+from sweep.pareto import losses, unbeaten
 from sweep.storage import rows
 from sweep.storage.database import backend_of, connect_reader
-from sweep.storage.database_errors import first_line
 from sweep.storage.reader import study_directions
+from sweep.storage.sqlite.errors import first_line
 from sweep.storage.trial_rows import plain, read_number
 
 

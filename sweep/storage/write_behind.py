@@ -31,10 +31,10 @@ from sweep.storage.digest import (
     study_digest,
 )
 from sweep.storage.set_aside import set_aside, without_foreign_params
+from sweep.storage.stored_trials import SET_ASIDE
 from sweep.storage.studies import check_rows, reading
 from sweep.storage.waiting import WAIT, Wait
 from sweep.storage.writer import MARK, StudyWriter, begin, in_words, when_free
-from sweep.stored_trials import SET_ASIDE
 
 STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
 

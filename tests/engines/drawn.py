@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from sweep.config import OPTIMIZERS, ModelConfig, ScheduleName, TrialConfig
+from sweep.config.trial import OPTIMIZERS, ModelConfig, ScheduleName, TrialConfig
 from sweep.errors import SpaceError
 from tests.engines.training import config_of
 

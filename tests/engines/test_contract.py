@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.function import FunctionConfig, RunConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.fake import FakeEngine
 from sweep.engines.function import FunctionEngine
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
-from sweep.function_config import FunctionConfig, RunConfig
 from tests.engines.training import config_of, train_to_the_end, without_seconds
 
 ENGINES: dict[str, Callable[[], Any]] = {

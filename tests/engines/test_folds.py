@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines import placed
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.placed import ImageStore
 from tests.engines.packing import (
     ON_TENSORFLOW,
@@ -105,13 +105,13 @@ def test_a_byte_is_scaled_to_the_same_bits(monkeypatch: pytest.MonkeyPatch, tmp_
     if ON_TENSORFLOW:
         import tensorflow as tf
 
-        from sweep.engines.steps_tensorflow import minibatch, source
+        from sweep.engines.backends.tensorflow_steps import minibatch, source
 
         compiled: Any = tf.function(minibatch)
     else:
         import jax
 
-        from sweep.engines.steps_jax import minibatch, source
+        from sweep.engines.backends.jax_steps import minibatch, source
 
         compiled = jax.jit(minibatch)
     monkeypatch.setattr(placed, "MOST_SCALED_BYTES", 0)
@@ -136,8 +136,8 @@ def test_a_users_model_on_jax_imports_no_tensorflow(tmp_path: Path) -> None:
     )
     code = (
         "import sys; sys.path.insert(0, '.')\n"
-        "from sweep.models import build_model; from sweep.config import TrialConfig\n"
-        "from sweep.devices import set_up_device; set_up_device('cpu', 1)\n"
+        "from sweep.models.build import build_model; from sweep.config.trial import TrialConfig\n"
+        "from sweep.engines.devices import set_up_device; set_up_device('cpu', 1)\n"
         "config = TrialConfig.from_values({'model': {'builder': 'models_here:build'}}, 'test')\n"
         "first, second = (build_model(config, (4, 4, 1), 3).get_weights()[0].tobytes() for _ in range(2))\n"
         "assert first == second\n"

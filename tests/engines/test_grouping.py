@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.engines.grouping import Group, fill, group_lanes
+from sweep.engines.packed.grouping import Group, fill, group_lanes
 
 
 def draw(seed: int) -> tuple[dict[int, Any], dict[int, float], int]:

@@ -11,8 +11,8 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from sweep.engines import lane_updates
-from sweep.engines.lane_structure import LaneNumbers
+from sweep.engines.packed import updates as lane_updates
+from sweep.engines.packed.structure import LaneNumbers
 
 GRADIENTS, WEIGHTS = [1.0, 6.0, 7.0, 2.0], [1.0, 2.0, 3.0, 4.0]
 FIRST, THEN = np.full(10, 0.01), np.arange(0.1, 1.1, 0.1)

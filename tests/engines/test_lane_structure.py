@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config import OPTIMIZERS, TrialConfig
+from sweep.config.trial import OPTIMIZERS, TrialConfig
 from sweep.data import Dataset, load
-from sweep.engines.lane_structure import (
+from sweep.engines.packed.structure import (
     Structure,
     cut_weights,
     lane_numbers,
@@ -140,7 +140,7 @@ def test_widths_are_padded_to_the_widest_of_as_many_layers_but_never_cut() -> No
 
 @pytest.mark.parametrize("index", range(12))
 def test_shapes_are_those_of_the_keras_model(index: int) -> None:
-    from sweep.models import build_model
+    from sweep.models.build import build_model
 
     config = draw_config(index)
     free, widths = structure_of(config, dataset()), config.model.widths

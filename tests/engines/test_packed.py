@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics
-from sweep.engines.packed import LaneProgram, PackedEngine
+from sweep.engines.packed.engine import LaneProgram, PackedEngine
 from sweep.engines.recent import Recent
 from sweep.errors import DataError, Interrupted, SpaceError
 from tests.engines.training import config_of

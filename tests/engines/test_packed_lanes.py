@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics, metrics_of
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from tests.engines.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
 from tests.engines.training import config_of

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 
 NUM_IMAGES = 80_000  # of 28 x 28 float32: 250 MB, as many as a CPU has to TensorFlow
 

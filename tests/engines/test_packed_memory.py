@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sweep.config import TrialConfig
-from sweep.engines import packed
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics, Outcome
-from sweep.engines.packed import LaneProgram, PackedEngine
+from sweep.engines.packed import engine as packed
+from sweep.engines.packed.engine import LaneProgram, PackedEngine
 from sweep.engines.recent import Recent
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost

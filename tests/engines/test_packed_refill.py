@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from sweeps import make_space, open_in
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import Outcome
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.executors.in_process import InProcessExecutor
-from sweep.progress import QuietProgress
-from sweep.search_space import Space
-from sweep.tuner import Limits, Tuner
+from sweep.space.space import Space
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.tuner import Limits, Tuner
 from tests.engines.packing import ON_TENSORFLOW, the_same_tests_on_jax
 
 NUM_TRIALS, NUM_LANES = (500, 16) if ON_TENSORFLOW else (40, 8)

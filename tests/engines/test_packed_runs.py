@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.base import EpochMetrics
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
-from sweep.models import build_model
+from sweep.models.build import build_model
 from tests.engines.packing import Trained, the_same_tests_on_jax, train_all, weights_of
 from tests.engines.training import config_of, train_to_the_end
 

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config import TrialConfig
-from sweep.engines import packed
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics
-from sweep.engines.packed import PackedEngine
+from sweep.engines.packed import engine as packed
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
 from tests.engines.drawn import NUM_CNNS, draw_config, other_run
 from tests.engines.packing import (
@@ -124,12 +124,12 @@ def lane_dropout(ones: Any, rate: float, draw: int) -> Any:
     if ON_TENSORFLOW:
         import tensorflow as tf
 
-        from sweep.engines.lanes_tensorflow import _dropout
+        from sweep.engines.backends.tensorflow_lanes import _dropout
 
         return tf.cast(_dropout(ones, rate, 1 - rate, tf.Variable([5, draw], dtype="int64")), "float32").numpy()
     import jax.numpy as jnp
 
-    from sweep.engines.lanes_jax import _dropout as dropout_on_jax
+    from sweep.engines.backends.jax_lanes import _dropout as dropout_on_jax
 
     wide = jnp.pad(ones, (*((0, 0) for _ in ones.shape[:-1]), (0, 4)), constant_values=1)
     return np.asarray(dropout_on_jax(wide, 1 - rate, 9, jnp.array([5, draw], "uint32")), "float32")[..., :9]

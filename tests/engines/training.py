@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics, metrics_of
 from sweep.engines.sequential import SequentialEngine
 

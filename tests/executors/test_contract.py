@@ -4,12 +4,12 @@ import pytest
 from failing_engines import FailingEngine
 from ray_nodes import make_ray_workers, two_nodes
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
-from sweep.executors.local_workers import LocalWorkers
+from sweep.executors.local.workers import LocalWorkers
 
 
 def local_workers(num_lanes):

@@ -13,10 +13,10 @@ from failing_engines import MARKS
 
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause, InputError, Interrupted, SweepStopped
-from sweep.executors import local_workers
 from sweep.executors.base import EpochDone, LaneRetried
-from sweep.executors.local_workers import LocalWorkers
-from sweep.executors.worker_process import WorkerProcess
+from sweep.executors.local import workers as local_workers
+from sweep.executors.local.process import WorkerProcess
+from sweep.executors.local.workers import LocalWorkers
 
 ENGINE = "failing_engines:FailingEngine"
 
@@ -164,8 +164,8 @@ def test_worker_knows_nothing_of_the_database(make_workers, monkeypatch):
 def test_workers_end_with_the_launcher_in_the_middle_of_an_epoch(tmp_path):
     code = """
 import sys
-from sweep.config import TrialConfig
-from sweep.executors.local_workers import LocalWorkers
+from sweep.config.trial import TrialConfig
+from sweep.executors.local.workers import LocalWorkers
 workers = LocalWorkers([{"SWEEP_FAKE_EPOCH_S": "60"}] * 2)
 workers.make("fake", 1, 1)
 for lane in (0, 1):

@@ -6,8 +6,8 @@ import signal
 from executor_runs import curve, make_config
 from ray_nodes import SEES_DEATH_SOON, make_ray_workers, node_of, two_nodes
 
-from sweep.executors import ray_workers
 from sweep.executors.base import EpochDone, LaneRetried
+from sweep.executors.ray import workers as ray_workers
 
 
 def test_run_goes_on_on_another_node_when_its_own_is_lost(monkeypatch):

@@ -11,9 +11,11 @@ from failing_engines import MARKS
 from ray_nodes import make_ray_workers, two_nodes
 
 from sweep.errors import Cause, InputError, SweepStopped
-from sweep.executors import ray_cluster, ray_host, ray_workers
 from sweep.executors.base import EpochDone, LaneRetried
-from sweep.executors.ray_cluster import Node, Place, choose_places
+from sweep.executors.ray import cluster as ray_cluster
+from sweep.executors.ray import host as ray_host
+from sweep.executors.ray import workers as ray_workers
+from sweep.executors.ray.cluster import Node, Place, choose_places
 
 ENGINE = "failing_engines:FailingEngine"
 

@@ -19,15 +19,15 @@ from faults.fault import Fault
 from optuna.storages._rdb.storage import _VersionManager
 from sweeps import FailingEngine, make_settings, make_space, read_trials
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.engines.fake import FakeEngine
 from sweep.errors import SweepError
 from sweep.executors.in_process import InProcessExecutor
-from sweep.progress import QuietProgress
-from sweep.report.data import read_data
+from sweep.results.report.data import read_data
 from sweep.storage import connect_reader, database_url, read_study
-from sweep.study import SweepStudy, open_study, stored_settings
-from sweep.tuner import Limits, Tuner
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.study import SweepStudy, open_study, stored_settings
+from sweep.tuning.tuner import Limits, Tuner
 
 NUM_TRIALS = {"first": 14, "second": 6}
 NUM_COMMANDS = 3

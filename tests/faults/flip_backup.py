@@ -13,15 +13,15 @@ from faults.fault import Fault
 from sweeps import make_space, open_in, run_sweep
 
 from sweep.storage import database_url
-from sweep.storage.backup import MOST_KEPT, back_up
-from sweep.storage.integrity import copy_problem
+from sweep.storage.sqlite.backup import MOST_KEPT, back_up
+from sweep.storage.sqlite.integrity import copy_problem
 
 FILLER_BYTES = 8_000_000
 LATEST_S = 0.4  # after the first backup
 BACK_UP = """
 import sys
 from pathlib import Path
-from sweep.storage.backup import back_up
+from sweep.storage.sqlite.backup import back_up
 while True:
     print(back_up(Path(sys.argv[1])), flush=True)
 """

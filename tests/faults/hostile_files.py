@@ -73,7 +73,7 @@ def _outside(folder: Path, place: Path) -> set[tuple[str, int]]:
 
 def _run(place: Path, arguments: list[str]) -> tuple[bool, str | None]:
     """Whether the command did its work, and what is wrong with how it ended: nothing is with one line of refusal."""
-    from sweep.cli import main
+    from sweep.cli.parser import main
 
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     os.chdir(place)

@@ -33,7 +33,7 @@ def main() -> int:
     command = [
         sys.executable,
         "-m",
-        "sweep.cli",
+        "sweep.cli.parser",
         "run",
         str(options.space),
         "--engine",

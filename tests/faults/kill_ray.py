@@ -12,8 +12,8 @@ from faults.kill_workers import EPOCH_S, EPOCHS, SilentProgress, Unlucky, kill
 from ray_nodes import OF_ONE_CPU, two_nodes
 from sweeps import make_space, open_in, read_trials, run_sweep
 
-from sweep.executors.ray_workers import RayWorkers
-from sweep.tuner import Limits, Tuner
+from sweep.executors.ray.workers import RayWorkers
+from sweep.tuning.tuner import Limits, Tuner
 
 TRIALS_A_KILL = 12
 NUM_WORKERS, NUM_LANES = 2, 2

@@ -19,20 +19,20 @@ GOES_ON_IN_S = 5.0
 WENT_ON = "trains a new epoch after {:.3f} s"
 # window -> the class or module and its function, and the side of it
 ANY_TIME = {
-    "in the schema": ("sweep.storage.sqlite", "_create_schema", "after"),
-    "after the study's creation": ("sweep.study", "create_study", "after"),
-    "before resuming": ("sweep.tuner.Tuner", "_find_trials_to_repeat", "before"),
-    "after resuming": ("sweep.tuner.Tuner", "_find_trials_to_repeat", "after"),
+    "in the schema": ("sweep.storage.sqlite.backend", "_create_schema", "after"),
+    "after the study's creation": ("sweep.tuning.study", "create_study", "after"),
+    "before resuming": ("sweep.tuning.tuner.Tuner", "_find_trials_to_repeat", "before"),
+    "after resuming": ("sweep.tuning.tuner.Tuner", "_find_trials_to_repeat", "after"),
 }
 ONCE_FURTHER = {  # two deaths in one epoch of a trial are held against it, by design
-    "between ask and start": ("sweep.tuner.Tuner", "_start", "before"),
+    "between ask and start": ("sweep.tuning.tuner.Tuner", "_start", "before"),
     "between epochs": ("sweep.executors.in_process.InProcessExecutor", "wait", "before"),
     "before report": ("sweep.executors.in_process.InProcessExecutor", "wait", "after"),
-    "between report and prune": ("sweep.study.SweepStudy", "should_prune", "before"),
-    "before tell": ("sweep.study.SweepStudy", "tell_number", "before"),
-    "after tell": ("sweep.study.SweepStudy", "tell_number", "after"),
+    "between report and prune": ("sweep.tuning.study.SweepStudy", "should_prune", "before"),
+    "before tell": ("sweep.tuning.study.SweepStudy", "tell_number", "before"),
+    "after tell": ("sweep.tuning.study.SweepStudy", "tell_number", "after"),
     "before commit": ("sweep.storage.rows.PendingRows", "write", "after"),
-    "after commit": ("sweep.tuner.Tuner", "_handle", "after"),
+    "after commit": ("sweep.tuning.tuner.Tuner", "_handle", "after"),
     "before closing": ("sweep.storage.WriteBehindStorage", "close", "before"),
     "after closing": ("sweep.storage.WriteBehindStorage", "close", "after"),
 }
@@ -72,7 +72,7 @@ def _live_once(sweep: Sweep, folder: Path, window: str, chooser: random.Random) 
 
 def die_at(window: str, passage: int) -> None:
     """Let this process kill itself when it passes a window the so-many-th time; say when it trains something new."""
-    from sweep.tuner import Tuner
+    from sweep.tuning.tuner import Tuner
 
     state = {"left": passage, "is_further": window in ANY_TIME}
     started, handle = time.monotonic(), Tuner._handle

@@ -14,15 +14,15 @@ import optuna
 from faults.fault import Fault
 from sweeps import make_space, open_in, read_trials, run_sweep
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.errors import SweepStopped
 from sweep.executors.base import Event, LaneLost, LaneRetried
-from sweep.executors.local_workers import LocalWorkers
-from sweep.executors.workers import Workers
-from sweep.progress import QuietProgress
-from sweep.space_file import load_space
+from sweep.executors.local.workers import LocalWorkers
+from sweep.executors.pool import Workers
+from sweep.space.file import load_space
 from sweep.storage import database_url
-from sweep.tuner import Limits, Tuner
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.tuner import Limits, Tuner
 
 NUM_TRIALS = 16
 EPOCHS = 6

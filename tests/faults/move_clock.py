@@ -48,7 +48,7 @@ def _budget_problems(folder: Path, output: str, lasted_s: float) -> list[str]:
 
 def jump_now_and_then(seed: int) -> None:
     """Give this process a wall clock that jumps between epochs, in every module that looks at one."""
-    from sweep.tuner import Tuner
+    from sweep.tuning.tuner import Tuner
 
     chooser, handle, ahead_s = random.Random(seed), Tuner._handle, [0.0]
     real_time, real_datetime = time.time, datetime.datetime

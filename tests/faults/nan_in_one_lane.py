@@ -11,11 +11,11 @@ import numpy as np
 from faults.fault import Fault
 from sweeps import make_space, read_trials, run_sweep
 
-from sweep.config import TrialConfig
-from sweep.engines.packed import PackedEngine
+from sweep.config.trial import TrialConfig
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.executors.in_process import InProcessExecutor
-from sweep.runs import derived_seed
+from sweep.space.runs import derived_seed
 
 NUM_TRIALS, NUM_LANES, NUM_EPOCHS, STEPS_AN_EPOCH = 12, 4, 3, 4
 NUM_CLASSES = 10

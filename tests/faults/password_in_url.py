@@ -12,7 +12,7 @@ from unittest import mock
 
 from faults.fault import Fault
 
-from sweep.cli import main
+from sweep.cli.parser import main
 
 PASSWORD = "hush-hush"
 URLS = (

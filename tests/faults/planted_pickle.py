@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from faults.fault import Fault
 
-from sweep.cli import main
-from sweep.config import TrialConfig
+from sweep.cli.parser import main
+from sweep.config.trial import TrialConfig
 from sweep.errors import SweepError
 from sweep.storage import LiveStorage, database_url
 
@@ -184,7 +184,7 @@ def _plant_metrics(folder: Path, canary: Path) -> None:
 
 
 def _retrain(folder: Path) -> None:
-    from sweep.retrain import Retraining
+    from sweep.results.retrain import Retraining
 
     with contextlib.suppress(SweepError):
         Retraining(TrialConfig.from_values(CONFIG, "test"), 1, folder, say=lambda line: None).run()

@@ -6,7 +6,7 @@ from pathlib import Path
 from faults.fault import Fault
 from sweeps import make_space, read_trials, run_sweep
 
-from sweep.config import TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.fake import FakeEngine
 from sweep.errors import MAX_FAILURES, DataError, SweepStopped
 from sweep.executors.in_process import InProcessExecutor

@@ -23,11 +23,18 @@ import tomli_w
 from sweeps import RANDOM_SPACE, read_trials
 
 from sweep.storage.damage import find_any_damage
-from sweep.storage.wal import loses_transactions
+from sweep.storage.sqlite.wal import loses_transactions
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["sweep.commands", "sweep.settle", "sweep.launch", "sweep.worker_choice", "sklearn.datasets", "alembic.context"]
+    [
+        "sweep.cli.commands",
+        "sweep.tuning.plan",
+        "sweep.tuning.session",
+        "sweep.executors.auto",
+        "sklearn.datasets",
+        "alembic.context",
+    ]
 )
 EPOCHS = 5
 false_alarms: list[str] = []  # a process said that a file is damaged, which passes its checks
@@ -119,7 +126,7 @@ def _run_command(
     is_ready: Any,
     begin_at: float,
 ) -> None:
-    from sweep.cli import main
+    from sweep.cli.parser import main
 
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)

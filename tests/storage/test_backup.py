@@ -9,11 +9,11 @@ from contextlib import closing
 import pytest
 from sweeps import make_space, open_in, read_trials, run_sweep
 
-from sweep.cli import main
+from sweep.cli.parser import main
 from sweep.errors import StudyError
 from sweep.storage import create_database, database_url, read_study
-from sweep.storage.backup import back_up, newest_good
-from sweep.storage.integrity import copy_problem
+from sweep.storage.sqlite.backup import back_up, newest_good
+from sweep.storage.sqlite.integrity import copy_problem
 
 SPACE = """
 [study]
@@ -29,7 +29,7 @@ high = 0.9
 BACK_UP = """
 import sys
 from pathlib import Path
-from sweep.storage.backup import back_up
+from sweep.storage.sqlite.backup import back_up
 for _ in range(8):
     back_up(Path(sys.argv[1]))
 """

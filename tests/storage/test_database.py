@@ -18,6 +18,7 @@ import pytest
 from faults.deny_writes import read_only_mount
 from sweeps import make_space, run_sweep
 
+from sweep.config.study_name import check_study_name
 from sweep.errors import StudyError
 from sweep.storage import (
     LiveStorage,
@@ -30,8 +31,7 @@ from sweep.storage import (
     sqlite,
     study_lock,
 )
-from sweep.storage.files import give_name
-from sweep.study_names import check_study_name
+from sweep.storage.sqlite.files import give_name
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "a\\b", ".hidden", "-flag", "a b", "a\n", "ü", "x" * 101, "a;b"])

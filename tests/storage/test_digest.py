@@ -14,7 +14,7 @@ from sweep.errors import StudyError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.storage import LiveStorage, database_url, list_studies, read_study
 from sweep.storage.digest import TrialDigests, content_of, is_intact
-from sweep.study import open_study, stored_settings
+from sweep.tuning.study import open_study, stored_settings
 
 CHANGES = {  # what is changed -> by which statement; the study has a failed trial 2
     "score": "UPDATE trial_values SET value = value + 1e-12 WHERE trial_id = 5",

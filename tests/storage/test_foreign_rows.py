@@ -14,17 +14,17 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from sweeps import make_settings, make_space, request
 
-from sweep.cli import main
-from sweep.confirm_plan import plan_confirmation
-from sweep.dashboard import create_app
+from sweep.cli.dashboard import create_app
+from sweep.cli.parser import main
+from sweep.cli.show_trial import print_epochs_csv, print_trial, print_trial_json
 from sweep.engines.fake import FakeEngine
 from sweep.executors.in_process import InProcessExecutor
-from sweep.progress import QuietProgress
-from sweep.show_trial import print_epochs_csv, print_trial, print_trial_json
+from sweep.results.confirm_plan import plan_confirmation
 from sweep.storage import WriteBehindStorage, database_url, list_studies, read_study
-from sweep.stored_trials import SET_ASIDE
-from sweep.study import open_study, stored_settings
-from sweep.tuner import Limits, Tuner
+from sweep.storage.stored_trials import SET_ASIDE
+from sweep.tuning.progress import QuietProgress
+from sweep.tuning.study import open_study, stored_settings
+from sweep.tuning.tuner import Limits, Tuner
 
 NUM_TRIALS = 4
 ADDED = NUM_TRIALS + 1  # the row id of what a program adds then: the other study has none yet

@@ -10,10 +10,11 @@ import pytest
 from sweeps import make_space, open_in, run_sweep
 
 from sweep.errors import StudyError
-from sweep.storage import LiveStorage, create_database, database_url, integrity, list_studies, read_study
-from sweep.storage.backup import back_up
+from sweep.storage import LiveStorage, create_database, database_url, list_studies, read_study
 from sweep.storage.reader import Reader
-from sweep.storage.wal import loses_transactions
+from sweep.storage.sqlite import integrity
+from sweep.storage.sqlite.backup import back_up
+from sweep.storage.sqlite.wal import loses_transactions
 
 SWEEP = """
 import sys

@@ -68,7 +68,7 @@ def test_owner_that_has_not_written_its_pid_yet_is_named_all_the_same(tmp_path):
 
 FORK = """
 import os, sys, time
-from sweep.interruption import Interruption
+from sweep.system.interruption import Interruption
 from sweep.storage import study_lock
 with Interruption(), study_lock(*sys.argv[1:]):
     child = os.fork()

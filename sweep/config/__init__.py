@@ -1,0 +1,1 @@
+"""What one training run is, typed and frozen, and its TOML. Imports neither Keras nor Optuna."""

@@ -1,0 +1,137 @@
+"""One trial on a lane: its epochs, schedule, early stopping and weights, whatever program and lanes it runs with."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.config.trial import TrialConfig
+from sweep.data import Dataset
+from sweep.engines.base import EpochMetrics
+from sweep.engines.packed.start import EpochInput, learning_rates, start_arrays
+from sweep.engines.packed.structure import Structure
+from sweep.engines.packed.updates import momentum_products
+from sweep.engines.placed import Arrays, Placed
+from sweep.engines.sequential import best_epoch_of, compiled_model, early_stopping, minibatch_order
+
+if keras.backend.backend() == "tensorflow":
+    from sweep.engines.backends.tensorflow_steps import source
+else:
+    from sweep.engines.backends.jax_steps import source
+
+
+class LaneRun:
+    """One config being trained on a lane."""
+
+    def __init__(
+        self, config: TrialConfig, dataset: Dataset, structure: Structure, program: Any, placed: Placed, arrays: Arrays
+    ) -> None:
+        """`arrays` are what the program takes: the placed ones, or patches cut from them."""
+        self.program, self.placed, self.images = program, placed, source(arrays, placed.divisor)
+        self.key = (structure, placed.key)  # lanes of one key can share a call
+        self.cost = math.inf  # seconds of its last epoch
+        self.epoch, self.is_over, self.is_torn = 0, False, False  # torn: an epoch failed on the way
+        self._config, self._dataset, self._structure = config, dataset, structure
+        self._steps_per_epoch = -(-len(placed.train) // config.training.batch_size)
+        num_steps = self._steps_per_epoch * config.training.epochs
+        self._rates = learning_rates(config, num_steps)
+        self._products = momentum_products(config.optimizer.name, num_steps, keras.config.floatx())
+        self.lane: Any = program.start(start_arrays(config, structure))
+        self._early_stopping = early_stopping(config)
+        self.stop_training = False  # set by early stopping, which takes the run for its model
+        if self._early_stopping is not None:
+            self._early_stopping.set_model(self)
+            self._early_stopping.on_train_begin()
+
+    def epoch_input(self, epoch: int) -> EpochInput:
+        """Of epoch 1, 2, ..."""
+        first, last = (epoch - 1) * self._steps_per_epoch, epoch * self._steps_per_epoch
+        train, validation = self.placed.train, self.placed.validation
+        order = train[minibatch_order(self._config.training.seed, epoch, len(train))]
+        return EpochInput(order, self._rates[first:last], self._products[first:last], np.int32(first), validation)
+
+    def repeat(self, num_places: int, pause: Callable[[], None]) -> None:
+        """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
+        arrays = start_arrays(self._config, self._structure)
+        self.program.release(self.lane)
+        self.lane = self.program.start(arrays)
+        for epoch in range(1, self.epoch + 1):
+            self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, num_places, pause)
+        self.is_torn = False
+
+    def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
+        """The record of an epoch whose `sums` (2, 2) are of training and validation, each of loss and hits."""
+        self.epoch, self.cost = self.epoch + 1, seconds
+        metrics = self._metrics(sums, seconds)
+        if self._early_stopping is not None:
+            self._early_stopping.on_epoch_end(self.epoch - 1, metrics.record())
+        if self.epoch < self._config.training.epochs and not self.stop_training:
+            return metrics
+        best_epoch = best_epoch_of(self._early_stopping, self.epoch)
+        self.end()
+        return replace(metrics, is_last=True, best_epoch=best_epoch)
+
+    def end(self) -> None:
+        """The run is over, once; early stopping then puts the best weights back."""
+        if not self.is_over:
+            self.is_over = True
+            if self._early_stopping is not None:
+                self._early_stopping.on_train_end()
+
+    def release(self) -> None:
+        """Give the lane's place in the program back."""
+        self.program.release(self.lane)
+
+    def model(self) -> Any:
+        """A compiled `keras.Model` with the weights and statistics of now."""
+        model, arrays = compiled_model(self._config, self._dataset), self.program.read(self.lane)
+        for variable, values in zip(model.trainable_variables, arrays.weights, strict=True):
+            variable.assign(values)
+        moving = [variable for variable in model.non_trainable_variables if variable.name.startswith("moving_")]
+        for variable, values in zip(moving, arrays.statistics, strict=True):
+            variable.assign(values)
+        return model
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """As Keras's early stopping asks its model."""
+        arrays = self.program.read(self.lane)
+        return [*arrays.weights, *arrays.statistics]
+
+    def set_weights(self, weights: Sequence[NDArray[Any]]) -> None:
+        """Put back what `get_weights` gave."""
+        number = len(self._structure.weight_shapes(self._config.model.widths))
+        self.program.write(self.lane, weights[:number], weights[number:])
+
+    def _metrics(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
+        num_images, num_validation = len(self.placed.train), len(self.placed.validation)
+        means, scores = sums[0] / num_images, sums[1] / max(1, num_validation)  # in their dtype, as Keras's metrics are
+        return EpochMetrics(
+            epoch=self.epoch,
+            loss=float(means[0]),
+            accuracy=float(means[1]),
+            val_loss=float(scores[0]) if num_validation else None,
+            val_accuracy=float(scores[1]) if num_validation else None,
+            learning_rate=float(self._rates[self.epoch * self._steps_per_epoch]),
+            seconds=seconds,
+        )
+
+
+def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[NDArray[Any]]:
+    """One epoch of runs of one program, in a call of `num_places`: sums (2, 2) of each run, for `epoch_done`.
+
+    After a failure the runs are torn, which the next call repairs.
+    """
+    program = runs[0].program
+    for run in runs:
+        if run.is_torn:
+            run.repeat(num_places, pause)
+        run.is_torn = True
+    lanes, inputs = [run.lane for run in runs], [run.epoch_input(run.epoch + 1) for run in runs]
+    sums = program.train_epoch(lanes, inputs, runs[0].images, num_places, pause)
+    for run in runs:
+        run.is_torn = False
+    return [*sums]

@@ -1,0 +1,96 @@
+"""A lane's arrays before its first step: what the sequential engine would start from, to the bit."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from sweep.config.trial import TrialConfig
+from sweep.engines.packed.structure import Structure, lane_numbers
+from sweep.engines.packed.updates import NUM_SLOTS
+from sweep.engines.schedules import build_schedule
+from sweep.models.build import seeded_layers
+
+_SEEDING = threading.Lock()  # layers draw their seeds from Python's own generator, which all threads share
+
+
+class LaneArrays(NamedTuple):
+    """A lane's state and numbers. Here as NumPy arrays; a program holds the same with its own tensors or variables.
+
+    Floats are of Keras's floatx.
+    """
+
+    weights: list[Any]  # the model's trainable variables, in its order
+    slots: list[list[Any]]  # of each weight, the optimizer's
+    statistics: list[Any]  # moving mean and variance of each batch normalization
+    dropout_seeds: list[Any]  # of each dropout (2,): seed and number of draws, as Keras's SeedGenerator holds them
+    numbers: Any  # (9,): LaneNumbers
+    widths: Any  # (number of widths,) int32
+    masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
+
+
+class EpochInput(NamedTuple):
+    """What an epoch of a lane needs beside its state. S steps of an epoch, N images."""
+
+    order_N: NDArray[np.int32]  # rows to train on, in the order of their minibatches
+    rates_S: NDArray[Any]  # learning rate of each step
+    products_S: NDArray[Any]  # nadam's product of momentums at each step, or ones
+    num_updates: np.int32  # made before the epoch
+    validation_V: NDArray[np.int32]  # rows to validate on
+
+
+def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
+    """Initial weights and dropout seed from `training.layers_seed`."""
+    dtype, widths = keras.config.floatx(), config.model.widths
+    weights, dropout_seeds = _initial_weights(config, structure)
+    statistics = structure.statistics_shapes(widths)
+    return LaneArrays(
+        weights=weights,
+        slots=[[np.zeros_like(weight) for _ in range(NUM_SLOTS[structure.optimizer])] for weight in weights],
+        statistics=[np.full(shape, index % 2, dtype) for index, shape in enumerate(statistics)],
+        dropout_seeds=dropout_seeds,
+        numbers=np.asarray(lane_numbers(config), dtype),
+        widths=np.asarray(widths, np.int32),
+        masks=[],
+    )
+
+
+def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Draw kernels by the initializers of the same layers, made in the same order under the same seed."""
+    with _SEEDING:
+        layers = seeded_layers(config, structure.image_shape, structure.num_classes)
+    kernels = iter([layer.kernel_initializer for layer in layers if hasattr(layer, "kernel_initializer")])
+    dtype, weights = keras.config.floatx(), []
+    for shape in structure.weight_shapes(config.model.widths):
+        if len(shape) > 1:
+            weights.append(np.asarray(ops.convert_to_numpy(next(kernels)(shape, dtype=dtype))))
+            num_vectors = 0
+        else:  # bias; with batch normalization then gamma, which is one, and beta
+            weights.append(np.full(shape, float(num_vectors == 1), dtype))
+            num_vectors += 1
+    seeds = [layer.seed_generator.state for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    return weights, [ops.convert_to_numpy(seed) for seed in seeds]
+
+
+def learning_rates(config: TrialConfig, num_steps: int) -> NDArray[Any]:
+    """The rate after t = 0 .. num_steps updates (num_steps + 1,), by Keras's own schedule, all at once."""
+    dtype = keras.config.floatx()
+    schedule = build_schedule(config.schedule, num_steps)
+    if isinstance(schedule, float):
+        return np.full(num_steps + 1, schedule, dtype)
+    if config.schedule.staircase:
+        schedule = _as_compiled(schedule)
+    return np.asarray(ops.convert_to_numpy(schedule(ops.arange(num_steps + 1, dtype="int32"))), dtype)
+
+
+def _as_compiled(schedule: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Compiled, TensorFlow multiplies by 1 / decay_steps, so that some stairs begin an update later than otherwise."""
+    if keras.backend.backend() != "tensorflow":
+        return schedule
+    import tensorflow as tf
+
+    return tf.function(schedule, autograph=False)  # type: ignore[no-any-return]

@@ -1,0 +1,226 @@
+"""One worker and the runs on its lanes: asks it for epochs, and puts the runs on a new one if it dies.
+
+After a death every run of the worker is repeated up to its last told epoch and goes on; what is repeated is not told
+again, so nobody but the clock sees a difference. A run that was alone in training when its worker died is charged with
+the death, and lost when it was charged more than `num_retries` times. Of several, nobody knows which it was: they are
+suspects and train half as many at a time, down to one, until each has passed the epoch; a suspect that then dies alone
+is charged with the first death too.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sweep.config.function import RunConfig
+from sweep.errors import Cause, InputError, SweepStopped
+from sweep.executors.base import Circumstances, EpochDone, Event, LaneLost, LaneRetried
+from sweep.executors.handle import Obituary, WorkerHandle
+from sweep.executors.messages import event_of
+
+MOST_FAILED_STARTS = 3
+START_S = 120.0  # a worker that imports for longer than this, and than a trial may take, hangs
+EPOCHS_OF_GRACE = 2.0  # a trial that is only slow ends its epoch; one that hangs does not
+
+
+@dataclass
+class Run:
+    """A config on a lane of a worker."""
+
+    config: RunConfig
+    attempt: int = 1
+    num_told: int = 0  # epochs, over all attempts
+    trained_s: float = 0.0  # in this attempt
+    num_deaths: int = 0  # that it is charged with
+    is_suspect: bool = False
+    is_due: bool = False  # whether this round waits for its epoch
+
+
+class WorkerSlot:
+    """A place for a worker. Lanes are those of its engine, 0 .. num_lanes - 1."""
+
+    def __init__(
+        self, start_worker: Callable[[], WorkerHandle], num_retries: int, trial_timeout_s: float | None
+    ) -> None:
+        self._start_worker, self._num_retries, self._trial_timeout_s = start_worker, num_retries, trial_timeout_s
+        self._runs: dict[int, Run] = {}
+        self._set_up: dict[str, Any] = {}
+        self._make: dict[str, Any] = {}
+        self._training: list[int] = []  # the lanes whose epoch is awaited
+        self._most_at_once: int | None = None  # of lanes, while there are suspects
+        self._longest_step_s = 0.0
+        self._num_failed_starts = 0
+        self._num_ended = 0  # runs of this worker
+        self.device: dict[str, Any] | None = None  # of the worker, once it is set up
+        self._code = ""  # the digest of the user's, as the worker imported it
+        self._is_made = False  # its engine
+        self.worker = start_worker()
+        self._asked_at = time.monotonic()
+
+    def set_up(self, probed: Sequence[dict[str, Any]] = (), **values: Any) -> None:
+        """Have the worker import, bind its device, and try a builder on `probed` (one that follows it does not).
+
+        `device` is filled by its answer.
+        """
+        self._set_up = values
+        self._asked_at = time.monotonic()
+        self.worker.send(do="set_up", probed=[*probed], **values)
+
+    def make(self, most_runs: int | None, **values: Any) -> None:
+        """Have it make its engine. After `most_runs`, once no lane is taken, a new worker follows it."""
+        self._make = {"most_runs": most_runs, **values}
+        self.worker.send(do="make", **values)
+
+    def start(self, lane: int, config: RunConfig) -> None:
+        """Put a config on a lane."""
+        most_runs = self._make["most_runs"]
+        if most_runs is not None and self._num_ended >= most_runs and not self._runs:
+            self.worker.end()
+            self._begin_anew()
+        self._runs[lane] = Run(config)
+        self._send_start(lane)
+
+    def stop(self, lane: int) -> None:
+        """Free a lane."""
+        if self._runs.pop(lane, None) is not None:
+            self._num_ended += 1
+            self.worker.send(do="stop", lane=lane)
+
+    # ---- a round ----
+
+    def begin_round(self) -> None:
+        """Every run owes an epoch, or its end."""
+        self._most_at_once = None
+        for run in self._runs.values():
+            run.is_due, run.is_suspect = True, False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the round still waits for this worker."""
+        return any(run.is_due for run in self._runs.values())
+
+    def ask(self) -> None:
+        """Have the lanes that are due trained, unless an answer is awaited."""
+        due = [lane for lane, run in sorted(self._runs.items()) if run.is_due]
+        if due and self._is_made and not self._training:
+            self._training = due[: self._most_at_once]
+            self._asked_at = time.monotonic()
+            self.worker.send(do="train", lanes=self._training)
+
+    def take(self) -> list[Event]:
+        """What the worker has answered, or what its death means."""
+        answer = self.worker.receive()
+        if answer is None:
+            return self._replace(self.worker.bury())
+        if not answer:
+            return []
+        if "failed" in answer:
+            raise InputError(str(answer["failed"]))
+        if "device" in answer:
+            self.device, self._code = answer["device"], answer["code"]
+            return []
+        if "made" in answer:
+            self._is_made, self._num_failed_starts = True, 0
+            return []
+        asked, seconds = self._training, time.monotonic() - self._asked_at
+        self._training, self._longest_step_s = [], max(self._longest_step_s, seconds)
+        for lane in asked:
+            self._runs[lane].trained_s += seconds
+        return [
+            told for values in answer["events"] for told in self._tell(values["attempt"], event_of(values["event"]))
+        ]
+
+    def check_time(self) -> list[Event]:
+        """Replace a worker that takes too long for an answer."""
+        if self._trial_timeout_s is None or time.monotonic() - self._asked_at <= self._allowed_s():
+            return []
+        obituary = self.worker.bury(patience_s=0.0)
+        error = f"no epoch ended in the {self._trial_timeout_s:g} s of a trial"
+        return self._replace(Obituary(Cause.TIMEOUT, error, obituary.peak_memory_mb, obituary.log_tail))
+
+    def _allowed_s(self) -> float:
+        """For the answer that is awaited."""
+        limit = self._trial_timeout_s
+        assert limit is not None
+        if not self._is_made:
+            return max(limit, START_S)
+        if not self._training:
+            return math.inf
+        left = min(limit - self._runs[lane].trained_s for lane in self._training)
+        return max(left, EPOCHS_OF_GRACE * self._longest_step_s)
+
+    def _tell(self, attempt: int, event: EpochDone | LaneLost) -> list[Event]:
+        """What is new of a worker's event."""
+        run = self._runs.get(event.lane)
+        if run is None or attempt != run.attempt:
+            return []  # of an attempt that was given up
+        event = replace(event, code=self._code)
+        if isinstance(event, LaneLost):
+            return self._lose(event, run)
+        if event.metrics.epoch <= run.num_told:
+            return []
+        run.num_told, run.is_due, run.is_suspect = event.metrics.epoch, False, False
+        where = event.circumstances
+        return [event if where is None else replace(event, circumstances=self._as_known_here(where, run))]
+
+    def _lose(self, event: LaneLost, run: Run) -> list[Event]:
+        """What memory lacked it may have on a new worker; every other error would come again."""
+        where = event.circumstances
+        if event.cause == Cause.OUT_OF_MEMORY and run.num_deaths < self._num_retries:
+            log_tail = self.worker.bury(patience_s=0.0).log_tail
+            self._training = [event.lane]
+            return self._replace(Obituary(event.cause, event.error, where.peak_memory_mb, log_tail))
+        del self._runs[event.lane]
+        return [replace(event, circumstances=self._as_known_here(where, run))]
+
+    def _as_known_here(self, where: Circumstances, run: Run) -> Circumstances:
+        """A worker knows neither the attempt nor what it printed."""
+        return replace(where, attempt=run.attempt, log_tail=self.worker.log_tail())
+
+    # ---- a death ----
+
+    def _replace(self, obituary: Obituary) -> list[Event]:
+        """A new worker with the runs that are not lost; what the tuner should know."""
+        if not self._is_made:
+            self._num_failed_starts += 1
+            if self._num_failed_starts == MOST_FAILED_STARTS:
+                raise SweepStopped(f"no worker starts: {obituary.error}\n{obituary.log_tail}")
+        events = self._charge(obituary)
+        self._begin_anew()
+        for lane, run in self._runs.items():
+            run.attempt, run.trained_s = run.attempt + 1, 0.0
+            self._send_start(lane)
+            events.append(LaneRetried(lane, run.attempt, obituary.cause, obituary.error))
+        return events
+
+    def _begin_anew(self) -> None:
+        self._training, self._is_made, self._num_ended = [], False, 0
+        self.worker = self._start_worker()
+        self.set_up(**self._set_up)
+        if self._make:
+            self.make(**self._make)
+
+    def _charge(self, obituary: Obituary) -> list[Event]:
+        if len(self._training) > 1:
+            self._most_at_once = (len(self._training) + 1) // 2
+            for lane in self._training:
+                self._runs[lane].is_suspect = True
+            return []
+        events: list[Event] = []
+        for lane in self._training:
+            run = self._runs[lane]
+            run.num_deaths += 2 if run.is_suspect else 1
+            run.is_suspect = False
+            if run.num_deaths > self._num_retries:
+                del self._runs[lane]
+                events.append(self._lost_with_worker(lane, run, obituary))
+        return events
+
+    def _lost_with_worker(self, lane: int, run: Run, obituary: Obituary) -> LaneLost:
+        where = Circumstances(run.attempt, self.worker.host, obituary.peak_memory_mb, obituary.log_tail)
+        return LaneLost(lane, obituary.cause, obituary.error, "", where)
+
+    def _send_start(self, lane: int) -> None:
+        run = self._runs[lane]
+        self.worker.send(do="start", lane=lane, attempt=run.attempt, config=run.config.values())

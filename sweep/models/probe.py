@@ -1,0 +1,56 @@
+"""Try a user's builder before the sweep: on a few images, with a few of the options that trials will give it."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sweep.config.trial import TrialConfig
+from sweep.data import load
+from sweep.errors import InputError, SpaceError, ends_process
+from sweep.text import error_line
+from sweep.users_code import BUILDER, import_code
+
+MOST_PROBED = 8  # configs; the trials check their models once more
+PROBE_S = 2.0  # after which no other one is begun
+
+
+def configs_to_probe(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
+    """Of configs with a builder, those whose model, data or loss differ: the first few, as plain values."""
+    distinct: dict[str, TrialConfig] = {}
+    for config in configs:
+        if config.model.builder is not None:
+            distinct.setdefault(repr((config.model.options, config.data, config.training.from_logits)), config)
+    return [config.values() for config in list(distinct.values())[:MOST_PROBED]]
+
+
+def probe(configs: Sequence[Mapping[str, Any]]) -> None:
+    """Build their models and give them images.
+
+    Args:
+        configs: As `configs_to_probe` gives them.
+
+    Raises:
+        SpaceError: The builder cannot be imported, or it raises whatever it is given. What it raises for some options
+            ends the trials that have these.
+        ModelError: A model does not fit the data or the loss.
+    """
+    from sweep.models.build import build_checked
+
+    started, num_tried, failures = time.monotonic(), 0, []
+    for number, values in enumerate(configs):
+        config = TrialConfig.from_values(dict(values), "a config of the space")
+        if number == 0:
+            import_code(str(config.model.builder), BUILDER)
+        elif time.monotonic() - started > PROBE_S:
+            break
+        num_tried += 1
+        try:
+            build_checked(config, load(config.data))
+        except InputError:
+            raise
+        except BaseException as error:
+            if ends_process(error):
+                raise
+            failures.append(error_line(error))
+    if failures and len(failures) == num_tried:
+        raise SpaceError(f"model.builder: {configs[0]['model']['builder']} builds no model: {failures[0]}; correct it")

@@ -1,0 +1,1 @@
+"""What is made of a study: confirmation, report, exported configs, retrained models."""

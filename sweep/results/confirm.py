@@ -1,0 +1,173 @@
+"""Trains the candidates of a `ConfirmPlan` on the validation part, and stores every score.
+
+A score is the study's metric at the epoch whose weights are kept. What a run gave is durable when it ends, so the same
+command goes on after whatever ended it, and more seeds or candidates add what is missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sweep.config.trial import TrialConfig
+from sweep.engines.base import RunMetrics, run_values
+from sweep.errors import InputError
+from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.results.confirm_plan import ConfirmPlan
+from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
+from sweep.system.interruption import Interruption
+from sweep.tuning.study import Settings
+from sweep.users_code import recorded_code
+
+DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "onednn", "data_hash")
+MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions", "code")
+
+
+@dataclass
+class _Run:
+    """Of a candidate from a seed, on a fold of the data or on all of it."""
+
+    trial: int
+    seed: int
+    part: int  # the fold's index
+    config: TrialConfig
+    history: list[RunMetrics] = field(default_factory=list)
+
+
+class Confirming:
+    """One `sweep confirm`: `run` trains what is not stored yet."""
+
+    def __init__(
+        self,
+        storage: WriteBehindStorage,
+        plan: ConfirmPlan,
+        settings: Settings,
+        interruption: Interruption,
+        say: Callable[[str], None] = print,
+        *,
+        again: bool = False,
+    ) -> None:
+        """InputError if what is stored was made with another engine, device or data; `again` drops it."""
+        self._storage, self._plan, self._interruption, self._say = storage, plan, interruption, say
+        self._wait = Wait(interruption.check, say)
+        stored = {} if again else storage.get_study_user_attrs(STUDY_ID).get(CONFIRMATION, {})
+        made_with = {key: value for key, value in asdict(settings).items() if key in MADE_WITH}
+        _check_made_with(stored.get("made_with", made_with), made_with)
+        self._record = _merged(stored, plan, made_with)
+        self._waiting = self._missing_runs()
+        self._running: dict[int, _Run] = {}  # by lane
+
+    def start_line(self) -> str:
+        """What is to be trained."""
+        plan, num_folds = self._plan, self._plan.num_folds
+        folds = f" on {num_folds} folds" if num_folds > 1 else ""
+        stored = plan.num_runs - len(self._waiting)
+        trials = ", ".join(map(str, plan.configs))
+        return f"trial {trials} from {len(plan.seeds)} seeds{folds}: {plan.num_runs} runs, {stored} stored already"
+
+    def run(self, executor: Executor) -> None:
+        """Train and store; raises Interrupted when a signal has arrived."""
+        with self._interruption.polled(), closing(executor):
+            self._store()  # the candidates' ranks in the sweep may have changed
+            while self._waiting or self._running:
+                self._interruption.check()
+                self._fill_lanes(executor)
+                self._handle(executor, executor.wait())
+
+    def _missing_runs(self) -> list[_Run]:
+        """Seed by seed, so that what is there after an interruption is paired."""
+        return [
+            _Run(trial, seed, part, config)
+            for seed in self._plan.seeds
+            for trial in self._plan.configs
+            for part, config in enumerate(self._plan.runs(trial, seed))
+            if self._results(trial, seed)[part] is None
+        ]
+
+    def _results(self, trial: int, seed: int) -> list[dict[str, Any] | None]:
+        """Of each fold, in the record; None where there is none yet."""
+        runs: dict[str, Any] = self._record["candidates"][str(trial)]["runs"]
+        return runs.setdefault(str(seed), [None] * self._plan.num_folds)  # type: ignore[no-any-return]
+
+    def _fill_lanes(self, executor: Executor) -> None:
+        for lane in range(executor.num_lanes):
+            if lane not in self._running and self._waiting:
+                self._running[lane] = self._waiting.pop(0)
+                executor.start(lane, self._running[lane].config)
+
+    def _handle(self, executor: Executor, events: Sequence[Event]) -> None:
+        """One transaction for the runs that ended, then their lanes are free."""
+        ended = [event.lane for event in events if self._is_ended_by(event)]
+        if ended:
+            self._store()
+        for lane in ended:
+            run = self._running.pop(lane)
+            executor.stop(lane)
+            left = len(self._waiting) + len(self._running)
+            self._say(f"{_line(run, self._results(run.trial, run.seed)[run.part])}  [{left} runs left]")
+
+    def _is_ended_by(self, event: Event) -> bool:
+        """Whether the event ended its lane's run; what came of it is then in the record."""
+        run, result = self._running[event.lane], None
+        if isinstance(event, LaneLost):
+            result = {"error": event.error}
+        elif isinstance(event, EpochDone):
+            run.history.append(event.metrics)
+            result = _result(run.history, self._plan.metric)
+        if result is not None:
+            self._results(run.trial, run.seed)[run.part] = result
+        return result is not None
+
+    def _store(self) -> None:
+        with self._storage.transaction(self._wait):
+            self._storage.set_study_user_attr(STUDY_ID, CONFIRMATION, self._record)
+
+
+def _result(history: Sequence[RunMetrics], metric: str) -> dict[str, Any] | None:
+    """None while the run goes on."""
+    last = history[-1]
+    if last.diverged():
+        return {"error": f"the loss is not finite after epoch {last.epoch}"}
+    if not last.is_last:
+        return None
+    (score,) = run_values(history, [metric])
+    return {"score": score, "best_epoch": last.best_epoch, "num_epochs": last.epoch}
+
+
+def _line(run: _Run, result: dict[str, Any] | None) -> str:
+    assert result is not None
+    shown = f"{result['score']:.4f}" if "score" in result else f"failed: {result['error']}"
+    return f"trial {run.trial} seed {run.seed}{f' fold {run.part + 1}' if run.config.data.fold else ''}: {shown}"
+
+
+def _check_made_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    code = recorded_code(now.get("code"))
+    change = code.change_since(recorded_code(before.get("code"))) if code is not None else None
+    if change is not None:
+        raise InputError(f"the stored scores are of other code: {change}; put it back, or drop the scores with --again")
+    for key in DECIDES_SCORES:
+        if before.get(key) != now.get(key):
+            raise InputError(
+                f"the stored scores were made with {key} {before.get(key)}, now it is {now.get(key)}; "
+                "ask for the same, or drop them with --again"
+            )
+
+
+def _merged(stored: Mapping[str, Any], plan: ConfirmPlan, made_with: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of any trial and seed stays; ranks and scores in the sweep are those of now."""
+    before: Mapping[str, Any] = stored.get("candidates", {})
+    candidates = {
+        str(trial): {
+            "rank_in_sweep": rank,
+            "score_in_sweep": plan.scores[trial],
+            "runs": before.get(str(trial), {}).get("runs", {}),
+        }
+        for rank, trial in enumerate(plan.configs, start=1)
+    }
+    return {
+        "metric": plan.metric,
+        "maximize": plan.space.directions[0] == "maximize",
+        "seeds": [*plan.seeds],
+        "made_with": dict(made_with),
+        "candidates": {**before, **candidates},
+    }

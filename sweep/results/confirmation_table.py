@@ -1,0 +1,58 @@
+"""A confirmation as a table and words, as `sweep confirm` and `sweep show` print it."""
+
+import math
+from typing import Any
+
+from rich.table import Table
+
+from sweep.results.confirmation import Candidate, Confirmation
+from sweep.text import counted, make_console
+
+COLUMNS = ("rank", "trial", "rank in sweep", "score in sweep", "mean", "95 % interval", "deviation", "seeds")
+
+
+def print_confirmation(confirmation: Confirmation) -> None:
+    """A row for each candidate, the ranked ones first; then what it says in words."""
+    seeds = counted(len(confirmation.seeds), "fresh seed")
+    print(f"confirmed from {seeds}, {confirmation.metric}:")
+    table = Table(*COLUMNS, box=None)
+    for row in rows(confirmation):
+        table.add_row(*row)
+    make_console().print(table)
+    for line in confirmation.words():
+        print(line)
+
+
+def rows(confirmation: Confirmation) -> list[list[str]]:
+    """Cells of `COLUMNS`; a dash for what there is not."""
+    ranked = [_row(str(rank), one) for rank, one in enumerate(confirmation.ranking, start=1)]
+    return ranked + [_row("-", one) for one in confirmation.unranked]
+
+
+def records(confirmation: Confirmation) -> list[dict[str, Any]]:
+    """The same as JSON values, None for what there is not."""
+    ranks = {one.trial: rank for rank, one in enumerate(confirmation.ranking, start=1)}
+    return [
+        {
+            "trial": one.trial,
+            "rank": ranks.get(one.trial),
+            "rank_in_sweep": one.rank_in_sweep,
+            "score_in_sweep": one.score_in_sweep,
+            "mean": one.mean if one.scores else None,
+            "interval": [one.interval.low, one.interval.high] if len(one.scores) > 1 else None,
+            "standard_deviation": one.deviation if len(one.scores) > 1 else None,
+            "scores": {str(seed): score for seed, score in one.scores.items()},
+            "errors": {str(seed): error for seed, error in one.errors.items()},
+        }
+        for one in [*confirmation.ranking, *confirmation.unranked]
+    ]
+
+
+def _row(rank: str, one: Candidate) -> list[str]:
+    start = [rank, str(one.trial), str(one.rank_in_sweep), f"{one.score_in_sweep:.4f}"]
+    if not one.scores:
+        return [*start, "-", "-", "-", "0"]
+    interval = one.interval
+    between = "-" if math.isnan(interval.low) else f"{interval.low:.4f} to {interval.high:.4f}"
+    deviation = "-" if math.isnan(one.deviation) else f"{one.deviation:.4f}"
+    return [*start, f"{interval.mean:.4f}", between, deviation, str(len(one.scores))]

@@ -1,0 +1,174 @@
+"""How the scores came about: the best trials, the best one's curves, history, learning curves."""
+
+import math
+from typing import Any
+
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial
+
+from sweep.results.report.data import StudyData, best_so_far, num_epochs, number, trial_seconds
+from sweep.results.report.figures import (
+    ACCENT,
+    LARGE,
+    MIDDLE,
+    SMALL,
+    STATE_COLORS,
+    count_axis,
+    figure_box,
+    grid,
+    rounded,
+    value_axis,
+)
+from sweep.results.report.page import Section
+from sweep.results.report.samples import sample, what_is_shown
+from sweep.results.report.tables import params_cells, table
+from sweep.results.report.texts import duration, paragraph, plot_text, short
+from sweep.storage.stored_trials import epochs, reported
+
+NUM_BEST = 10
+MOST_POINTS = 2000
+MOST_CURVES = 60
+BEST_TRIAL_CURVES = {
+    "Loss": (("train", "loss"), ("validation", "val_loss")),
+    "Accuracy": (("train", "accuracy"), ("validation", "val_accuracy")),
+    "Learning rate": (("learning rate", "learning_rate"),),
+}
+
+
+def best_trials(data: StudyData) -> Section:
+    """The top trials with their params."""
+    if not data.complete:
+        return Section("Best trials", [paragraph("No trial is COMPLETE yet.", "empty")])
+    names = data.parameter_names
+    rows = [
+        [
+            trial.number,
+            data.score(trial),
+            num_epochs(trial),
+            duration(trial_seconds(trial)),
+            *params_cells(trial, names),
+        ]
+        for trial in data.complete[:NUM_BEST]
+    ]
+    shown = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
+    columns = ["trial", short(data.metric, 40), "epochs", "time", *names]
+    return Section("Best trials", [table(columns, rows), paragraph(shown, "note") if shown else ""])
+
+
+def best_trial(data: StudyData) -> Section:
+    """Train and validation curves and learning rate, from the epochs stored with the trial."""
+    if not data.complete:
+        return Section("The best trial's epochs", [paragraph("No trial is COMPLETE yet.", "empty")])
+    best = data.winner or data.complete[0]
+    stored = _with_gaps(epochs(best))
+    if not stored:
+        text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."
+        return Section("The best trial's epochs", [paragraph(text, "empty")])
+    boxes = [
+        _epochs_figure(stored, title, curves)
+        for title, curves in BEST_TRIAL_CURVES.items()
+        if any(math.isfinite(number(epoch.get(key))) for epoch in stored for _, key in curves)
+    ]
+    text = f"Trial {best.number}, {short(data.metric, 60)} {short(data.score(best))}."
+    return Section("The best trial's epochs", [paragraph(text), grid(boxes)])
+
+
+def _with_gaps(stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Between the runs of a trial that has several."""
+    gapped: list[dict[str, Any]] = []
+    for epoch in stored:
+        gapped += [{}] if gapped and epoch.get("run") != gapped[-1].get("run") else []
+        gapped.append(epoch)
+    return gapped
+
+
+def _epochs_figure(stored: list[dict[str, Any]], title: str, curves: tuple[tuple[str, str], ...]) -> str:
+    steps = rounded(number(epoch.get("epoch", position)) for position, epoch in enumerate(stored, 1))
+    figure = go.Figure(layout={"title": {"text": title}, "xaxis": {"title": {"text": "epoch"}}})
+    everything: list[float] = []
+    for name, key in curves:
+        values = [number(epoch.get(key)) for epoch in stored]
+        everything += values
+        figure.add_scatter(x=steps, y=rounded(values), name=name, mode="lines+markers", marker={"size": 4})
+    figure.update_layout(
+        yaxis=value_axis("", everything),
+        showlegend=len(curves) > 1,
+        legend={"x": 1, "xanchor": "right"},
+    )
+    return figure_box(figure, SMALL)
+
+
+def history(data: StudyData) -> Section:
+    """Each trial's score by number, and the best so far."""
+    figure = go.Figure(layout={"xaxis": count_axis("trial", len(data.trials))})
+    scored = [trial for trial in data.in_state("PRUNED", "COMPLETE") if math.isfinite(data.score(trial))]
+    shown = sample(data, scored, MOST_POINTS)
+    size = 6 if len(shown) < 500 else 4
+    for state, name in (("PRUNED", "PRUNED, last reported"), ("COMPLETE", "COMPLETE")):
+        chosen = [trial for trial in shown if trial.state.name == state]
+        if chosen:
+            figure.add_trace(_points(data, chosen, name, {"color": STATE_COLORS[state], "size": size}))
+    ordered = sorted(data.complete, key=lambda trial: trial.number)
+    best = best_so_far(data, ordered)
+    steps = [i for i, value in enumerate(best) if i in (0, len(best) - 1) or value != best[i - 1]]
+    numbers = [ordered[i].number for i in steps] + [data.trials[-1].number]
+    line = {"x": numbers, "y": rounded([*(best[i] for i in steps), *best[-1:]])}
+    figure.add_scatter(**line, name="best so far", mode="lines", line={"shape": "hv", "color": ACCENT, "width": 1.5})
+    if not scored:
+        return Section("History", [paragraph("No trial has reported a score yet.", "empty")])
+    figure.update_layout(yaxis=value_axis(plot_text(data.metric), [data.score(trial) for trial in scored]))
+    note = what_is_shown(len(shown), len(scored), "trials")
+    return Section("History", [figure_box(figure, MIDDLE), paragraph(note, "note") if note else ""])
+
+
+def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[str, Any]) -> go.Scatter:
+    return go.Scatter(
+        x=[trial.number for trial in trials],
+        y=rounded(data.score(trial) for trial in trials),
+        name=name,
+        mode="markers",
+        marker={"opacity": 0.75, **marker},
+        hovertemplate="trial %{x}: %{y}<extra></extra>",
+    )
+
+
+def learning_curves(data: StudyData) -> Section:
+    """The score after each epoch (of each of several runs): the best trials and a spread of the others."""
+    with_scores = [trial for trial in data.trials if trial.intermediate_values]
+    if not with_scores:
+        return Section("Learning curves", [paragraph("No trial has reported a score yet.", "empty")])
+    shown = sample(data, with_scores, MOST_CURVES)
+    best = data.complete[0] if data.complete else None
+    figure = go.Figure(layout={"xaxis": {"title": {"text": data.step}}})
+    for state, color in STATE_COLORS.items():
+        chosen = [trial for trial in shown if trial.state.name == state and trial is not best]
+        if chosen:
+            figure.add_trace(_curves(data, chosen, state, {"color": color, "width": 1.2}, 0.6))
+    if best is not None and best.intermediate_values:
+        figure.add_trace(_curves(data, [best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
+    values = [value for trial in shown for value in trial.intermediate_values.values()]
+    figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
+    note = what_is_shown(len(shown), len(with_scores), "trials") or f"All that reported a score: {len(shown)}."
+    return Section("Learning curves", [figure_box(figure, LARGE), paragraph(note, "note")])
+
+
+def _curves(data: StudyData, trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity: float) -> go.Scatter:
+    """Many curves in one trace, a gap after each."""
+    steps: list[int | None] = []
+    values: list[float] = []
+    numbers: list[int] = []
+    for trial in trials:
+        scores = reported(trial)
+        steps += [*scores, None]
+        values += [*scores.values(), math.nan]
+        numbers += [trial.number] * (len(scores) + 1)
+    return go.Scatter(
+        x=steps,
+        y=rounded(values),
+        customdata=numbers,
+        name=name,
+        mode="lines+markers" if max(map(len, (trial.intermediate_values for trial in trials))) == 1 else "lines",
+        line=line,
+        opacity=opacity,
+        hovertemplate=f"trial %{{customdata}}, {data.step} %{{x}}: %{{y}}<extra></extra>",
+    )

@@ -1,0 +1,86 @@
+"""A study of several objectives: its Pareto front, and each objective by itself."""
+
+from dataclasses import replace
+
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial
+
+from sweep.results.report import history, parameters
+from sweep.results.report.data import StudyData, num_epochs
+from sweep.results.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
+from sweep.results.report.page import Section
+from sweep.results.report.samples import sample, spread, what_is_shown
+from sweep.results.report.tables import params_cells, table
+from sweep.results.report.texts import paragraph, plot_text, short
+from sweep.text import counted
+
+MOST_POINTS = 2000
+MOST_ROWS = 50
+LEFT_OUT = (
+    "Left out, as they need one best trial: its epochs, parallel coordinates, contour, distribution of values, pruning "
+    "(Optuna does not prune for several objectives). The sections below are of one objective each."
+)
+
+
+def front(data: StudyData) -> Section:
+    """Every COMPLETE trial by two objectives at a time, the Pareto-optimal ones marked and listed."""
+    if not data.complete:
+        return Section("Pareto front", [paragraph("No trial is COMPLETE yet.", "empty")])
+    best = data.pareto_front
+    text = (
+        f"{counted(len(best), 'trial')} of {len(data.complete):,} COMPLETE: no other trial is at least as good in "
+        "every objective and better in one."
+    )
+    numbers = {trial.number for trial in best}
+    shown = sample(data, [trial for trial in data.complete if trial.number not in numbers], MOST_POINTS)
+    boxes = [_figure(data, shown, spread(best, MOST_POINTS), other) for other in range(1, len(data.metrics))]
+    note = what_is_shown(len(shown), len(data.complete) - len(best), "trials beside the front")
+    notes = [paragraph(one, "note") for one in (note, LEFT_OUT) if one]
+    return Section("Pareto front", [paragraph(text), grid(boxes), *_table(data, best), *notes])
+
+
+def of_each_objective(data: StudyData) -> list[Section]:
+    """History, importances and slices of each metric."""
+    sections = []
+    for number, metric in enumerate(data.metrics):
+        one = data.of_objective(number)
+        parts = [history.history(one), *parameters.importances_and_slices(one)]
+        sections += [replace(part, title=f"{part.title}: {short(metric, 40)}") for part in parts]
+    return sections
+
+
+def _figure(data: StudyData, others: list[FrozenTrial], best: list[FrozenTrial], objective: int) -> str:
+    """The first objective against another one."""
+    first, second = data.of_objective(0), data.of_objective(objective)
+    figure = go.Figure()
+    for trials, name, marker in (
+        (others, "COMPLETE", {"color": STATE_COLORS["COMPLETE"], "size": 6, "opacity": 0.6}),
+        (best, "Pareto-optimal", {"color": STATE_COLORS["PRUNED"], "size": 10, "line": {"color": ACCENT, "width": 1}}),
+    ):
+        figure.add_scatter(
+            x=rounded(first.score(trial) for trial in trials),
+            y=rounded(second.score(trial) for trial in trials),
+            customdata=[trial.number for trial in trials],
+            name=name,
+            mode="markers",
+            marker=marker,
+            hovertemplate="trial %{customdata}: %{x}, %{y}<extra></extra>",
+        )
+    everything = [*others, *best]
+    figure.update_layout(
+        xaxis=value_axis(plot_text(first.metric), [first.score(trial) for trial in everything]),
+        yaxis=value_axis(plot_text(second.metric), [second.score(trial) for trial in everything]),
+        showlegend=True,
+    )
+    return figure_box(figure, LARGE)
+
+
+def _table(data: StudyData, best: list[FrozenTrial]) -> list[str]:
+    names = data.parameter_names
+    rows = [
+        [trial.number, *(trial.values or ()), num_epochs(trial), *params_cells(trial, names)]
+        for trial in best[:MOST_ROWS]
+    ]
+    columns = ["trial", *(short(metric, 40) for metric in data.metrics), "epochs", *names]
+    more = paragraph(f"The first {MOST_ROWS} of {len(best):,}.", "note") if len(best) > MOST_ROWS else ""
+    return [table(columns, rows), more]

@@ -1,0 +1,168 @@
+"""What the sweep cost: epochs saved by pruning, states, failures with their causes, time and what it went into."""
+
+from collections import Counter
+
+import optuna
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial
+
+from sweep.results.report.data import StudyData, epoch_seconds, num_epochs, trial_seconds
+from sweep.results.report.figures import COLORS, MIDDLE, SMALL, STATE_COLORS, count_axis, figure_box
+from sweep.results.report.page import Section
+from sweep.results.report.samples import EscapedStudy, spread, what_is_shown
+from sweep.results.report.tables import table
+from sweep.results.report.texts import duration, paragraph, plot_text, share, short
+from sweep.storage.stored_trials import cause_and_error
+from sweep.text import counted
+
+MOST_FAILURES = 100
+MOST_BARS = 400
+FAILURE_COLUMNS = ["trial", "cause", "epochs", "attempt", "host", "peak MB", "error"]
+
+
+def saved_epochs(data: StudyData) -> int:
+    """What the PRUNED trials would still have trained."""
+    return sum(max(0, data.planned_epochs(trial) - num_epochs(trial)) for trial in data.in_state("PRUNED"))
+
+
+def pruning(data: StudyData) -> Section:
+    """Epochs saved, and when trials were pruned."""
+    pruned = data.in_state("PRUNED")
+    if not pruned:
+        return Section("Pruning", [paragraph("No trial was pruned.", "empty")])
+    trained, saved = sum(num_epochs(trial) for trial in data.trials), saved_epochs(data)
+    text = (
+        f"{counted(len(pruned), 'trial')} of {len(data.trials):,} pruned, which saved {counted(saved, 'epoch')}: "
+        f"{share(saved, saved + trained)} of the {saved + trained:,} epochs that there would have been without pruning."
+    )
+    ends = sorted(Counter(num_epochs(trial) for trial in pruned).items())
+    bars = go.Bar(
+        x=[epoch for epoch, _ in ends], y=[number for _, number in ends], marker={"color": STATE_COLORS["PRUNED"]}
+    )
+    figure = go.Figure(bars.update(hovertemplate="after epoch %{x}: %{y}<extra></extra>"))
+    figure.update_layout(
+        xaxis={"title": {"text": "pruned after epoch"}}, yaxis=count_axis("trials", max(number for _, number in ends))
+    )
+    figure.update_layout(margin={"t": 10}, bargap=0.3, xaxis_range=[0.5, max(map(data.planned_epochs, pruned)) + 0.5])
+    return Section("Pruning", [paragraph(text), figure_box(figure, SMALL)])
+
+
+def states(data: StudyData) -> Section:
+    """How the trials ended; failures with cause and error."""
+    failed = data.in_state("FAIL")
+    causes = Counter(_cause(trial) for trial in failed)
+    parts = [figure_box(_states_figure(data, causes), 90 + 34 * (len(data.counts) + max(0, len(causes) - 1)))]
+    if failed:
+        rows = [
+            [trial.number, _cause(trial), num_epochs(trial), *_where(trial), short(_error(trial), 400)]
+            for trial in spread(failed, MOST_FAILURES)
+        ]
+        parts.append(f'<div class="tall">{table(FAILURE_COLUMNS, rows)}</div>')
+        note = what_is_shown(len(rows), len(failed), "failures", "evenly spread; `sweep show STUDY --json` has all")
+        parts.append(paragraph(note, "note") if note else "")
+    return Section("States and failures", parts)
+
+
+def _error(trial: FrozenTrial) -> str:
+    return cause_and_error(trial)[1] or "not stored"
+
+
+def _where(trial: FrozenTrial) -> list[str]:
+    """Attempt, host and the process's peak memory, as far as stored."""
+    memory = trial.user_attrs.get("peak_memory_mb")
+    shown = f"{memory:.0f}" if isinstance(memory, int | float) else "-"
+    return [*(short(trial.user_attrs.get(key, "-"), 60) for key in ("attempt", "host")), shown]
+
+
+def _cause(trial: FrozenTrial) -> str:
+    return short(cause_and_error(trial)[0], 60)
+
+
+def _states_figure(data: StudyData, causes: Counter[str]) -> go.Figure:
+    bars = [
+        (state, data.counts[state], STATE_COLORS[state])
+        for state in STATE_COLORS
+        if state in data.counts and state != "FAIL"
+    ]
+    bars += [(f"FAIL: {cause}", number, STATE_COLORS["FAIL"]) for cause, number in causes.most_common(12)]
+    bars.reverse()
+    figure = go.Figure(
+        go.Bar(
+            x=[number for _, number, _ in bars],
+            y=[plot_text(name) for name, _, _ in bars],
+            text=[f"{number:,} ({share(number, len(data.trials)).replace('%', '&#37;')})" for _, number, _ in bars],
+            marker={"color": [color for _, _, color in bars]},
+            orientation="h",
+            textposition="outside",
+            cliponaxis=False,
+            hoverinfo="skip",
+        )
+    )
+    return figure.update_layout(
+        xaxis=count_axis("trials", max(number for _, number, _ in bars)),
+        yaxis={"type": "category"},
+        margin={"t": 10, "r": 90},
+    )
+
+
+def time(data: StudyData) -> Section:
+    """Seconds in epochs against the rest, by state; the timeline."""
+    rows = []
+    for state in ("COMPLETE", "PRUNED", "FAIL"):
+        trials = data.in_state(state)
+        if trials:
+            rows.append((state, len(trials), sum(map(trial_seconds, trials)), sum(map(epoch_seconds, trials))))
+    if not rows:
+        return Section("Time", [paragraph("No trial has finished yet.", "empty")])
+    rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
+    shown = [
+        [
+            state,
+            f"{number:,}",
+            duration(total),
+            duration(total / number),
+            duration(inside),
+            _rest(total, inside),
+            share(inside, total),
+        ]
+        for state, number, total, inside in rows
+    ]
+    columns = ["state", "trials", "time", "a trial", "in epochs", "the rest", "share in epochs"]
+    text = (
+        "From each trial's start to its end. In epochs: training and validation. The rest: building and compiling the "
+        "model, asking, reporting, waiting for other lanes; and the pause of a trial that was interrupted and went on."
+    )
+    return Section("Time", [table(columns, shown), _time_figure(rows[:-1]), paragraph(text, "note"), *_timeline(data)])
+
+
+def _rest(total: float, inside: float) -> str:
+    return duration(max(0.0, total - inside))
+
+
+def _time_figure(rows: list[tuple[str, int, float, float]]) -> str:
+    rows = rows[::-1]
+    figure = go.Figure()
+    for name, color, values in (
+        ("in epochs", COLORS[0], [inside for *_, inside in rows]),
+        ("the rest", "#c3cad2", [max(0.0, total - inside) for _, _, total, inside in rows]),
+    ):
+        figure.add_bar(x=[round(value, 3) for value in values], y=[row[0] for row in rows], name=name, orientation="h")
+        figure.data[-1].update(marker={"color": color}, hovertemplate="%{y}: %{x} s<extra></extra>")
+    figure.update_layout(barmode="stack", xaxis={"title": {"text": "seconds"}}, yaxis={"type": "category"})
+    return figure_box(figure, 120 + 34 * len(rows))
+
+
+def _timeline(data: StudyData) -> list[str]:
+    started = [trial for trial in data.trials if trial.datetime_start is not None]
+    shown = spread(started, MOST_BARS)
+    figure = optuna.visualization.plot_timeline(EscapedStudy(data, shown))
+    for trace in figure.data:
+        color = STATE_COLORS.get(trace.name, STATE_COLORS["WAITING"])
+        trace.update(marker={"color": color, "line": {"width": 0}}, width=max(0.8, len(started) / len(shown)))
+    figure.update_layout(title=None, xaxis={"title": None}, yaxis=count_axis("trial", len(data.trials)))
+    note = what_is_shown(len(shown), len(started), "trials", "evenly spread")
+    return [
+        "<h3>Timeline</h3>",
+        figure_box(figure, min(MIDDLE, 150 + 20 * len(shown))),
+        paragraph(note, "note") if note else "",
+    ]

@@ -1,0 +1,197 @@
+"""The head of the page, and what the study was told to do: settings, space, fixed values."""
+
+import math
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from sweep.results.report.data import StudyData, num_epochs
+from sweep.results.report.figures import STATE_COLORS
+from sweep.results.report.page import Section
+from sweep.results.report.spent import saved_epochs
+from sweep.results.report.tables import facts, table
+from sweep.results.report.texts import duration, html_text, paragraph, share, short
+from sweep.storage.stored_trials import code_digest, section
+from sweep.text import counted
+
+SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "asked for when")
+
+
+def header(data: StudyData) -> str:
+    """Name, a line on what was sought, and the figures that matter most."""
+    goal = " and the ".join(f"{'highest' if one.maximize else 'lowest'} {one.metric}" for one in _objectives(data))
+    when = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
+    tiles = "".join(f'<div class="tile"><b>{html_text(big)}</b>{html_text(small)}</div>' for big, small in _tiles(data))
+    return (
+        f'<p class="kind">sweep report</p><h1>{html_text(data.name)}</h1>'
+        f"<p>Sought: the {html_text(short(goal))}. {html_text(_states(data))} Written {when}.</p>"
+        f'<div class="tiles">{tiles}</div>{facts(_main_facts(data))}'
+    )
+
+
+def _states(data: StudyData) -> str:
+    counts = ", ".join(f"{data.counts[state]:,} {state}" for state in STATE_COLORS if data.counts[state])
+    return f"{counted(len(data.trials), 'trial')}: {counts}." if data.trials else "No trials yet."
+
+
+def _tiles(data: StudyData) -> list[tuple[str, str]]:
+    return [
+        _best_tile(data),
+        (f"{len(data.finished):,}", "finished trials"),
+        *([] if data.is_function else _epoch_tiles(data)),
+        (duration(_elapsed_s(data)), "of sweeping"),
+    ]
+
+
+def _epoch_tiles(data: StudyData) -> list[tuple[str, str]]:
+    trained = sum(num_epochs(trial) for trial in data.trials)
+    saved = saved_epochs(data)
+    percent = f" ({share(saved, saved + trained)})" if saved else ""
+    return [(f"{trained:,}", "epochs trained"), (f"{saved:,}", f"epochs saved by pruning{percent}")]
+
+
+def _best_tile(data: StudyData) -> tuple[str, str]:
+    """What to expect, where it was confirmed; else the score that was chosen, which promises too much."""
+    metric, ranking = short(data.metric, 40), data.confirmation.ranking if data.confirmation else []
+    if ranking:
+        interval = ranking[0].interval
+        half = "" if math.isnan(interval.low) else f" ± {interval.high - interval.mean:.2g}"
+        return f"{short(interval.mean)}{half}", f"confirmed {metric}, trial {ranking[0].trial}"
+    if not data.complete:
+        return "-", "no COMPLETE trial"
+    if len(data.metrics) > 1:
+        return f"{len(data.pareto_front):,}", "Pareto-optimal trials"
+    best = data.complete[0]
+    return short(data.score(best)), f"best {metric}, trial {best.number}, not confirmed"
+
+
+def _objectives(data: StudyData) -> list[StudyData]:
+    return [data.of_objective(number) for number in range(len(data.metrics))]
+
+
+def _elapsed_s(data: StudyData) -> float:
+    """What the tuner counted across resumes; for other programs' studies, from the first start to the last end."""
+    stored = data.user_attrs.get("elapsed_s")
+    if isinstance(stored, int | float):
+        return float(stored)
+    starts = [trial.datetime_start for trial in data.trials if trial.datetime_start]
+    ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
+    return (max(ends) - min(starts)).total_seconds() if starts and ends else 0.0
+
+
+def space(data: StudyData) -> Section:
+    """What varies, and how."""
+    rows = _space_rows(data)
+    return Section("Space", [table(SPACE_COLUMNS, rows) if rows else paragraph("Nothing varies.", "empty")])
+
+
+def settings(data: StudyData) -> Section:
+    """What else decides what a trial is."""
+    fixed = [(f"{part}.{key}", value) for part, values in _fixed(data).items() for key, value in values.items()]
+    return Section(
+        "Settings", [facts(_facts(data)), *(["<h3>Fixed in the space file</h3>", facts(fixed)] if fixed else [])]
+    )
+
+
+def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
+    stored, best = data.settings, data.winner if len(data.metrics) == 1 else None
+    params = ", ".join(f"{name} {short(value)}" for name, value in best.params.items()) if best else ""
+    return [
+        ("confirmed winner" if data.confirmation else "best trial", f"{best.number}: {params}" if best else None),
+        ("command", stored.get("command") or (None if stored else "another program's study, not of `sweep run`")),
+        ("engine", _engine(stored)),
+        ("data hash", stored.get("data_hash")),
+        ("classes", _classes(stored)),
+    ]
+
+
+def _engine(stored: dict[str, Any]) -> str:
+    units = (("num_lanes", "lane"), ("threads", "thread"))
+    counts = [counted(stored[key], what) for key, what in units if isinstance(stored.get(key), int)]
+    names = [stored.get("engine"), *counts, stored.get("device"), stored.get("keras_backend")]
+    return ", ".join(str(name) for name in names if name not in (None, "", "none"))
+
+
+def _classes(stored: dict[str, Any]) -> str:
+    """`3: ant (114 + 29), ...; always answering ant has val_accuracy 0.333`: images to train on + to validate on."""
+    classes = section(stored, "classes")
+    counts = [
+        f"{name} ({' + '.join(map(str, pair))})"
+        for name, pair in section(classes, "counts").items()
+        if isinstance(pair, list)
+    ]
+    majority = section(classes, "majority").get("val_accuracy")
+    words = [f"{classes.get('num_classes')}: {', '.join(counts)}" if counts else str(classes.get("num_classes", ""))]
+    if isinstance(majority, list) and len(majority) == 2:
+        words.append(f"always answering {majority[0]} has val_accuracy {short(majority[1])}")
+    return "; ".join(words)
+
+
+def _facts(data: StudyData) -> list[tuple[str, Any]]:
+    stored = data.settings
+    versions = ", ".join(f"{package} {version}" for package, version in section(stored, "versions").items())
+    starts = [trial.datetime_start for trial in data.trials if trial.datetime_start]
+    ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
+    return [
+        *(("metric", f"{one.metric}, {'maximize' if one.maximize else 'minimize'}") for one in _objectives(data)),
+        ("runs of a trial", _runs(stored)),
+        ("sampler", _choice(stored, "sampler")),
+        ("pruner", _choice(stored, "pruner")),
+        ("seed", stored.get("seed")),
+        ("first trial's start", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
+        ("last trial's end", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
+        ("versions", versions),
+        ("your code", _users_code(data)),
+    ]
+
+
+def _users_code(data: StudyData) -> str:
+    """Name and folder of a user's function or builder, and how many trials each version of it trained."""
+    code = section(data.settings, "code")
+    digests = Counter(digest for trial in data.trials if (digest := code_digest(trial)))
+    versions = ", ".join(f"{digest} ({counted(number, 'trial')})" for digest, number in digests.items())
+    return f"{code.get('name')} in {code.get('place')}: {versions}" if code and versions else ""
+
+
+def _runs(stored: dict[str, Any]) -> str:
+    space, words = section(stored, "space"), (("repeats", "seeds"), ("cross_validation", "folds"))
+    return ", ".join(f"{space[key]} {word}" for key, word in words if isinstance(space.get(key), int))
+
+
+def _choice(stored: dict[str, Any], key: str) -> str:
+    chosen = section(stored, key)
+    options = ", ".join(f"{name}={value}" for name, value in section(chosen, "options").items())
+    return f"{chosen.get('name', '')}{f' ({options})' if options else ''}"
+
+
+def _fixed(data: StudyData) -> dict[str, dict[str, Any]]:
+    fixed = section(section(data.settings, "space"), "fixed")
+    return {part: values for part, values in fixed.items() if isinstance(values, dict)}
+
+
+def _space_rows(data: StudyData) -> list[list[Any]]:
+    stored = section(section(data.settings, "space"), "space")
+    if stored:
+        return [_stored_row(name, parameter) for name, parameter in stored.items() if isinstance(parameter, dict)]
+    distributions = {name: one for trial in data.trials for name, one in trial.distributions.items()}
+    return [_distribution_row(name, one) for name, one in distributions.items()]
+
+
+def _stored_row(name: str, parameter: dict[str, Any]) -> list[Any]:
+    choices = parameter.get("choices")
+    values = f"{parameter.get('low')} … {parameter.get('high')}"
+    if isinstance(choices, list):
+        values = ", ".join(map(str, choices))
+    step = f"step {parameter['step']}" if parameter.get("step") else ""
+    scale = "log" if parameter.get("log") else step
+    when = "; ".join(f"{other} in {wanted}" for other, wanted in section(parameter, "when").items())
+    return [name, parameter.get("key"), parameter.get("type"), values, scale, when]
+
+
+def _distribution_row(name: str, distribution: BaseDistribution) -> list[Any]:
+    kind = type(distribution).__name__.removesuffix("Distribution").lower()
+    if isinstance(distribution, CategoricalDistribution):
+        return [name, None, kind, ", ".join(map(str, distribution.choices)), "", ""]
+    return _stored_row(name, {**distribution._asdict(), "type": kind})

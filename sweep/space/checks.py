@@ -1,0 +1,160 @@
+"""What is wrong with a space whose sections are right by themselves: keys that clash, corners that cannot be built."""
+
+import itertools
+import re
+
+from pydantic import ValidationError
+
+from sweep.config.keys import LIST_KEYS, option_is_set
+from sweep.config.spelling import did_you_mean
+from sweep.config.trial import CONFIG_KEYS, KEYS, SECTIONS, TrialConfig, first_problem
+from sweep.errors import SpaceError
+from sweep.space.functions import check_calls, is_own
+from sweep.space.parameters import Params, active_parameters, combined_params, extreme_params
+from sweep.space.space import Space
+
+MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
+SHAPE_KEYS = (  # with the conditions of filters_n, what shapes the maps
+    "model.filters",
+    "model.kernel",
+    "model.pool",
+    "model.convolutions_per_pool",
+    "model.padding",
+)
+
+
+def check_space(space: Space) -> None:
+    """SpaceError for the first thing that is wrong, with the fix."""
+    if space.function is not None:
+        _check_function(space)
+    else:
+        _check_keys(space)
+        _check_configs(space)
+
+
+def _check_function(space: Space) -> None:
+    """Nothing is trained, so there is nothing to configure; a built-in function knows its parameters."""
+    section = next(iter(space.fixed), None)
+    if section is not None:
+        raise SpaceError(f"{space.source}: {section}: a function is called with the params alone; remove it")
+    keyed = next((name for name, parameter in space.parameters.items() if parameter.key is not None), None)
+    if keyed is not None:
+        raise SpaceError(f"{space.source}: space.{keyed}.key: a function takes {keyed} by its name; remove the key")
+    if space.plan.num_runs > 1:
+        raise SpaceError(f"{space.source}: study: a function is called once; remove repeats and cross_validation")
+    if not is_own(space.study.function or ""):
+        try:
+            check_calls(space.study.function or "", space.function_calls())
+        except SpaceError as error:
+            raise SpaceError(f"{space.source}: {error}") from None
+
+
+def _check_keys(space: Space) -> None:
+    """Each parameter varies a key that exists, that nothing else sets, or decides a condition."""
+    used_in_conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
+    owners: dict[str, list[str]] = {}
+    for name, parameter in space.parameters.items():
+        where = f"{space.source}: space.{name}.key"
+        if parameter.key is None:
+            if name not in used_in_conditions:
+                raise SpaceError(
+                    f'{where}: missing, and no `when` names {name}, so it has no effect; add key = "section.key"'
+                )
+            continue
+        _check_key(space, parameter.key, where)
+        if parameter.key == "training.precision" and parameter.can_be("auto"):
+            raise SpaceError(f'{space.source}: space.{name}: "auto" is one of the others; remove it from what varies')
+        owners.setdefault(parameter.key, []).append(name)
+    for head in LIST_KEYS:
+        fixed = space.fixed.get("model", {}).get(head, [])
+        if (
+            isinstance(fixed, list)
+            and fixed
+            and all(f"model.{head}.{number}" in owners for number in range(1, len(fixed) + 1))
+        ):
+            raise SpaceError(f"{space.source}: model.{head}: each of them varies in [space]; remove the fixed list")
+    for key, names in owners.items():
+        if len(names) > 1 and any(space.parameters[name].when is None for name in names):
+            raise SpaceError(
+                f"{space.source}: space.{names[1]}.key: {key} is varied by {names[0]} too; "
+                "remove one, or condition both with when"
+            )
+
+
+def _check_key(space: Space, key: str, where: str) -> None:
+    section, _, name = key.partition(".")
+    head, _, rest = name.partition(".")
+    if section not in KEYS or head not in KEYS[section]:
+        known = (
+            f"{section} has {', '.join(sorted(KEYS[section]))}"
+            if section in KEYS
+            else f"the sections are {', '.join(SECTIONS)}"
+        )
+        meant = did_you_mean(key, CONFIG_KEYS)
+        raise SpaceError(f'{where}: "{key}" is not a config key{meant or f"; {known}"}')
+    if key == "model.builder":
+        raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
+    if head in LIST_KEYS and rest:
+        if not re.fullmatch("[1-9][0-9]{0,3}", rest):
+            raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.{head}.1 is the first layer')
+        return
+    if head != "options" and rest:
+        raise SpaceError(f'{where}: "{key}" goes too deep; use "{section}.{head}"')
+    if head == "options" and not rest:
+        raise SpaceError(f'{where}: name the option, as in "model.options.width"')
+    given = space.fixed.get(section, {})
+    if option_is_set(given.get("options", {}), rest) if rest else (head in given):
+        raise SpaceError(f"{where}: {key} is fixed in [{section}] too; remove it there or here")
+
+
+def _check_configs(space: Space) -> None:
+    """Resolve every pair of extreme values (low, high, each choice), so that what cannot be built is said now."""
+    num_corners = sum(len(parameter.extremes()) for parameter in space.parameters.values())
+    if num_corners > MOST_CORNERS:
+        raise SpaceError(
+            f"{space.source}: space: {num_corners} choices and ends of ranges, of which at most {MOST_CORNERS} "
+            "can be checked; use ranges for choices, or fix some"
+        )
+    for params in extreme_params(space.parameters):
+        _check_set_once(space, params)
+        try:
+            config = space.resolve(params, seed=0)
+            _check_runs(space, config)
+        except SpaceError as error:
+            shown = ", ".join(f"{name}={value}" for name, value in params.items())
+            raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
+        if config.data.train_on != "train":
+            raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
+        if config.data.validation != "split":
+            raise SpaceError(f'{space.source}: data.validation: a sweep never reads the test set; use "split"')
+
+
+def _check_runs(space: Space, config: TrialConfig) -> None:
+    if space.study.cross_validation and config.data.num_folds is not None:
+        raise SpaceError(f"{space.source}: data.num_folds: study.cross_validation sets it and fold; remove one of them")
+    try:
+        space.plan.runs(config)
+    except ValidationError as error:
+        raise SpaceError(f"{space.source}: study.cross_validation: {first_problem(error, 'data')}") from None
+
+
+def _check_set_once(space: Space, params: Params) -> None:
+    """A key and one inside it (`model.filters`, `model.filters.1`) are set twice, too."""
+    owners = {name: space.parameters[name].key for name in active_parameters(space.parameters, params)}
+    keyed = {name: key for name, key in owners.items() if key is not None}
+    for (one, key), (other, inner) in itertools.permutations(keyed.items(), 2):
+        if inner == key or inner.startswith(f"{key}."):
+            raise SpaceError(f"{space.source}: space.{other}.when: {one} sets {key} under the same conditions")
+
+
+def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
+    """SpaceError if some config of the space leaves no feature map of such images (height, width, channels)."""
+    conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
+    shaping = [name for name, one in space.parameters.items() if one.key in SHAPE_KEYS or name in conditions]
+    for params in combined_params(space.parameters, shaping):
+        config = space.resolve(params, seed=0)
+        if config.model.builder is None:
+            try:
+                config.model.feature_map_sides(*image_shape[:2])
+            except SpaceError as error:
+                raise SpaceError(f"{space.source}: {error} for images of {image_shape[0]}x{image_shape[1]}") from None

@@ -1,0 +1,145 @@
+"""Space file -> checked `Space`. A space file is data: nothing in it is executed.
+
+Its sections are those of `TrialConfig` (fixed values), `[study]`, `[sampler]`, `[pruner]` and `[space]` (what varies).
+Everything is checked before anything is trained, every error in one line that names file, key and fix.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sweep.config.keys import apply_override, check_is_section, parse_value
+from sweep.config.plain_values import read_toml, resolved_path, shown
+from sweep.config.spelling import did_you_mean
+from sweep.config.study_name import name_as_file
+from sweep.config.trial import CONFIG_KEYS, SECTIONS, Section, first_problem
+from sweep.errors import SpaceError
+from sweep.space.checks import check_space
+from sweep.space.objective import stored_objectives
+from sweep.space.parameters import KINDS, Parameter
+from sweep.space.space import Choice, Space, StudySection
+
+OPTION_ENDS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside of a list or table
+MOST_PARAMETERS = 500
+MOST_CHARACTERS = 200  # of a parameter's name
+
+
+def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
+    """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
+    content = read_toml(path)
+    for override in overrides:
+        apply_override(content, override, str(path))
+    return parse_space(content, str(path), folder=path.parent)
+
+
+def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
+    """The space of a study, from the settings stored with it; its file is not needed."""
+    space = settings["space"]
+    content = {**space["fixed"], "space": space["space"]}
+    runs = {key: space[key] for key in ("repeats", "cross_validation") if key in space}
+    content["study"] = {"name": name_as_file(study_name), **stored_objectives(space), **runs}
+    return parse_space(content, f"study {study_name}")
+
+
+def parse_space(content: dict[str, Any], source: str, folder: Path | None = None) -> Space:
+    """Check the parsed content of a space file; relative data paths are taken from `folder`."""
+    unknown = sorted(set(content) - {*SECTIONS, "study", "sampler", "pruner", "space"})
+    if unknown:
+        sections = (*SECTIONS, "study", "sampler", "pruner", "space")
+        meant = did_you_mean(unknown[0], (*sections, *CONFIG_KEYS))
+        raise SpaceError(
+            f"{source}: unknown section [{unknown[0]}]{meant or '; the sections are ' + ', '.join(sections)}"
+        )
+    space = Space(
+        source=source,
+        study=_parse(StudySection, content.get("study", {}), source, "study"),
+        sampler=_parse(Choice, _named(content.get("sampler", {"name": "tpe"})), source, "sampler"),
+        pruner=_parse(Choice, _named(content.get("pruner", {"name": "none"})), source, "pruner"),
+        fixed=_fixed_values(content, source, folder),
+        parameters=_parse_parameters(content.get("space", {}), source),
+    )
+    check_space(space)
+    return space
+
+
+def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:
+    check_is_section(value, source, key)
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        known = [f"{key}.{name}" for name in kind.model_fields]
+        raise SpaceError(f"{source}: {first_problem(error, key, known)}") from None
+
+
+def _named(section: Any) -> Any:
+    """`[sampler] name = ..., other = ...`: every other key is an option of Optuna's class."""
+    if not isinstance(section, dict):
+        return section
+    options = {key: value for key, value in section.items() if key != "name"}
+    return {**{key: section[key] for key in section if key == "name"}, "options": options}
+
+
+def parse_choice(text: str, flag: str) -> Choice:
+    """`NAME` or `NAME:KEY=VALUE,...` of the command line, as in `percentile:percentile=25`.
+
+    Raises:
+        SpaceError: An option has no `=`.
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for option in filter(None, OPTION_ENDS.split(rest)):
+        key, separator, value = option.partition("=")
+        if not separator or not key.strip():
+            raise SpaceError(f"{flag} {text}: {option!r} is not an option; write NAME:KEY=VALUE,KEY=VALUE")
+        options[key.strip()] = parse_value(value, f"{flag} {name}:{key.strip()}")
+    return Choice(name=name, options=options)
+
+
+def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:
+    check_is_section(section, source, "space")
+    if len(section) > MOST_PARAMETERS:
+        raise SpaceError(f"{source}: space: {len(section)} parameters vary; at most {MOST_PARAMETERS} can, fix some")
+    parameters: dict[str, Parameter] = {}
+    for name, value in section.items():
+        if not name.isprintable() or not 1 <= len(name) <= MOST_CHARACTERS:
+            raise SpaceError(f"{source}: space.{shown(name)}: a name has 1 to {MOST_CHARACTERS} characters in one line")
+        check_is_section(value, source, f"space.{name}")
+        if str(value.get("type")) not in KINDS:
+            given = f"{value['type']!r} is unknown" if "type" in value else "missing"
+            meant = did_you_mean(str(value.get("type")), KINDS)
+            raise SpaceError(f"{source}: space.{name}.type: {given}; use {', '.join(KINDS)}{meant}")
+        parameter = _parse(KINDS[str(value["type"])], value, source, f"space.{name}")
+        for condition, wanted in (parameter.when or {}).items():
+            _check_condition(parameters, condition, wanted, f"{source}: space.{name}.when")
+        parameters[name] = parameter
+    return parameters
+
+
+def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list[Any], where: str) -> None:
+    if condition not in earlier:
+        raise SpaceError(
+            f'{where}: "{condition}" is not a parameter above this one; correct the name or move [space.{condition}] up'
+            f"{did_you_mean(condition, earlier)}"
+        )
+    if not wanted:
+        raise SpaceError(f"{where}: {condition} has no value, so this parameter would never be asked for; name some")
+    strange = [value for value in wanted if not earlier[condition].can_be(value)]
+    if strange:
+        known = earlier[condition].values()
+        meant = did_you_mean(str(strange[0]), map(str, known or ()))
+        raise SpaceError(f"{where}: {condition} is never {strange[0]!r}; correct the value{meant}")
+
+
+def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> dict[str, dict[str, Any]]:
+    fixed = {section: deepcopy(content[section]) for section in SECTIONS if section in content}
+    for section, values in fixed.items():
+        check_is_section(values, source, section)
+    check_is_section(fixed.get("model", {}).get("options", {}), source, "model.options")
+    path = fixed.get("data", {}).get("path")
+    if folder is not None and isinstance(path, str):
+        fixed["data"]["path"] = resolved_path(path, folder, source)
+    return fixed

@@ -1,0 +1,103 @@
+"""What `[study]` says of the objectives: metrics of the training, or a function; and which way each is better."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sweep.config.function import value_names
+from sweep.config.trial import Section
+from sweep.space.functions import BUILT_IN, OWN_FUNCTION
+
+Direction = Literal["maximize", "minimize"]
+METRICS: dict[str, Direction] = {
+    "val_accuracy": "maximize",
+    "val_loss": "minimize",
+    "accuracy": "maximize",
+    "loss": "minimize",
+    "seconds": "minimize",
+}
+TIMING = "seconds"  # of an epoch: the median over a run's; no two runs have the same
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Metrics = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Directions = Annotated[tuple[Direction, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+
+
+class ObjectiveSection(Section):
+    """One objective is a `metric` with a `direction`, several are `metrics` with `directions`; or a `function`.
+
+    A function's values have no metrics to choose from: `directions` says how many there are.
+    """
+
+    metric: str | None = None
+    metrics: Metrics | None = None
+    direction: Direction | None = None
+    directions: Directions | None = None
+    function: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way_of_saying(self) -> Self:
+        for one, several in (("metric", "metrics"), ("direction", "directions")):
+            if getattr(self, one) is not None and getattr(self, several) is not None:
+                raise ValueError(f"{one} and {several} exclude each other; remove one")
+        if self.function is not None:
+            self._check_function(self.function)
+        else:
+            self._check_metrics()
+        return self
+
+    def _check_function(self, function: str) -> None:
+        if function not in BUILT_IN and not re.fullmatch(OWN_FUNCTION, function):
+            known = ", ".join(BUILT_IN)
+            raise ValueError(f'function "{function}" is unknown; use {known}, or "my_module:my_function"')
+        for key in ("metric", "metrics"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key} has no effect with a function, whose metric is its value; remove it")
+
+    def _check_metrics(self) -> None:
+        metrics = self.sought_metrics
+        for metric in metrics:
+            if metric not in METRICS:
+                raise ValueError(f'metric "{metric}" is not given by the objective; it gives {", ".join(METRICS)}')
+        if len(set(metrics)) < len(metrics):
+            raise ValueError("metrics names one twice; remove one")
+        if self.directions is not None and len(self.directions) != len(metrics):
+            raise ValueError(f"directions: {len(self.directions)} for {len(metrics)} of metrics; name one for each")
+        if self.direction is not None and len(metrics) > 1:
+            raise ValueError("direction is of one metric; use directions, one for each of metrics")
+
+    @property
+    def sought_metrics(self) -> tuple[str, ...]:
+        """The metric of each objective."""
+        if self.function is not None:
+            return value_names(len(self.sought_directions))
+        return self.metrics or (self.metric or "val_accuracy",)
+
+    @property
+    def sought_directions(self) -> tuple[Direction, ...]:
+        """Of each objective; where the file is silent, what the metric wants, and `minimize` of a function."""
+        if self.directions is not None:
+            return self.directions
+        if self.direction is not None:
+            return (self.direction,)
+        return ("minimize",) if self.function is not None else tuple(METRICS[one] for one in self.sought_metrics)
+
+    def record(self) -> dict[str, Any]:
+        """Plain values that are stored and compared; several objectives stand beside the first."""
+        metrics, directions = self.sought_metrics, self.sought_directions
+        several = {"metrics": [*metrics], "directions": [*directions]} if len(metrics) > 1 else {}
+        function = {} if self.function is None else {"function": self.function}
+        return {"metric": metrics[0], "direction": directions[0], **several, **function}
+
+
+def stored_objectives(record: dict[str, Any]) -> dict[str, Any]:
+    """The keys of `[study]` that give this `record` again; it may have more."""
+    keys = ("metrics", "directions") if "directions" in record else ("metric", "direction")
+    if "function" in record:
+        keys = ("function", keys[1])
+    return {key: record[key] for key in keys}

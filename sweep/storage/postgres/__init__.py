@@ -1,0 +1,1 @@
+"""Studies in a PostgreSQL database."""

@@ -1,0 +1,67 @@
+"""PostgreSQL's errors in a user's words, and which of them pass by waiting."""
+
+import psycopg
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+
+from sweep.errors import StudyError
+from sweep.storage.sqlite.errors import first_line, innermost
+
+DRIVER_ERRORS = (psycopg.Error, sqlalchemy.exc.DBAPIError, StorageInternalError)
+SERVER_ENDS = ("57P01", "57P02", "57P03", "57P05")  # admin_shutdown, crash_shutdown, cannot_connect_now, idle timeout
+NO_PLACE_NOW = ("53300", "40001", "40P01", "55P03")  # too_many_connections, serialization, deadlock, lock
+FINAL = {  # what libpq says where it cannot connect, which has no code
+    "password authentication failed": "the password is wrong; correct SWEEP_STORAGE or ~/.pgpass",
+    "no password supplied": "a password is wanted; put the URL with it into SWEEP_STORAGE, or it into ~/.pgpass",
+    "does not exist": "create it on the server, or correct the URL",
+    "could not translate host name": "correct the host in the URL",
+    "failed to resolve host": "correct the host in the URL",
+    "no pg_hba.conf entry": "the server does not let this host in; its administrator can",
+}
+BY_CODE = {
+    "42501": "this user may not do that; its owner can grant it",
+    "25006": "the database is read-only now; connect to the primary server",
+    "53100": "the server's disk is full; make room, then the same command goes on",
+    "42P01": "no studies yet; `sweep run SPACE` makes the tables",
+}
+
+
+def postgres_error(name: str, error: BaseException) -> StudyError:
+    """The StudyError that an error of psycopg becomes, as SQLAlchemy or Optuna may have wrapped it."""
+    said, code = first_line(error), _code(error)
+    advice = BY_CODE.get(code or "") or next((fix for text, fix in FINAL.items() if text in said), None)
+    if advice is None and is_connection_lost(error):
+        advice = "the server cannot be reached; start it, or correct the URL, then the same command goes on"
+    return StudyError(f"{name}: {advice or 'not usable as a study database'} ({said})")
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the server, or the way to it, went away: nobody knows then if a commit was made."""
+    inner = innermost(error)
+    has_no_code = isinstance(inner, (psycopg.OperationalError, psycopg.InterfaceError)) and not inner.sqlstate
+    return has_no_code or _code(error) in SERVER_ENDS or (_code(error) or "").startswith("08")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same may succeed later."""
+    is_final = any(text in first_line(error) for text in FINAL)
+    return _code(error) in NO_PLACE_NOW or (is_connection_lost(error) and not is_final)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error while reading is the content's fault: not the server's."""
+    return not isinstance(innermost(error), psycopg.Error)
+
+
+def speak_plainly(engine: sqlalchemy.Engine, name: str) -> None:
+    """Errors of this engine reach the caller as StudyError, also through Optuna, which would wrap SQLAlchemy's."""
+
+    @sqlalchemy.event.listens_for(engine, "handle_error")
+    def _on_error(context: sqlalchemy.engine.ExceptionContext) -> None:
+        if isinstance(context.original_exception, psycopg.Error):
+            raise postgres_error(name, context.original_exception) from None
+
+
+def _code(error: BaseException) -> str | None:
+    """The SQLSTATE; None if the error has none."""
+    return getattr(innermost(error), "sqlstate", None)

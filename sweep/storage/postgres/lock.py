@@ -1,0 +1,78 @@
+"""One launcher for each study, wherever it runs: advisory locks that the server drops with their connection."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Self
+
+import psycopg
+
+from sweep.errors import StudyError
+from sweep.system.forking import in_children
+
+MOST_BYTES = 63  # of an application's name
+_HOLDER = """
+SELECT activity.application_name FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pg_locks.database = activity.datid
+  AND activity.datname = current_database()
+  AND classid = ((%(key)s::bigint >> 32) & 4294967295)::bigint AND objid = (%(key)s::bigint & 4294967295)::bigint
+"""
+
+
+class ServerLock:
+    """Held by a connection of its own from the start of a launcher to its end.
+
+    The connection that writes holds another one (`take` with the role `writer`): while the server was away, another
+    launcher may have come. `ended_in_order` is said by the trials themselves.
+    """
+
+    def __init__(self, connect: "Callable[[str], psycopg.Connection[Any]]", study_name: str) -> None:
+        self._connect, self._study_name = connect, study_name
+        self._connection: psycopg.Connection[Any] | None = None
+        self.ended_in_order = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._connection = self._connect(session_name())
+        except psycopg.Error:
+            return self  # what the server says is said by the first command that needs it
+        try:
+            take(self._connection, self._study_name, "launcher")
+        except BaseException:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def session_name() -> str:
+    """`sweep on HOST, process 123`: what a second launcher, and the server's administrator, are told."""
+    return f"sweep on {platform.node()[:30]}, process {os.getpid()}"[:MOST_BYTES]
+
+
+def take(connection: Any, study_name: str, role: str) -> None:
+    """Take the study's lock for this connection of psycopg. StudyError, with the holder, if another one has it."""
+    in_children(connection, _let_go)
+    key = _key(study_name, role)
+    (is_taken,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+    holder = None if is_taken else connection.execute(_HOLDER, {"key": key}).fetchone()
+    connection.commit()
+    if not is_taken:
+        name = holder[0] if holder else "another program"
+        raise StudyError(f"study {study_name} is being swept: {name}; wait for it, stop it, or use another --study")
+
+
+def _let_go(connection: Any) -> None:
+    """Close a child's copy of the socket, without the good-bye that would end the parent's connection too."""
+    with suppress(psycopg.Error, OSError), open(os.devnull, "r+b") as nothing:
+        os.dup2(nothing.fileno(), connection.fileno())
+
+
+def _key(study_name: str, role: str) -> int:
+    digest = hashlib.sha256(f"sweep {role} {study_name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,121 @@
+"""SQLite's errors in a user's words, and waiting while another program has the database locked."""
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy
+
+from sweep.errors import DISK_IS_FULL, NO_LOCKS, NO_LOCKS_ERRORS, StudyError
+from sweep.storage.sqlite.files import grants_locks
+from sweep.storage.waiting import WAIT, Result, Wait, tried_again
+
+BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are `tried_again`
+LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
+DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+DISK_FAILS = "the disk fails to read or write; mend it, then the same command goes on"
+ADVICE: dict[int | None, str] = {  # by SQLite's result code, with or without its extension
+    sqlite3.SQLITE_FULL: DISK_IS_FULL,
+    sqlite3.SQLITE_IOERR: DISK_FAILS,
+    sqlite3.SQLITE_READONLY: "is read-only; let it and its folder be written, or choose another --studies",
+    sqlite3.SQLITE_READONLY_ROLLBACK: (
+        "a process died while it wrote, and what it left half written must be rolled back; let the file and its folder "
+        "be written, or copy it, with the file beside it that ends in -journal, to a folder that can be written"
+    ),
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; let it and its folder be read and written, or choose another --studies",
+    sqlite3.SQLITE_NOMEM: "the memory is full; end other programs, then the same command goes on",
+    **dict.fromkeys(LOCKED, "another program keeps it locked; end that one, then the same command goes on"),
+}
+ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK_IS_FULL),
+    errno.EIO: DISK_FAILS,
+    errno.ESTALE: "its network file system lost it; mount that again, then the same command goes on",
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), "too many files are open; raise `ulimit -n`, then the same command goes on"
+    ),
+    **dict.fromkeys(NO_LOCKS_ERRORS, f"{NO_LOCKS}--studies"),
+    errno.ENOMEM: ADVICE[sqlite3.SQLITE_NOMEM],
+}
+
+
+def when_unlocked(path: Path, action: Callable[[], Result], wait: Wait = WAIT) -> Result:
+    """What `action` gives, tried again as long as another program has the database locked.
+
+    The action itself waits a second or so inside SQLite.
+    """
+    why, end = "another program has locked the database", "the database is free again"
+    return tried_again(action, lambda error: is_locked(path, error), wait, why, end)
+
+
+def is_locked(path: Path, error: BaseException) -> bool:
+    """Whether it is an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, that passes."""
+    return _code(error) in LOCKED and grants_locks(path)
+
+
+def study_error(path: Path, error: BaseException) -> StudyError:
+    """The StudyError that an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, or of a file becomes."""
+    if isinstance(error, OSError):
+        advice = f"cannot be written ({error.strerror}); choose another --studies"
+        return StudyError(f"{path}: {ADVICE_OF_SYSTEM.get(error.errno, advice)}")
+    code = _code(error)
+    fix = ADVICE.get(_code(error, is_extended=True)) or ADVICE.get(code)
+    if fix is None:
+        return StudyError(f"{path}: not usable as a study database: {first_line(error)}")
+    return StudyError(f"{path}: {_advice_of_system(path, code) or fix} ({first_line(error)})")
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error while reading is the content's fault: not a lock's, nor the system's."""
+    return not isinstance(error, OSError) and _code(error) not in ADVICE
+
+
+def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
+    """Errors of this engine reach the caller as StudyError, also through Optuna, which would wrap SQLAlchemy's."""
+
+    @sqlalchemy.event.listens_for(engine, "handle_error")
+    def _on_error(context: sqlalchemy.engine.ExceptionContext) -> None:
+        if isinstance(context.original_exception, sqlite3.DatabaseError):
+            raise study_error(path, context.original_exception) from None
+
+
+def _code(error: BaseException, *, is_extended: bool = False) -> int | None:
+    """SQLite's result code, as a rule without its extension; None if the error is not SQLite's."""
+    code = getattr(innermost(error), "sqlite_errorcode", None)
+    return None if code is None else int(code) if is_extended else int(code) & 0xFF
+
+
+def _advice_of_system(path: Path, code: int | None) -> str | None:
+    """What the system says, asked plainly, where SQLite does not tell its error. The file itself is not opened."""
+    if code in LOCKED:
+        return None if grants_locks(path) else f"{NO_LOCKS}--studies"
+    if code == sqlite3.SQLITE_IOERR and _is_disk_full(path):
+        return DISK_IS_FULL
+    try:
+        path.stat()
+        os.close(os.open(path.parent, os.O_RDONLY))
+    except OSError as error:
+        return ADVICE_OF_SYSTEM.get(error.errno)
+    return None
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The driver's own error."""
+    cause = error.__cause__ or error
+    return getattr(cause, "orig", None) or cause
+
+
+def first_line(error: BaseException) -> str:
+    """What SQLite or Optuna says, without SQLAlchemy's words around it."""
+    lines = str(innermost(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _is_disk_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < LEAST_FREE_BYTES
+    except OSError:
+        return False

@@ -1,0 +1,46 @@
+"""What a stored trial says of itself, whoever wrote it: other programs may have set the same attributes otherwise."""
+
+import re
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+CODE = "code"  # the user attribute of a trial: the digest of the user's code that trained it
+SET_ASIDE = "sweep:set_aside"  # the user attribute of a trial that cannot be used: why (see `storage.set_aside`)
+DIGEST = re.compile("[0-9a-f]{16}")  # as of `UsersCode`
+
+
+def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochMetrics`)."""
+    stored = trial.user_attrs.get("history")
+    return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
+
+
+def code_digest(trial: FrozenTrial) -> str:
+    """Of the user's code that trained the trial; "" if that is unknown, or something else stands there."""
+    digest = trial.user_attrs.get(CODE)
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else ""
+
+
+def cause_and_error(trial: FrozenTrial) -> tuple[str, str]:
+    """Of a FAIL trial."""
+    if SET_ASIDE in trial.user_attrs:
+        return "set aside", str(trial.user_attrs[SET_ASIDE])
+    return str(trial.user_attrs.get("cause", "unknown")), str(trial.user_attrs.get("error", ""))
+
+
+def section(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """A table of a stored attribute; empty where something else stands there."""
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def reported(trial: FrozenTrial) -> dict[int, float]:
+    """The values that a trial has reported, by epoch or run from 1, in their order.
+
+    A trial reports its epoch 1, 2, ... at step 0, 1, ..., as with Keras's callback, and in studies made before that at
+    step 1, 2, ...; so which it is, its steps tell.
+    """
+    values = trial.intermediate_values
+    shift = 1 if 0 in values else 0
+    return {step + shift: values[step] for step in sorted(values)}

@@ -1,0 +1,45 @@
+"""Try a sampler and a pruner with options of the user's on a study in memory, before the real one is made.
+
+Optuna checks many options only when it first uses them: after start-up trials, or at a report.
+"""
+
+import warnings
+
+import optuna
+
+from sweep.errors import SpaceError
+from sweep.space.space import Space
+from sweep.text import error_line
+from sweep.tuning.samplers import SamplerFactory
+
+NUM_TRIALS = 12  # TPE's start-up trials and two more
+NUM_EPOCHS = 4
+
+
+def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.BasePruner) -> None:
+    """SpaceError if some trial of a made-up study makes sampler or pruner raise. Costs nothing without options."""
+    if not space.sampler.options and not space.pruner.options:
+        return
+    study = optuna.create_study(directions=space.directions, pruner=pruner, sampler=samplers(0))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for number in range(NUM_TRIALS):
+                _rehearse_trial(study, space, samplers, number)
+    except Exception as error:
+        problem = error_line(error)
+        raise SpaceError(f"{space.source}: sampler or pruner: Optuna fails with these options: {problem}") from None
+
+
+def _rehearse_trial(study: optuna.Study, space: Space, samplers: SamplerFactory, number: int) -> None:
+    study.sampler = samplers(number)
+    trial = study.ask()
+    space.suggest(trial)
+    num_epochs = NUM_EPOCHS if len(space.directions) == 1 else 0  # of several objectives Optuna takes no report
+    for step in range(num_epochs):
+        trial.report(0.1 * step + 0.01 * number, step)
+        if trial.should_prune():
+            break
+    # not told: telling may ask the study to stop, which ask-and-tell refuses
+    values = [0.01 * number for _ in space.directions]
+    study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.COMPLETE, values)

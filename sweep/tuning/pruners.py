@@ -1,0 +1,109 @@
+"""`[pruner]` -> an Optuna pruner. Steps are epochs, or the runs of a trial that has several, counted from 0 as Keras's.
+
+So `n_warmup_steps = 5` spares five epochs, and a rung of Hyperband at resource 3 is judged at step 3, after the fourth
+epoch, as in plain Optuna. Studies made before that count from 1, and keep it.
+
+Where Optuna would derive a number from the trials it happens to have seen ("auto" resources), the most steps that a
+trial can have are used: a pruner made anew on resume must decide as the first one did.
+"""
+
+from typing import Any
+
+import optuna
+
+from sweep.errors import SpaceError
+from sweep.space.space import Choice, Space
+from sweep.tuning.samplers import check_choice
+
+PRUNERS: dict[str, Any] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+    "patient": optuna.pruners.PatientPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,
+}
+OURS = ("self", "wrapped_pruner")
+WRAPPED = "wrapped_pruner"  # of a patient pruner: a name, or a table with name and options
+
+
+def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner:
+    """Make the pruner that the space names.
+
+    Args:
+        space: Names the pruner and its options.
+        first_step: The step of a trial's first report.
+
+    Raises:
+        SpaceError: A name or option is unknown or missing, or the objective cannot be pruned.
+    """
+    choice, steps = space.pruner, space.max_steps()
+    _check(space, choice, "pruner")
+    if choice.name != "none" and (space.function is not None or len(space.metrics) > 1):
+        why = "a function gives its value at once" if space.function else "Optuna does not prune for several objectives"
+        raise SpaceError(f'{space.source}: pruner.name: {why}; use "none" (got {choice.name})')
+    try:
+        return _build(space, choice, steps, first_step)
+    except Exception as error:  # Optuna checks options in many ways
+        raise SpaceError(f"{space.source}: pruner: {error}") from None
+
+
+def check_reports(space: Space) -> None:
+    """SpaceError where the pruner makes no sense of what trials report; not asked of a study that has begun."""
+    wrapped = _wrapped(space, space.pruner)
+    names = {space.pruner.name, wrapped.name if wrapped is not None else ""}
+    if "wilcoxon" in names and space.plan.num_runs == 1:
+        raise SpaceError(
+            f"{space.source}: pruner.name: wilcoxon compares the runs of a trial, and here each trial has one run; "
+            "set study.cross_validation or study.repeats, or use median"
+        )
+
+
+def _check(space: Space, choice: Choice, section: str) -> None:
+    """SpaceError unless the pruner and what it wraps are known and have the options that they need."""
+    options = {name: value for name, value in choice.options.items() if (choice.name, name) != ("patient", WRAPPED)}
+    check_choice(space, Choice(name=choice.name, options=options), PRUNERS, section, OURS)
+    wrapped = _wrapped(space, choice)
+    if wrapped is not None:
+        if wrapped.name in ("none", "patient"):
+            raise SpaceError(f"{space.source}: {section}.{WRAPPED}: {wrapped.name} cannot be wrapped; use median")
+        _check(space, wrapped, f"{section}.{WRAPPED}")
+
+
+def _wrapped(space: Space, choice: Choice) -> Choice | None:
+    """What a patient pruner wraps. SpaceError if that is neither a name nor a table."""
+    wrapped = choice.options.get(WRAPPED) if choice.name == "patient" else None
+    if isinstance(wrapped, str):
+        return Choice(name=wrapped)
+    if isinstance(wrapped, dict) and isinstance(wrapped.get("name"), str):
+        return Choice(name=wrapped["name"], options={key: wrapped[key] for key in wrapped if key != "name"})
+    if wrapped is not None:
+        raise SpaceError(
+            f"{space.source}: pruner.{WRAPPED}: must be a pruner's name, or a table as in "
+            f'{WRAPPED} = {{ name = "median", n_startup_trials = 3 }}'
+        )
+    return None
+
+
+def _build(space: Space, choice: Choice, steps: int, first_step: int) -> optuna.pruners.BasePruner:
+    options = _options(choice, steps, first_step)
+    if choice.name == "patient":
+        wrapped = _wrapped(space, choice)
+        options[WRAPPED] = None if wrapped is None else _build(space, wrapped, steps, first_step)
+    return PRUNERS[choice.name](**options)  # type: ignore[no-any-return]
+
+
+def _options(choice: Choice, steps: int, first_step: int) -> dict[str, Any]:
+    options = dict(choice.options)
+    if choice.name == "hyperband":
+        if options.get("max_resource", "auto") == "auto":
+            options["max_resource"] = steps
+        least, most = options.get("min_resource", 1), options["max_resource"]
+        if isinstance(most, int) and most < least:  # Optuna would fail at the first report
+            raise ValueError(f"{most} steps (max_resource) are less than min_resource {least}; lower min_resource")
+    if choice.name == "successive_halving" and options.get("min_resource", "auto") == "auto":
+        last_step = first_step + steps - 1
+        options["min_resource"] = max(last_step // 100, 1)  # Optuna's own rule, from the longest possible trial
+    return options

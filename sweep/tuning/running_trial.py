@@ -1,0 +1,51 @@
+"""A trial on a lane, and what is stored of the epochs and the starts of one that is repeated after a resume."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from sweep.config.function import RunConfig
+from sweep.engines.base import RunMetrics
+
+STARTS = "sweep:starts"
+EPOCHS = "sweep:epochs"  # stored of a trial of several runs; others report each epoch
+
+
+@dataclass
+class RunningTrial:
+    """A trial on a lane. Epochs up to `num_stored` are repeated after a resume and not reported again."""
+
+    number: int
+    lane: int
+    runs: tuple[RunConfig, ...]
+    num_stored: int = 0
+    histories: list[list[RunMetrics]] = field(default_factory=list)  # of each run so far
+    values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
+    code: str = ""  # the digest of the user's that trains it, where that is not what the start found
+
+    @property
+    def num_epochs(self) -> int:
+        """Trained so far, of all runs."""
+        return sum(map(len, self.histories))
+
+    def records(self) -> list[dict[str, Any]]:
+        """The trial's epochs as they are stored; of several runs, with the number of the run."""
+        if len(self.runs) == 1:
+            return [metrics.record() for history in self.histories for metrics in history]
+        numbered = enumerate(self.histories, start=1)
+        return [{"run": run, **metrics.record()} for run, history in numbered for metrics in history]
+
+
+def num_stored_epochs(trial: FrozenTrial) -> int:
+    """How many epochs of the trial have been told, of all its runs."""
+    return int(trial.system_attrs.get(EPOCHS, len(trial.intermediate_values)))
+
+
+def num_starts(trial: FrozenTrial) -> int:
+    """How many processes began the epoch after the trial's last stored one and did not end in order.
+
+    Repeating stored epochs does not count: the trial got through them before. The first process leaves no note.
+    """
+    starts = trial.system_attrs.get(STARTS)
+    return int(starts["count"]) if starts and starts["epoch"] == num_stored_epochs(trial) else 1

@@ -1,0 +1,276 @@
+"""A study that is swept: opened or resumed, its settings compared, asked and told with per-trial samplers.
+
+The settings that decide what a trial is are stored with the study (user attribute `sweep`). The same command goes on
+with the study; a difference is an error that shows it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from sweep.config.study_name import check_study_name
+from sweep.errors import StudyError
+from sweep.space.parameters import Params
+from sweep.space.points import points_of
+from sweep.space.space import Space
+from sweep.storage import (
+    STUDY_ID,
+    WriteBehindStorage,
+    check_rows,
+    connect_reader,
+    create_database,
+    create_study,
+    reading,
+)
+from sweep.storage.stored_trials import CODE, code_digest
+from sweep.tuning.bounded_history import MOST_BEST, RecentSampler, RecentStudy
+from sweep.tuning.dashboard_notes import rewrite_study_attrs, study_attrs
+from sweep.tuning.pruners import build_pruner
+from sweep.tuning.samplers import LISTING, MODELS_HISTORY, sampler_factory
+from sweep.tuning.untried import ChosenParams, DraftTrial, UntriedPoints
+from sweep.users_code import UsersCode
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
+
+SETTINGS = "sweep"
+INFORMATIVE = ("versions.", "command", "code", "classes.", "space.fixed.data.path")  # not compared: the data's hash is
+KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
+BEFORE = {"num_workers": 0, "onednn": None, "first_step": 1, "distinct": False}  # of a study that does not say
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the trials of a study beside their numbers; all JSON values.
+
+    `first_step` is the step of a trial's first epoch, or of the first of several runs. `distinct` says whether the
+    trials of a finite space have a point each.
+    """
+
+    space: dict[str, Any]
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    seed: int
+    data_hash: str
+    engine: str
+    num_lanes: int
+    threads: int
+    device: str
+    keras_backend: str
+    num_workers: int = 0
+    classes: dict[str, Any] = field(default_factory=dict)  # see `ClassCounts.record`; none of studies without data
+    onednn: bool | None = None  # None: as TensorFlow decides by the CPU, in studies from before it was recorded
+    versions: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    first_step: int = 0
+    distinct: bool = True
+    code: UsersCode | None = None  # of the latest start; each trial has the digest of its own
+
+
+class SweepStudy(optuna.Study):
+    """An Optuna study on a `WriteBehindStorage`, whose sampler is made anew for each trial."""
+
+    def __init__(
+        self, storage: WriteBehindStorage, name: str, space: Space, *, seed: int, first_step: int, distinct: bool
+    ) -> None:
+        """The last two are as in `Settings`."""
+        self._samplers = sampler_factory(space, seed, distinct=distinct)
+        pruner = build_pruner(space, first_step)
+        super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
+        self.write_behind, self.first_step, self._space = storage, first_step, space
+        self.ended_in_order = False  # the process before; its running trials are not to blame then
+        self.code: UsersCode | None = None  # of the user's, that trials run
+        models_history = space.sampler.name in MODELS_HISTORY  # and is better given one that is bounded
+        self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
+        self._seen_by_pruner = RecentStudy(name, storage, most_best=0)
+        points = points_of(space) if distinct else None
+        lists = space.sampler.name in LISTING
+        self._untried = UntriedPoints(points, storage, seed, lists=lists) if points is not None else None
+        self._num_before = None if distinct else num_points_before(space)
+
+    def frozen_trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in these states (all without any), not copied: do not change them."""
+        return self.get_trials(deepcopy=False, states=states or None)
+
+    def ask_next(self) -> optuna.Trial:
+        """Ask with the sampler of the trial's number: an enqueued trial's own, else the next free one."""
+        waiting = self.frozen_trials(TrialState.WAITING)
+        self.sampler = self._sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
+        trial = self.ask()
+        self.note_code(trial.number)
+        return trial
+
+    def note_code(self, number: int, digest: str = "") -> None:
+        """The trial is trained by the code of this digest, else by that of the start. Call inside a transaction."""
+        digest = digest or (self.code.digest if self.code is not None else "")
+        if digest:
+            self.write_behind.set_trial_user_attr(number, CODE, digest)
+
+    def code_change(self) -> str | None:
+        """What to say if trials were trained by other code than what is there now; None if none was."""
+        if self.code is None or not self.code.digest:
+            return None
+        ours = [trial for trial in self.frozen_trials() if self.write_behind.is_ours(trial.number)]
+        digests = [code_digest(trial) or self.code.digest for trial in ours]
+        others = sorted({*digests} - {self.code.digest})
+        if not others:
+            return None
+        num_others = sum(digest != self.code.digest for digest in digests)
+        return (
+            f"the code of {self.code} is not what trained {num_others} of the {len(digests)} trials: it was "
+            f"{', '.join(others)}, it is {self.code.digest}; scores of two programs are hard to compare, "
+            "another --study keeps them apart"
+        )
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """The params of a trial that was asked; of a finite space, ones that no other trial has."""
+        is_enqueued = "fixed_params" in self.write_behind.get_trial(trial.number).system_attrs
+        if self._untried is not None and not is_enqueued:
+            self.sampler = ChosenParams(self._untried.choose(trial.number, partial(self._draw, trial.number)))
+        return self._space.suggest(trial)
+
+    def _draw(self, number: int, attempt: int) -> Params:
+        self.sampler = self._sampler_of(number, attempt)
+        return self._space.suggest(DraftTrial(self, self.write_behind.get_trial(number)))
+
+    def num_left(self) -> int | None:
+        """How many trials the sampler has until all points of the space are tried; None where there is no such end."""
+        if self._untried is not None:
+            return self._untried.num_left()
+        if self._num_before is None:
+            return None
+        asked = sum("fixed_params" not in trial.system_attrs for trial in self.frozen_trials())
+        return max(0, self._num_before - asked)
+
+    def should_prune(self, number: int) -> bool:
+        """What the pruner says of a running trial."""
+        return self.pruner.prune(self._seen_by_pruner, self.write_behind.get_trial(number))
+
+    def tell_number(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
+        """Tell with the sampler of the trial's number."""
+        self.sampler = self._sampler_of(number)
+        self.tell(number, values, state=state)
+
+    def _sampler_of(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        sampler = self._samplers(number, attempt)
+        return sampler if self._seen_by_sampler is None else RecentSampler(sampler, self._seen_by_sampler)
+
+    def stop(self) -> None:
+        """Grid and brute-force samplers call this when their points are used up; see `num_left`."""
+
+
+def stored_settings(url: str, name: str) -> dict[str, Any] | None:
+    """The settings of an existing study, None if there is no such study; StudyError if it is not ours."""
+    create_database(url)
+    check_rows(url, name, ends_only=True)
+    reader = connect_reader(url)
+    with reading(url):
+        try:
+            study_id = reader.get_study_id_from_name(name)
+        except KeyError:
+            check_study_name(name)
+            return None
+        stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
+    if not isinstance(stored, dict) or "space" not in stored:
+        raise StudyError(f"study {name} was not made by `sweep run`; use another --study")
+    return {**BEFORE, **stored}
+
+
+def open_study(url: str, name: str, space: Space, settings: Settings, stored: dict[str, Any] | None) -> SweepStudy:
+    """Create the study, or go on with it if its `stored_settings` are the same. The caller holds its lock."""
+    if stored is None:
+        directions = [StudyDirection[direction.upper()] for direction in space.directions]
+        record = asdict(settings)
+        create_study(url, name, directions, {SETTINGS: record, "metric": space.metrics[0]}, study_attrs(record))
+    storage = WriteBehindStorage(url, name, distributions(space))
+    if stored is not None and storage.num_trials == 0 and _directions(stored["space"]) == [*space.directions]:
+        with storage.transaction():  # nothing was tried yet: the new settings are the study's
+            storage.set_study_user_attr(STUDY_ID, SETTINGS, asdict(settings))
+            storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])
+            rewrite_study_attrs(storage, asdict(settings))
+    elif stored is not None:
+        settings = replace(settings, **{key: stored[key] for key in KEPT})
+        _compare(name, stored, asdict(settings))
+        _keep_place(storage, stored, settings.code)
+    study = SweepStudy(
+        storage,
+        name,
+        space,
+        seed=settings.seed,
+        first_step=settings.first_step,
+        distinct=settings.distinct,
+    )
+    study.code = settings.code
+    return study
+
+
+def _keep_place(storage: WriteBehindStorage, stored: dict[str, Any], code: UsersCode | None) -> None:
+    """Where the user's code is now: other commands look for it there."""
+    if code is not None and code.digest and code.values() != stored.get("code"):
+        with storage.transaction():
+            storage.set_study_user_attr(STUDY_ID, SETTINGS, {**stored, "code": code.values()})
+
+
+def num_points_before(space: Space) -> int | None:
+    """How many trials an old study's sampler has before it repeats itself; None where it never ends.
+
+    Optuna's grid has points for conditional parameters that are not asked for, too.
+    """
+    if space.sampler.name == "grid":
+        return math.prod(parameter.num_values() or 0 for parameter in space.parameters.values())
+    points = points_of(space) if space.sampler.name == "brute_force" else None
+    return points.count if points is not None else None
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Optuna's of each parameter, active or not."""
+    trial = FixedTrial({name: parameter.extremes()[0] for name, parameter in space.parameters.items()})
+    for name, parameter in space.parameters.items():
+        parameter.suggest(trial, name)
+    return trial.distributions
+
+
+def _directions(record: dict[str, Any]) -> list[str]:
+    """Of a space's record; that of one objective has one key."""
+    return list(record.get("directions", [record["direction"]]))
+
+
+def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    before, now = _flat(stored), _flat(wanted)
+    compared = sorted(key for key in before.keys() | now.keys() if not key.startswith(INFORMATIVE))
+    different = [key for key in compared if before.get(key) != now.get(key)]
+    if different:
+        shown = "; ".join(
+            f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:5]
+        )
+        more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
+        raise StudyError(
+            f"study {name} has other settings: {shown}{more}. {_reading(before, now)}"
+            "Put them back, or use another --study"
+        )
+
+
+def _reading(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Why the hash of data that was not changed is another one than that of a study made by an earlier version."""
+    first, last = str(before.get("data_hash")), str(now.get("data_hash"))
+    if last.startswith(f"{first}.classes"):
+        return "Its labels have gaps, and an earlier version made a class of each number up to the largest. "
+    if last.startswith(f"{first}.validation"):
+        return "An earlier version did not read x_val, y_val of its file. "
+    return ""
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat

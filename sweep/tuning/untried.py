@@ -1,0 +1,154 @@
+"""No point of a finite space is tried twice by the sweep, whatever the sampler.
+
+A trial's params are drawn before they are stored. If another trial has that point, they are drawn again a few times,
+from seeds that follow from (seed, trial number, attempt); then an untried point is taken from the list of all. A grid
+goes through that list, shuffled by the study's seed. All of this depends on the trials before alone, so a resumed study
+draws what the unbroken one would have drawn.
+
+What a user has enqueued is theirs: it may repeat a point, and counts as tried.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    _get_single_value,
+)
+from optuna.pruners import _filter_study
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.space.parameters import Params
+from sweep.space.points import Point, Points
+from sweep.space.runs import derived_seed
+from sweep.storage import WriteBehindStorage
+
+MOST_DRAWS = 10
+
+DrawParams = Callable[[int], Params]  # by the number of the attempt
+
+
+class UntriedPoints:
+    """The points of a study's space that no trial has, followed as the study grows.
+
+    Args:
+        points: Those of the space.
+        storage: The study's.
+        seed: The study's.
+        lists: Whether trials go through a list of the points, as a grid's do, and draw nothing.
+    """
+
+    def __init__(self, points: Points, storage: WriteBehindStorage, seed: int, *, lists: bool) -> None:
+        self._points, self._storage, self._seed, self._lists = points, storage, seed, lists
+        self._num_seen = 0  # of the storage's finished trials
+        self._finished: set[Point | None] = set()  # a trial of another program may be on none
+        self._running: set[Point | None] = set()
+        self._order: list[Point] = []
+
+    def num_left(self) -> int:
+        """How many points no trial has."""
+        self._follow()
+        num_tried = len(self._finished - {None}) + len(self._running - self._finished - {None})
+        return (self._points.count or 0) - num_tried
+
+    def choose(self, number: int, draw: DrawParams) -> Params:
+        """The params of the trial of this number; what `draw` gives at first, if nothing is left."""
+        self._follow()
+        for attempt in range(0 if self._lists else MOST_DRAWS):
+            params = draw(attempt)
+            if not self._is_tried(self._points.of(params)):
+                return params
+        left = [point for point in self._listed() if not self._is_tried(point)]
+        if not left:
+            return draw(0)
+        chooser = random.Random(derived_seed(self._seed, number))
+        return self._points.params(left[0] if self._lists else chooser.choice(left))
+
+    def _is_tried(self, point: Point | None) -> bool:
+        return point in self._finished or point in self._running
+
+    def _follow(self) -> None:
+        """Count in what was finished since the last look, and what runs."""
+        new = self._storage.finished_numbers[self._num_seen :]
+        self._num_seen += len(new)
+        self._finished.update(map(self._point_of, new))
+        trials = map(self._storage.get_trial, self._storage.open_numbers)
+        self._running = {self._points.of(trial.params) for trial in trials if trial.state == TrialState.RUNNING}
+
+    def _point_of(self, number: int) -> Point | None:
+        return self._points.of(self._storage.get_trial(number).params)
+
+    def _listed(self) -> list[Point]:
+        """All points; shuffled by the study's seed, as neighbours are alike."""
+        if not self._order:
+            self._order = [*self._points.all]
+            random.Random(self._seed).shuffle(self._order)
+        return self._order
+
+
+class DraftTrial:
+    """Has the suggest methods of a trial, and asks the study's sampler as Optuna's own trial does, but stores nothing.
+
+    Args:
+        study: Its sampler is asked.
+        trial: The trial as it is stored, without params.
+    """
+
+    def __init__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._study, self._sampler, self._trial = _filter_study(study, trial), study.sampler, copy(trial)
+        self._trial.params, self._trial.distributions = {}, {}
+        space = self._sampler.infer_relative_search_space(self._study, self._trial)
+        self._relative = self._sampler.sample_relative(self._study, self._trial, space)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """As Optuna's."""
+        return float(self._suggest(name, FloatDistribution(low, high, log=log, step=step)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """As Optuna's."""
+        return int(self._suggest(name, IntDistribution(low, high, log=log, step=step)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """As Optuna's."""
+        return self._suggest(name, CategoricalDistribution(choices))
+
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if distribution.single():
+            value = _get_single_value(distribution)
+        elif name in self._relative and distribution._contains(distribution.to_internal_repr(self._relative[name])):
+            value = self._relative[name]
+        else:
+            value = self._sampler.sample_independent(self._study, self._trial, name, distribution)
+        self._trial.params[name], self._trial.distributions[name] = value, distribution
+        return value
+
+
+class ChosenParams(optuna.samplers.BaseSampler):
+    """A sampler that gives a trial the params that were chosen for it."""
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """None: the params are given one by one."""
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """The param's value."""
+        return self._params[param_name]
