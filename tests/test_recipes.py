@@ -8,7 +8,7 @@ import pytest
 
 from sweep.config.file import read_config
 from sweep.engines.packed.structure import structure_of
-from tests.engines.test_lane_structure import dataset
+from tests.engines.packed.test_structure import dataset
 
 FOLDER = Path(__file__).parents[1] / "search_spaces" / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))

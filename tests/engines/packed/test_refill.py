@@ -15,7 +15,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.space.space import Space
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.tuner import Limits, Tuner
-from tests.engines.packing import ON_TENSORFLOW, the_same_tests_on_jax
+from tests.engines.packed.packing import ON_TENSORFLOW, the_same_tests_on_jax
 
 NUM_TRIALS, NUM_LANES = (500, 16) if ON_TENSORFLOW else (40, 8)
 SPACE: dict[str, Any] = {  # four structures; some rates diverge

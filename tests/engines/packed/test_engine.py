@@ -132,7 +132,7 @@ def test_an_interruption_ends_the_epoch_with_the_calls_that_are_running(
 
 def test_pause_is_called_while_users_builders_train() -> None:
     """They train on the main thread."""
-    builder = {"builder": "tests.engines.test_packed:build"}
+    builder = {"builder": "tests.engines.packed.test_engine:build"}
     calls: list[int] = []
     engine = make_engine(1, pause=lambda: calls.append(1))
     engine.admit(0, config_of({"model": builder, "training": {"epochs": 1}}))

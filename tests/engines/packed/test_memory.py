@@ -16,7 +16,7 @@ from sweep.engines.recent import Recent
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
-from tests.engines.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
+from tests.engines.packed.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
 from tests.engines.training import config_of
 
 WIDEST = [(4, 40)]

@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.models.build import build_model
 from sweep.space.file import load_space, parse_space
 
-SPACES = Path(__file__).parents[1] / "search_spaces"
+SPACES = Path(__file__).parents[2] / "search_spaces"
 SMALL, LARGE = TrialCost(10**7, 10**7), TrialCost(10**10, 10**9)
 JAX = {"keras_backend": "jax"}
 

@@ -5,7 +5,6 @@ from statistics import fmean
 
 import pytest
 from sweeps import make_space, read_trials, run_sweep
-from test_resume import run_with_kills
 
 from sweep.cli.parser import main
 from sweep.config.file import read_config
@@ -19,6 +18,7 @@ from sweep.results.verify import verify
 from sweep.space.file import parse_space
 from sweep.space.runs import RunPlan
 from sweep.tuning.objective import Objective
+from tests.tuning.test_resume import run_with_kills
 
 REPEATED = {"name": "study", "repeats": 3}
 FOLDED = {"name": "study", "cross_validation": 3}

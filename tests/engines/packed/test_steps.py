@@ -17,8 +17,8 @@ from sweep.engines.base import EpochMetrics
 from sweep.engines.packed import engine as packed
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
-from tests.engines.drawn import NUM_CNNS, draw_config, other_run
-from tests.engines.packing import (
+from tests.engines.packed.drawn import NUM_CNNS, draw_config, other_run
+from tests.engines.packed.packing import (
     ON_TENSORFLOW,
     largest_difference,
     the_same_tests_on_jax,

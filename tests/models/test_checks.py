@@ -180,7 +180,7 @@ for command in (
 
 
 def test_each_command_refuses_logits_before_it_trains_and_takes_them_where_they_are_named(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).parent / "silent_models.py", tmp_path)
+    shutil.copy(Path(__file__).parents[1] / "silent_models.py", tmp_path)
     (tmp_path / "space.toml").write_text(SPACE)
     (tmp_path / "config.toml").write_text(SPACE.replace('study = { name = "mine", num_trials = 1 }', ""))
     command = [sys.executable, "-c", COMMANDS]

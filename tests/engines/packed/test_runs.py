@@ -14,7 +14,7 @@ from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
 from sweep.models.build import build_model
-from tests.engines.packing import Trained, the_same_tests_on_jax, train_all, weights_of
+from tests.engines.packed.packing import Trained, the_same_tests_on_jax, train_all, weights_of
 from tests.engines.training import config_of, train_to_the_end
 
 SMALL: dict[str, Any] = {

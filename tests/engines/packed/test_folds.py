@@ -16,7 +16,7 @@ from sweep.data import load
 from sweep.engines import placed
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.placed import ImageStore
-from tests.engines.packing import (
+from tests.engines.packed.packing import (
     ON_TENSORFLOW,
     Trained,
     the_same_tests_on_jax,

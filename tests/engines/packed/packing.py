@@ -94,7 +94,7 @@ def the_same_tests_on_jax(file: str, **environment: str) -> Iterator[Callable[[]
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no", file],
         env={**os.environ, "KERAS_BACKEND": "jax", **environment},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -11,7 +11,7 @@ from sweep.errors import SpaceError
 from sweep.space.file import load_space
 from sweep.space.space import Choice, Space
 
-DIGITS = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
+DIGITS = Path(__file__).parents[2] / "search_spaces" / "cnn_digits.toml"
 
 
 def digits(*overrides: str) -> Space:

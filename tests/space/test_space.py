@@ -13,7 +13,7 @@ from sweep.space.file import load_space, parse_space
 from sweep.space.points import points_of
 from sweep.space.space import Space
 
-SHIPPED = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.toml"))
 
 
 def parse(text: str) -> Space:

@@ -16,7 +16,7 @@ from sweep.engines.packed.structure import (
     structure_of,
 )
 from sweep.errors import SpaceError
-from tests.engines.drawn import draw_config
+from tests.engines.packed.drawn import draw_config
 from tests.engines.training import config_of
 
 FEW: dict[str, Any] = {"num_train": 24, "num_validation": 10}

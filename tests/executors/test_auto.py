@@ -13,7 +13,7 @@ from sweep.cli.parser import build_parser, main
 from sweep.errors import DeviceError, InputError
 from sweep.executors.auto import check_gpus, gpu_environments, gpu_memory_gb, num_workers_of
 
-SPACE = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
+SPACE = Path(__file__).parents[2] / "search_spaces" / "cnn_digits.toml"
 
 
 def options(*arguments: str) -> argparse.Namespace:

@@ -174,7 +174,7 @@ def test_check_train_and_objective_take_auto(folder, capsys, monkeypatch):
 
 
 def test_shipped_files_leave_the_precision_to_the_machine():
-    spaces = Path(__file__).parents[1] / "search_spaces"
+    spaces = Path(__file__).parents[2] / "search_spaces"
     assert load_space(spaces / "cnn_beyond.toml").fixed["training"]["precision"] == "auto"
     explicit = [path.name for path in spaces.rglob("*.toml") if "mixed_bfloat16" in path.read_text()]
     assert explicit == []

@@ -11,7 +11,7 @@ from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics, metrics_of
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
-from tests.engines.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
+from tests.engines.packed.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
 from tests.engines.training import config_of
 
 WATCHED: dict[str, Any] = {  # three full minibatches and a smaller one, everything that has a state

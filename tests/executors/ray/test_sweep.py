@@ -16,7 +16,7 @@ from sweep.cli.parser import build_parser, main
 from sweep.errors import InputError
 from sweep.executors.auto import check_flags_of_ray
 
-SPACE = Path(__file__).parents[1] / "search_spaces" / "cnn_digits.toml"
+SPACE = Path(__file__).parents[3] / "search_spaces" / "cnn_digits.toml"
 RUN = ["run", str(SPACE), "--engine", "fake", "--trials", "12", "--study", "study"]
 ON_RAY = ["--ray", "--num-workers", "2", "--lanes", "2"]
 
