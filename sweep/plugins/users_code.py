@@ -1,0 +1,226 @@
+"""A user's own function or builder, `module:function`: found, imported, and known by its folder and a digest.
+
+Nothing here runs but `import_code`; the digest reads source files and does not import them. What a module loads other
+than by import statements (a data file, a plug-in) is not in its digest.
+"""
+
+import ast
+import hashlib
+import os
+import sys
+import sysconfig
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module, invalidate_caches
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import SpaceError, SweepError, ends_process
+
+BUILDER = "model.builder"  # the config key that names a user's own
+NUM_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class UsersCode:
+    """What code it was: stored with a study and in exported configs."""
+
+    name: str  # module:function
+    place: str  # the folder that its module is imported from; "" if it is not found on this machine
+    digest: str  # of the module and the modules of that folder that it imports; "" if unknown
+
+    def __str__(self) -> str:
+        """`models:build (/home/me/models)`."""
+        return f"{self.name} ({self.place})" if self.place else self.name
+
+    def values(self) -> dict[str, str]:
+        """Plain values."""
+        return asdict(self)
+
+    def change_since(self, recorded: "UsersCode | None") -> str | None:
+        """How this differs from the code that was recorded; None if it does not, or if that is unknown."""
+        if recorded is None or not recorded.digest or not self.digest or recorded.digest == self.digest:
+            return None
+        where = f"in {self.place}" if self.place == recorded.place else f"in {recorded.place}, now in {self.place}"
+        return f"the code of {self.name} has changed ({where}): it was {recorded.digest}, it is {self.digest}"
+
+
+def recorded_code(values: Mapping[str, Any] | None) -> UsersCode | None:
+    """From plain values; None if there are none, as in a study from before code was recorded."""
+    try:
+        return UsersCode(**values) if values else None
+    except TypeError:  # another program's
+        return None
+
+
+def look_in(*folders: Path) -> None:
+    """Have modules of these folders found first, the last one before the others.
+
+    For folders of the user's own, where a file of the user's names code: of any other folder, a `pandas.py` beside the
+    file would be run for pandas.
+    """
+    for folder in folders:
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
+def look_also_in(*folders: str | Path) -> None:
+    """Have modules of these folders found if they are found nowhere else."""
+    sys.path += [str(folder) for folder in folders if str(folder) and str(folder) not in sys.path]
+
+
+def look_for_recorded(code: UsersCode | None, *folders: Path) -> None:
+    """Have recorded code found: in folders of the user's own, else where it was when it was recorded."""
+    look_in(*folders)
+    if code is not None:
+        look_also_in(code.place)
+
+
+def announce(code: UsersCode, *, advice: str = "") -> None:
+    """Print that the code is run, and from where."""
+    print(f"this runs your code: {code}{advice}", flush=True)
+
+
+def print_change(code: UsersCode | None, recorded: UsersCode | None) -> None:
+    """Print how the code differs from what was recorded."""
+    change = code.change_since(recorded) if code is not None else None
+    if change is not None:
+        print(change, flush=True)
+
+
+def code_of(name: str) -> UsersCode:
+    """What is found under the name now. Runs nothing."""
+    module = name.split(":")[0]
+    place = _place_of(module.split(".")[0])
+    return UsersCode(name, str(place or ""), _digest(module, place) if place else "")
+
+
+def import_code(name: str, key: str) -> Callable[..., Any]:
+    """Import `module:function`, which runs the module.
+
+    Raises:
+        SpaceError: It cannot be imported, or is no function. The message begins with `key`, which names it.
+    """
+    module_name, function_name = name.split(":")
+    try:
+        found = getattr(import_module(module_name), function_name)
+    except BaseException as error:  # a module of the user's own may raise anything
+        if ends_process(error):
+            raise
+        raise SpaceError(
+            f"{key}: {name} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; "
+            "correct it, run from its folder or set PYTHONPATH"
+        ) from None
+    if not callable(found):
+        raise SpaceError(f"{key}: {name} is a {type(found).__name__}; name a function")
+    return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def contained(name: str | None) -> Iterator[None]:
+    """While the body runs, this code of the user's ends no command without a word. Does nothing without a name.
+
+    Raises:
+        SweepError: It raised what is no Exception, such as SystemExit, where no trial could be failed for it.
+    """
+    if name is None:
+        yield
+        return
+    try:
+        with _no_silent_exit():
+            yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if ends_process(error):
+            raise
+        raise SweepError(f"{name} ended with {type(error).__name__}: {error}; remove what raises it") from error
+
+
+@contextmanager
+def _no_silent_exit() -> Iterator[None]:
+    """While the body runs, `os._exit` raises SystemExit, which fails a trial.
+
+    It would end the process at once, with an exit code that the user's code chose, be it 0. Processes that the code
+    forks end as ever.
+    """
+    leave, process = os._exit, os.getpid()
+
+    def refuse(status: int) -> None:
+        if os.getpid() != process or threading.current_thread() is not threading.main_thread():
+            leave(status)
+        raise SystemExit(f"os._exit({status})")
+
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
+def _place_of(top: str) -> Path | None:
+    """The folder that holds this module or package."""
+    invalidate_caches()
+    try:
+        spec = find_spec(top)  # of a name without dots: imports nothing
+    except (ImportError, ValueError, AttributeError):  # ValueError: `__main__`
+        return None
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve().parent
+    return Path(spec.origin).resolve().parent if spec.has_location and spec.origin else None
+
+
+def _digest(module: str, place: Path) -> str:
+    """Over the source of the module, its packages, and what they import of the same folder; "" if there is none."""
+    whole, sources = hashlib.sha256(), _sources(module, place)
+    for name, content in sorted(sources.items()):
+        whole.update(f"{name} {len(content)}\n".encode() + content)
+    return whole.hexdigest()[:NUM_DIGITS] if module in sources else ""
+
+
+def _sources(module: str, place: Path) -> dict[str, bytes]:
+    """By module. Of a folder that packages are installed in, only the user's own package counts."""
+    top = module.split(".")[0]
+    installed = {Path(path) for path in sysconfig.get_paths().values()}
+    is_alone = place in installed or place.name in ("site-packages", "dist-packages")
+    found: dict[str, bytes] = {}
+    waiting, seen = [module], set()
+    while waiting:
+        name = waiting.pop()
+        first, package = name.split(".")[0], name.rpartition(".")[0]
+        if name in seen or first == "sweep" or (is_alone and first != top):
+            continue
+        seen.add(name)
+        waiting += [package] if package else []
+        file = _file_of(name, place)
+        if file is not None:
+            found[name] = file.read_bytes()
+            waiting += _imported(found[name], name if file.stem == "__init__" else package)
+    return found
+
+
+def _file_of(module: str, place: Path) -> Path | None:
+    path = place.joinpath(*module.split("."))
+    return next((file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file()), None)
+
+
+def _imported(source: bytes, package: str) -> list[str]:
+    """What import statements name, in functions too; a name that is imported from a module may be a module itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python says them when it imports the module
+        try:
+            nodes = [*ast.walk(ast.parse(source))]
+        except (SyntaxError, ValueError):
+            return []
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level <= len(package.split(".") if package else ()):
+            base = resolve_name("." * node.level + (node.module or ""), package or None)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names

@@ -1,0 +1,64 @@
+"""Which known name a misspelt one probably means, for error messages.
+
+Names of Keras's, and those that people use for a config key of ours, are known by `SYNONYMS`; all others are compared
+by their letters (`difflib`).
+"""
+
+import difflib
+from collections.abc import Iterable
+
+SYNONYMS = {  # the last part of a key, as Keras, Optuna or a user's script may call it -> the config key
+    "learning_rate": "schedule.initial_rate",
+    "lr": "schedule.initial_rate",
+    "eta": "schedule.initial_rate",
+    "decay": "schedule.decay_rate",
+    "schedule": "schedule.name",
+    "optimizer": "optimizer.name",
+    "wd": "optimizer.weight_decay",
+    "beta_1": "optimizer.momentum",
+    "kernel_size": "model.kernel",
+    "pool_size": "model.pool",
+    "kernel_initializer": "model.initializer",
+    "kernel_regularizer": "regularizer.l2",
+    "units": "model.dense_units",
+    "batch_normalization": "model.batch_norm",
+    "batchsize": "training.batch_size",
+    "num_epochs": "training.epochs",
+    "early_stopping": "training.patience",
+    "dataset": "data.name",
+}
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` probably means.
+
+    Args:
+        name: A key of a file or of the command line, as `section.key` or a single word.
+        known: All names that would be right in its place.
+
+    Returns:
+        A synonym's key; else the most similar name; else the one whose last part is most similar, in whatever section.
+        None if nothing is similar.
+
+    >>> closest("optimizer.lr", ["optimizer.momentum", "schedule.initial_rate"])
+    'schedule.initial_rate'
+    >>> closest("training.epoch", ["training.epochs", "training.seed"])
+    'training.epochs'
+    """
+    names = list(known)
+    last = name.rpartition(".")[2].lower()
+    synonym = SYNONYMS.get(last)
+    if synonym in names:
+        return synonym
+    similar = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    if similar:
+        return similar[0]
+    by_last = {one.rpartition(".")[2]: one for one in reversed(names) if not one.endswith(".name")}
+    last_part = difflib.get_close_matches(last, by_last, n=1, cutoff=0.75)
+    return by_last[last_part[0]] if last_part else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "training.epochs"?`, or nothing where no known name is similar."""
+    meant = closest(name, known)
+    return f'; did you mean "{meant}"?' if meant is not None else ""
