@@ -20,7 +20,7 @@ from keras import layers
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import RandomSampler, TPESampler
 
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data import Dataset, load
 from sweep.space.runs import derived_seed
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import results
 
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data import load, load_raw_test, read_pool
 
 HEADER = ("source", "scaling", "image bytes, MB", "peak / image bytes", "kept / image bytes")

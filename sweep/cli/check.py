@@ -8,6 +8,7 @@ from sweep.config.trial import KEYS, SECTIONS, TrialConfig
 from sweep.data import Dataset, class_counts, load
 from sweep.engines.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
+from sweep.plugins.users_code import announce, code_of
 from sweep.space.checks import check_feature_maps
 from sweep.space.functions import check_calls
 from sweep.space.points import size_line
@@ -16,7 +17,6 @@ from sweep.space.space import Space
 from sweep.text import error_line, make_console, shown_params
 from sweep.tuning.pruners import build_pruner, check_reports
 from sweep.tuning.samplers import sampler_factory
-from sweep.users_code import announce, code_of
 
 
 def print_space(space: Space) -> None:

@@ -45,8 +45,8 @@ def _is_copy(path: Path, source: Path) -> bool:
 def check(options: argparse.Namespace) -> None:
     """Validate a space file and show what it makes."""
     from sweep.cli.check import print_samples, print_space
+    from sweep.plugins.users_code import contained
     from sweep.system.interruption import Interruption
-    from sweep.users_code import contained
 
     space = _load_space(options)
     print_space(space)
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
     """Check everything, lock the study, go on from where it stands, say how it ended."""
     from sweep.engines.devices import check_device_name
     from sweep.executors.auto import check_flags_of_ray, num_workers_of, start_workers
+    from sweep.plugins.users_code import contained
     from sweep.storage import back_up, database_url, study_lock
     from sweep.system.interruption import Interruption
     from sweep.tuning.plan import check_data, check_names, settle
@@ -65,7 +66,6 @@ def run(options: argparse.Namespace) -> None:
     from sweep.tuning.pruners import check_reports
     from sweep.tuning.session import print_start, run_to_limits
     from sweep.tuning.study import open_study, stored_settings
-    from sweep.users_code import contained
 
     check_device_name(options.device)
     check_flags_of_ray(options)
@@ -102,8 +102,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _load_space(options: argparse.Namespace) -> "Space":
+    from sweep.plugins.users_code import look_in
     from sweep.space.file import load_space, parse_choice
-    from sweep.users_code import look_in
 
     space = load_space(options.space, options.overrides)
     if space.users_code is not None:
@@ -180,6 +180,7 @@ def copy(options: argparse.Namespace) -> None:
 def confirm(options: argparse.Namespace) -> None:
     """Train the best configs from fresh seeds, go on where that stands; say which is best."""
     from sweep.engines.devices import check_device_name
+    from sweep.plugins.users_code import contained, look_for_recorded, recorded_code
     from sweep.results.confirm import Confirming
     from sweep.results.confirm_plan import plan_confirmation
     from sweep.results.confirmation import read_confirmation
@@ -189,7 +190,6 @@ def confirm(options: argparse.Namespace) -> None:
     from sweep.tuning.plan import settle_again
     from sweep.tuning.session import make_executor
     from sweep.tuning.study import SETTINGS
-    from sweep.users_code import contained, look_for_recorded, recorded_code
 
     check_device_name(options.device)
     url, name = database_url(options.studies, options.storage), options.study
@@ -241,9 +241,9 @@ def retrain(options: argparse.Namespace) -> None:
     from sweep.engines.cpu import default_onednn
     from sweep.engines.devices import check_device_name, set_up_device
     from sweep.engines.precision import fast_precision, slow_precision_note
+    from sweep.plugins.users_code import announce, code_of, contained, look_for_recorded, print_change, recorded_code
     from sweep.results.seed_results import stored_precision
     from sweep.system.interruption import Interruption
-    from sweep.users_code import announce, code_of, contained, look_for_recorded, print_change, recorded_code
 
     check_device_name(options.device)
     on = [] if options.on is None else [f"data.train_on={options.on}"]

@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError
 
 from sweep.config.keys import apply_override
 from sweep.config.plain_values import read_toml, resolved_path
+from sweep.config.section import Section, first_problem
 from sweep.config.study_name import MOST_NAME
-from sweep.config.trial import SECTIONS, Section, TrialConfig, first_problem
+from sweep.config.trial import SECTIONS, TrialConfig
 from sweep.errors import SpaceError
 from sweep.system.files import write_text
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from sweep.config.trial import Section, TrialConfig
+from sweep.config.section import Section
+from sweep.config.trial import TrialConfig
 
 
 class FunctionConfig(Section):

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from sweep.config.plain_values import check_plain, resolved_path
-from sweep.config.spelling import did_you_mean
 from sweep.config.trial import CONFIG_KEYS, KEYS
 from sweep.errors import SpaceError
+from sweep.spelling import did_you_mean
 
 LIST_KEYS = ("filters", "hidden_units")  # of [model]: an item for each layer
 FLAGS = {  # what changes the other sections of a space file

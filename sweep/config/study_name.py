@@ -5,9 +5,9 @@ import re
 import unicodedata
 from pathlib import Path
 
-from sweep.config.trial import STUDY_NAME
 from sweep.errors import StudyError
 
+STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 MOST_CHARACTERS = 60  # of a folder's name, without the hash
 MOST_NAME = 512  # characters of a study's name: Optuna's column
 

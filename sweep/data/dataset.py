@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data.labels import Labels
 from sweep.data.pool import Pool, make_pool
 from sweep.data.scaling import Images, Scaling, fit_scaling

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data.chunks import chunks
 
 Images = NDArray[np.float32]

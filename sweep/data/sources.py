@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data.chunks import chunks, keep_rows
 from sweep.data.labels import plain_labels
 from sweep.data.likeness import check_like

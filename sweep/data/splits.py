@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config.trial import DEFAULT_VALIDATION_FRACTION, DataConfig
+from sweep.config.data import DEFAULT_VALIDATION_FRACTION, DataConfig
 from sweep.data.labels import Labels
 from sweep.errors import DataError
 from sweep.text import counted

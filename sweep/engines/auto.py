@@ -23,7 +23,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sweep.config.trial import ModelConfig, TrialConfig
+from sweep.config.model import ModelConfig
+from sweep.config.trial import TrialConfig
 from sweep.errors import InputError
 from sweep.space.space import Space
 from sweep.text import counted

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from sweep.config.trial import OptimizerConfig, ScheduleConfig
+from sweep.config.training import OptimizerConfig, ScheduleConfig
 from sweep.engines.schedules import build_schedule
 
 CLASSES = {

@@ -7,7 +7,8 @@ TensorFlow uses oneDNN. Anything else imitates them: 7 times the CPU time of flo
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sweep.config.trial import Precision, TrialConfig
+from sweep.config.training import Precision
+from sweep.config.trial import TrialConfig
 from sweep.engines.devices import Device
 
 SLOW = (

@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from sweep.config.trial import ScheduleConfig
+from sweep.config.training import ScheduleConfig
 
 Schedules = keras.optimizers.schedules
 

@@ -22,8 +22,8 @@ from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.models.probe import probe
+from sweep.plugins.users_code import BUILDER, code_of, import_code
 from sweep.space.functions import check_calls, is_own
-from sweep.users_code import BUILDER, code_of, import_code
 
 
 class Worker:

@@ -7,12 +7,14 @@ from typing import Any
 
 import keras
 
-from sweep.config.trial import ModelConfig, RegularizerConfig, TrialConfig
+from sweep.config.model import ModelConfig
+from sweep.config.training import RegularizerConfig
+from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
 from sweep.errors import ModelError
 from sweep.models.checks import check_model
 from sweep.models.seeding import seed_generators
-from sweep.users_code import BUILDER, import_code
+from sweep.plugins.users_code import BUILDER, import_code
 
 ImageShape = tuple[int, int, int]  # height, width, channels
 NUM_CHECKED = 8  # images that a user's model is given before it is trained

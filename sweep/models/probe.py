@@ -7,8 +7,8 @@ from typing import Any
 from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.errors import InputError, SpaceError, ends_process
+from sweep.plugins.users_code import BUILDER, import_code
 from sweep.text import error_line
-from sweep.users_code import BUILDER, import_code
 
 MOST_PROBED = 8  # configs; the trials check their models once more
 PROBE_S = 2.0  # after which no other one is begun

@@ -13,11 +13,11 @@ from sweep.config.trial import TrialConfig
 from sweep.engines.base import RunMetrics, run_values
 from sweep.errors import InputError
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.plugins.users_code import recorded_code
 from sweep.results.confirm_plan import ConfirmPlan
 from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.system.interruption import Interruption
 from sweep.tuning.study import Settings
-from sweep.users_code import recorded_code
 
 DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "onednn", "data_hash")
 MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions", "code")

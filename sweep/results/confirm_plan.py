@@ -7,6 +7,7 @@ import optuna
 
 from sweep.config.trial import TrialConfig
 from sweep.errors import StudyError
+from sweep.plugins.users_code import UsersCode
 from sweep.results.confirmation import read_confirmation
 from sweep.results.export import ranked_trials, trial_config
 from sweep.space.file import stored_space
@@ -14,7 +15,6 @@ from sweep.space.runs import RunPlan, derived_seed, with_fresh_seed
 from sweep.space.space import Space
 from sweep.storage.stored_trials import code_digest
 from sweep.tuning.study import SETTINGS
-from sweep.users_code import UsersCode
 
 FIRST_SEED = 2**31  # trials are numbered below: a stream of seeds of its own
 

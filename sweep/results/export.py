@@ -12,12 +12,12 @@ from sweep.config.file import Provenance, write_config
 from sweep.config.trial import TrialConfig
 from sweep.errors import InputError
 from sweep.pareto import best_first
+from sweep.plugins.users_code import recorded_code
 from sweep.results.confirmation import read_confirmation
 from sweep.space.file import stored_space
 from sweep.space.objective import TIMING
 from sweep.storage.stored_trials import code_digest, epochs, section
 from sweep.tuning.study import SETTINGS
-from sweep.users_code import recorded_code
 
 
 def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.config.trial import Precision, TrialConfig
+from sweep.config.training import Precision
+from sweep.config.trial import TrialConfig
 from sweep.errors import InputError
 from sweep.system.files import write_text
 

@@ -6,12 +6,13 @@ import re
 from pydantic import ValidationError
 
 from sweep.config.keys import LIST_KEYS, option_is_set
-from sweep.config.spelling import did_you_mean
-from sweep.config.trial import CONFIG_KEYS, KEYS, SECTIONS, TrialConfig, first_problem
+from sweep.config.section import first_problem
+from sweep.config.trial import CONFIG_KEYS, KEYS, SECTIONS, TrialConfig
 from sweep.errors import SpaceError
 from sweep.space.functions import check_calls, is_own
 from sweep.space.parameters import Params, active_parameters, combined_params, extreme_params
 from sweep.space.space import Space
+from sweep.spelling import did_you_mean
 
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
 SHAPE_KEYS = (  # with the conditions of filters_n, what shapes the maps

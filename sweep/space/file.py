@@ -14,14 +14,15 @@ from pydantic import ValidationError
 
 from sweep.config.keys import apply_override, check_is_section, parse_value
 from sweep.config.plain_values import read_toml, resolved_path, shown
-from sweep.config.spelling import did_you_mean
+from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
-from sweep.config.trial import CONFIG_KEYS, SECTIONS, Section, first_problem
+from sweep.config.trial import CONFIG_KEYS, SECTIONS
 from sweep.errors import SpaceError
 from sweep.space.checks import check_space
 from sweep.space.objective import stored_objectives
 from sweep.space.parameters import KINDS, Parameter
 from sweep.space.space import Choice, Space, StudySection
+from sweep.spelling import did_you_mean
 
 OPTION_ENDS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside of a list or table
 MOST_PARAMETERS = 500

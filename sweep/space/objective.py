@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sweep.config.function import value_names
-from sweep.config.trial import Section
+from sweep.config.section import Section
 from sweep.space.functions import BUILT_IN, OWN_FUNCTION
 
 Direction = Literal["maximize", "minimize"]

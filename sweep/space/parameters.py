@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from sweep.config.trial import Section
+from sweep.config.section import Section
 
 MOST_PAIRS = 5000
 MOST_ASKS = 250_000  # of all parameters, for a sample of pairs

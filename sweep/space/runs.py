@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.config.trial import DataConfig, TrialConfig
+from sweep.config.data import DataConfig
+from sweep.config.trial import TrialConfig
 
 
 @dataclass(frozen=True)

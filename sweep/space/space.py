@@ -13,16 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from sweep.config.data import DataConfig
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.config.keys import set_value
-from sweep.config.trial import (
-    STUDY_NAME,
-    DataConfig,
-    Positive,
-    Precision,
-    Section,
-    TrialConfig,
-)
+from sweep.config.section import Positive, Section
+from sweep.config.study_name import STUDY_NAME
+from sweep.config.training import Precision
+from sweep.config.trial import TrialConfig
 from sweep.space.functions import is_own
 from sweep.space.objective import TIMING, Direction, ObjectiveSection
 from sweep.space.parameters import (

@@ -19,11 +19,11 @@ from sweep.data import load
 from sweep.engines.base import EpochMetrics, run_values
 from sweep.engines.devices import has_fast_bfloat16
 from sweep.errors import SpaceError, SweepError
+from sweep.plugins.users_code import look_in
 from sweep.space.checks import check_feature_maps
 from sweep.space.file import load_space
 from sweep.space.runs import derived_seed, trial_values
 from sweep.tuning.keras_callback import CallbackFactory, Callbacks, PruningCallback
-from sweep.users_code import look_in
 
 _TRAINING = threading.RLock()  # Keras's seeds, session and precision are the process's, not a thread's
 

@@ -29,6 +29,7 @@ from sweep.errors import StudyError
 from sweep.executors.auto import gpu_memory_gb
 from sweep.executors.pool import Share, Workers
 from sweep.models.probe import configs_to_probe, probe
+from sweep.plugins.users_code import announce, code_of
 from sweep.space.checks import check_feature_maps
 from sweep.space.points import num_trials_at_most
 from sweep.space.space import Space
@@ -37,7 +38,6 @@ from sweep.tuning.dry_run import rehearse
 from sweep.tuning.pruners import build_pruner
 from sweep.tuning.samplers import INDEPENDENT, sampler_factory
 from sweep.tuning.study import Settings
-from sweep.users_code import announce, code_of
 
 VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn")
 

@@ -17,6 +17,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from sweep.config.study_name import check_study_name
 from sweep.errors import StudyError
+from sweep.plugins.users_code import UsersCode
 from sweep.space.parameters import Params
 from sweep.space.points import points_of
 from sweep.space.space import Space
@@ -35,7 +36,6 @@ from sweep.tuning.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.tuning.pruners import build_pruner
 from sweep.tuning.samplers import LISTING, MODELS_HISTORY, sampler_factory
 from sweep.tuning.untried import ChosenParams, DraftTrial, UntriedPoints
-from sweep.users_code import UsersCode
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 
+from sweep.config.model import ModelConfig
 from sweep.config.plain_values import read_toml
-from sweep.config.trial import ModelConfig, TrialConfig
+from sweep.config.trial import TrialConfig
 from sweep.errors import SpaceError
 
 CONFIGS = {

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from sweep.cli.parser import main
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data import class_counts, load
 from sweep.storage import STUDY_ID, WriteBehindStorage, database_url
 from sweep.tuning.study import SETTINGS

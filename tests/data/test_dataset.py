@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from sweep.config.trial import DataConfig
+from sweep.config.data import DataConfig
 from sweep.data import Dataset, load, load_raw_test
 from sweep.data.pool import with_channels
 from sweep.data.sources import MNIST_FILES

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config.trial import OPTIMIZERS, OptimizerConfig, ScheduleConfig
+from sweep.config.training import OPTIMIZERS, OptimizerConfig, ScheduleConfig
 from sweep.engines.optimizers import build_optimizer
 
 KERAS_CLASSES = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config.trial import ScheduleConfig
+from sweep.config.training import ScheduleConfig
 from sweep.engines.schedules import build_schedule
 
 PRINTED = {  # initial_rate 0.001, decay_steps 1, decay_rate 0.001; the articles' figures, float32

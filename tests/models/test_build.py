@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config.trial import ModelConfig, TrialConfig
+from sweep.config.model import ModelConfig
+from sweep.config.trial import TrialConfig
 from sweep.errors import ModelError, SpaceError
 from sweep.models.build import build_model
-from sweep.users_code import BUILDER, import_code
+from sweep.plugins.users_code import BUILDER, import_code
 
 IMAGE_SHAPE = (8, 8, 1)
 

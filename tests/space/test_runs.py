@@ -7,8 +7,8 @@ import pytest
 from sweeps import make_space, read_trials, run_sweep
 
 from sweep.cli.parser import main
+from sweep.config.data import DataConfig
 from sweep.config.file import read_config
-from sweep.config.trial import DataConfig
 from sweep.data import load
 from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import DataError, SpaceError

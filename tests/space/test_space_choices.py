@@ -8,10 +8,10 @@ import optuna
 import pytest
 
 from sweep.config.keys import set_value
-from sweep.config.spelling import closest
 from sweep.errors import SpaceError
 from sweep.space.file import load_space, parse_space, stored_space
 from sweep.space.space import Space
+from sweep.spelling import closest
 
 LISTS = '[space.layers]\nkey = "model.filters"\ntype = "categorical"\nchoices = [[8, 8], [16], [4, 4, 8]]\n'
 MOMENTUM = (

@@ -12,9 +12,9 @@ import sweep
 from sweep.cli.parser import main
 from sweep.config.file import read_config
 from sweep.engines.devices import Device
+from sweep.plugins.users_code import code_of, recorded_code
 from sweep.results.export import _code as exported_code
 from sweep.storage import STUDY_ID, WriteBehindStorage
-from sweep.users_code import code_of, recorded_code
 
 SPACE = """
 [study]

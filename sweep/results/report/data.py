@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.config.trial import TrainingConfig
+from sweep.config.training import TrainingConfig
 from sweep.pareto import metric_names, pareto_front
 from sweep.results.confirmation import Confirmation, read_confirmation
 from sweep.storage.digest import is_ours

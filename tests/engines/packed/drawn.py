@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from sweep.config.trial import OPTIMIZERS, ModelConfig, ScheduleName, TrialConfig
+from sweep.config.model import ModelConfig
+from sweep.config.training import OPTIMIZERS, ScheduleName
+from sweep.config.trial import TrialConfig
 from sweep.errors import SpaceError
 from tests.engines.training import config_of
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.config.trial import OPTIMIZERS, TrialConfig
+from sweep.config.training import OPTIMIZERS
+from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
 from sweep.engines.packed.structure import (
     Structure,

@@ -1,0 +1,1 @@
+"""What others add: code that a user names, and packages that are installed."""

@@ -1,0 +1,86 @@
+"""Things by their names, by one rule everywhere: a data source, a model family, a metric, a callback, an engine.
+
+A name is a short one of ours, that of an entry point of an installed package, or `module:attribute` of the user's own.
+What a name stands for is imported when it is asked for, and not before.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
+from typing import Any, Generic, TypeVar
+
+from sweep.errors import SpaceError, ends_process
+from sweep.plugins.users_code import import_code
+from sweep.spelling import did_you_mean
+
+Thing = TypeVar("Thing")
+OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # module:attribute
+
+
+@dataclass(frozen=True)
+class Registry(Generic[Thing]):
+    """One kind of things that can be named.
+
+    Attributes:
+        kind: What messages call one: "data source".
+        key: The config key or option that names one, which opens messages: "data.name".
+        group: The entry points' group: "sweep.sources".
+        built_in: Of our own, `package.module:attribute` by short name.
+    """
+
+    kind: str
+    key: str
+    group: str
+    built_in: Mapping[str, str]
+
+    @cached_property
+    def _installed(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group) if point.name not in self.built_in}
+
+    def names(self) -> list[str]:
+        """The short names: ours, then those of installed packages."""
+        return [*self.built_in, *sorted(self._installed)]
+
+    def code_of(self, name: str) -> str | None:
+        """`module:attribute` of code that is not ours and runs when the name is used; None for one of ours."""
+        if name in self.built_in:
+            return None
+        return self._installed[name].value if name in self._installed else name
+
+    def check(self, name: str) -> None:
+        """Raise SpaceError unless the name can stand for something. Imports nothing."""
+        if name not in self.built_in and name not in self._installed and not OWN.fullmatch(name):
+            there = ", ".join(self.names())
+            raise SpaceError(
+                f'{self.key}: "{name}" is not a {self.kind}{did_you_mean(name, self.names())} '
+                f"Use one of {there}, or module:attribute of your own"
+            )
+
+    def get(self, name: str) -> Thing:
+        """What the name stands for.
+
+        Raises:
+            SpaceError: There is no such name, or its code cannot be imported. The message begins with the key.
+        """
+        self.check(name)
+        if name in self.built_in:
+            found: Thing = resolve_name(self.built_in[name])
+            return found
+        if name in self._installed:
+            return self._loaded(self._installed[name])  # type: ignore[no-any-return]
+        return import_code(name, self.key)  # type: ignore[return-value]
+
+    def _loaded(self, point: EntryPoint) -> Any:
+        try:
+            return point.load()
+        except BaseException as error:
+            if ends_process(error):
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            package = point.dist.name if point.dist is not None else "a package"
+            raise SpaceError(
+                f"{self.key}: {point.name} of {package} cannot be imported: {reason}; correct or uninstall it"
+            ) from None
