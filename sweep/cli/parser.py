@@ -287,13 +287,13 @@ def _add_storage(command: argparse.ArgumentParser) -> None:
 
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)
 
 
 def _from_zero(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+        raise argparse.ArgumentTypeError(f"must be an integer from 0, got {text!r}")
     return int(text)
 
 
@@ -310,26 +310,26 @@ def _lanes(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1, nor auto")
+        raise argparse.ArgumentTypeError(f"must be a positive integer or auto, got {text!r}")
     return int(text)
 
 
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value < 2**16:
-        raise argparse.ArgumentTypeError(f"{value} is not in 0 .. 65535")
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got {value}")
     return value
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number in 0 .. 2147483647")
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 to 2147483647, got {text!r}")
     return int(text)
 
 
 def _above_zero(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
     return float(text)
 
 

@@ -1,8 +1,8 @@
 """`[data]`: which images, how they are split and scaled."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sweep.config.section import Fraction, Positive, Section
 
@@ -24,6 +24,13 @@ class DataConfig(Section):
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     scaling: Literal["unit", "standard", "none"] = "unit"  # "none": the model gets raw values, as float32
     train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _is_no_file(cls, name: Any) -> Any:
+        if isinstance(name, str) and name.endswith((".npz", ".npy")):
+            raise ValueError(f'a file of yours is written as name = "npz" and path = "{name}"')
+        return name
 
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:

@@ -220,8 +220,12 @@ def _npz_names(path: Path) -> set[str]:
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no file")  # a pipe or a device may never end
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return set(arrays.files)
+        with path.open("rb") as file:
+            if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+                raise ValueError("it is a single array; save images and labels with np.savez(file, x=..., y=...)")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return set(arrays.files)
     except Exception as error:  # zipfile, OS and NumPy errors alike: the file is not a usable npz
         raise DataError(f"{path}: not readable as .npz ({error}); correct data.path") from None
 
@@ -231,10 +235,19 @@ def _read_npz(path: Path, x_name: str, y_name: str) -> Pair:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays[x_name], arrays[y_name]
     except Exception as error:  # an object array refuses to load without pickle
-        raise DataError(f"{path}: {x_name} or {y_name} is not a plain array ({error})") from None
+        raise DataError(
+            f"{path}: {x_name} or {y_name} is not a plain array ({error}){_fix_of_objects(error)}"
+        ) from None
     if images.shape[:1] != labels.shape[:1] or not images.ndim:
         raise DataError(f"{path}: {x_name} of shape {images.shape} and {y_name} of shape {labels.shape} do not match")
     try:
         return images, plain_labels(labels)
     except DataError as error:
         raise DataError(f"{path}: {y_name}: {error}") from None
+
+
+def _fix_of_objects(error: Exception) -> str:
+    """Text in pandas is an array of Python objects."""
+    if "Object arrays" not in str(error):
+        return ""
+    return "; save text labels as y.astype(str), images as an array of numbers"

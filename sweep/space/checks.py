@@ -122,12 +122,22 @@ def _check_configs(space: Space) -> None:
             config = space.resolve(params, seed=0)
             _check_runs(space, config)
         except SpaceError as error:
+            if all(_problem(space, other) == str(error) for other in extreme_params(space.parameters)):
+                raise  # it is in what is fixed
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
-            raise SpaceError(f"{error} (with {shown})" if params else str(error)) from None
+            raise SpaceError(f"{error} (with {shown})") from None
         if config.data.train_on != "train":
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
         if config.data.validation != "split":
             raise SpaceError(f'{space.source}: data.validation: a sweep never reads the test set; use "split"')
+
+
+def _problem(space: Space, params: Params) -> str | None:
+    try:
+        _check_runs(space, space.resolve(params, seed=0))
+    except SpaceError as error:
+        return str(error)
+    return None
 
 
 def _check_runs(space: Space, config: TrialConfig) -> None:
@@ -158,4 +168,5 @@ def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
             try:
                 config.model.feature_map_sides(*image_shape[:2])
             except SpaceError as error:
-                raise SpaceError(f"{space.source}: {error} for images of {image_shape[0]}x{image_shape[1]}") from None
+                size = "x".join(map(str, image_shape))
+                raise SpaceError(f"{space.source}: {error} for images of {size} (height, width, channels)") from None

@@ -228,7 +228,10 @@ def suggest_active(parameters: Mapping[str, Any], trial: Any) -> Params:
     params: Params = {}
     for name, parameter in parameters.items():
         if parameter.is_active(params):
-            params[name] = parameter.suggest(trial, name)
+            try:
+                params[name] = parameter.suggest(trial, name)
+            except (ValueError, OverflowError) as error:  # an enqueued value that cannot be; Optuna does not say whose
+                raise ValueError(f"{name}: {error}") from error
     return params
 
 

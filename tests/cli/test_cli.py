@@ -172,7 +172,7 @@ def test_lanes_are_whole_numbers_or_auto(capsys, lanes):
     with pytest.raises(SystemExit) as ended:
         run(f"--lanes={lanes}")
     assert ended.value.code == 2
-    assert f"argument --lanes: '{lanes}' is no whole number from 1, nor auto" in capsys.readouterr().err
+    assert f"argument --lanes: must be a positive integer or auto, got '{lanes}'" in capsys.readouterr().err
 
 
 def test_changed_data_is_refused(folder, capsys):

@@ -442,7 +442,7 @@ def test_a_wrong_npz_is_one_line(mistake: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no zip", b"PK\x03\x04 half a zip"])
+@pytest.mark.parametrize("content", [None, b"", b"no zip", b"PK\x03\x04 half a zip", b"\x93NUMPY as np.save"])
 def test_an_unreadable_npz_is_one_line(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "images.npz"
     if content is not None:

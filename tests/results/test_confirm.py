@@ -301,7 +301,7 @@ def test_the_command_says_what_it_does_and_goes_on(commanded, capsys):
     ("arguments", "message"),
     [
         (["confirm", "no-such"], "no study named no-such; there are: study"),
-        (["confirm", "study", "--seeds", "0"], "'0' is no whole number from 1"),
+        (["confirm", "study", "--seeds", "0"], "must be a positive integer, got '0'"),
         (["confirm", "study", "--engine", "fake", "--threads", "7"], "made with threads"),
     ],
 )

@@ -111,6 +111,14 @@ MISTAKES = {
         parameter("model.dropout", RANGE + "low = 0\nhigh = 1"),
         r"model.dropout: .*less than 1.*\(with x=1.0\)",
     ),
+    "fixed value not allowed": (
+        "[training]\nepochs = 0\n" + parameter("regularizer.l2"),
+        r"training.epochs: [^(]*\(got 0\)$",  # no params, which have no part in it
+    ),
+    "file as name of the data": (
+        '[data]\nname = "mine.npz"\n' + parameter("regularizer.l2"),
+        'data.name: .*name = "npz" and path = "mine.npz"$',
+    ),
     "condition on unknown": (
         parameter("optimizer.momentum", RANGE + 'low = 0\nhigh = 0.9\nwhen = { optimzer = "sgd" }'),
         r'space.x.when: "optimzer" is not a parameter above this one; correct the name or move \[space.optimzer\] up',

@@ -146,6 +146,7 @@ def test_enqueued_nonsense_fails_that_trial_alone(tmp_path):
     run_sweep(tmp_path, space, 2)
     assert states(tmp_path) == ["FAIL", "COMPLETE"]
     assert read_trials(tmp_path)[0]["user_attrs"]["cause"] == "build_error"
+    assert "filters_1" in read_trials(tmp_path)[0]["user_attrs"]["error"]
 
 
 def test_enqueued_nonsense_among_the_asks_of_a_round_leaves_the_others_their_lanes(tmp_path):
