@@ -14,7 +14,7 @@ Positive = Annotated[int, Field(ge=1, lt=2**31)]
 IntList = Annotated[
     tuple[Positive, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 ]
-NO_VALUE = ("none", "off")  # these leave a key out whose default is off
+NO_VALUE = ("none", "None", "off")  # these leave a key out whose default is off
 
 
 class Section(BaseModel):

@@ -55,7 +55,7 @@ class Registry(Generic[Thing]):
         if name not in self.built_in and name not in self._installed and not OWN.fullmatch(name):
             there = ", ".join(self.names())
             raise SpaceError(
-                f'{self.key}: "{name}" is not a {self.kind}{did_you_mean(name, self.names())} '
+                f'{self.key}: "{name}" is not a {self.kind}{did_you_mean(name, self.names()) or "."} '
                 f"Use one of {there}, or module:attribute of your own"
             )
 

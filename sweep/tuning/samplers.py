@@ -19,6 +19,7 @@ from sweep.space.parameters import Float
 from sweep.space.points import MOST_POINTS, NUM_VALUES, points_of, spread
 from sweep.space.runs import derived_seed
 from sweep.space.space import Choice, Space
+from sweep.spelling import did_you_mean
 from sweep.tuning.safe_cmaes import FencedCmaEsSampler
 
 SAMPLERS: dict[str, Any] = {
@@ -147,12 +148,15 @@ def _finite_example(parameter: Float) -> str:
 def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: str, ours: tuple[str, ...]) -> None:
     """SpaceError unless the name is known and Optuna's class takes every option."""
     if choice.name not in known:
-        raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; use {", ".join(known)}')
+        plain = choice.name.lower().removesuffix(section.partition(".")[0])  # Optuna's class: "TPESampler"
+        use = f"use {', '.join(known)}{did_you_mean(plain, known)}"
+        raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; {use}')
     allowed = _plain_options(known[choice.name], ours) | OWN_OPTIONS.get(choice.name, {})
     for name, value in choice.options.items():
         where = f"{space.source}: {section}.{name}"
         if name not in allowed:
-            raise SpaceError(f"{where}: {choice.name} has no such option; it takes {', '.join(allowed) or 'none'}")
+            takes = f"it takes {', '.join(allowed) or 'none'}{did_you_mean(name, allowed)}"
+            raise SpaceError(f"{where}: {choice.name} has no such option; {takes}")
         if not any(_is_of_kind(value, kind) for kind in allowed[name]):
             raise SpaceError(f"{where}: must be {' or '.join(allowed[name])}, got {value!r}")
     _check_needed(space, choice, section)

@@ -56,14 +56,14 @@ def test_a_condition_may_name_a_list() -> None:
     assert set(asked(space, layers="[8, 8]").params) == {"layers"}
 
 
-@pytest.mark.parametrize("off", ["none", "off"])
+@pytest.mark.parametrize("off", ["none", "None", "off"])
 def test_a_choice_may_switch_a_key_off(off: str) -> None:
     space = parse(f'[space.p]\nkey = "training.patience"\ntype = "categorical"\nchoices = ["{off}", 2, 5]\n')
     assert space.resolve(asked(space, p=off).params, 0).training.patience is None
     assert space.resolve(asked(space, p=5).params, 0).training.patience == 5
 
 
-@pytest.mark.parametrize("off", ["none", "off"])
+@pytest.mark.parametrize("off", ["none", "None", "off"])
 def test_a_fixed_key_may_be_switched_off(off: str) -> None:
     assert parse(f'[training]\npatience = "{off}"').resolve({}, 0).training.patience is None
 

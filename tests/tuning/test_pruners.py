@@ -92,6 +92,7 @@ def test_successive_halving_has_its_first_rung_at_once() -> None:
     ("name", "options", "pattern"),
     [
         ("asha", "", 'pruner.name: "asha" is unknown; use none, median'),
+        ("SuccessiveHalvingPruner", "", 'pruner.name: .*did you mean "successive_halving"'),
         ("median", "warmup = 3", "pruner.warmup: median has no such option; it takes n_startup_trials"),
         ("none", "args = 3", "pruner.args: none has no such option; it takes none"),
         ("median", 'wrapped_pruner = "median"', "pruner.wrapped_pruner: median has no such option"),

@@ -126,6 +126,8 @@ def test_derived_seeds_differ_and_stay_as_they_are() -> None:
     ("name", "options", "pattern"),
     [
         ("bayes", "", 'sampler.name: "bayes" is unknown; use random, tpe'),
+        ("TPESampler", "", 'sampler.name: .*did you mean "tpe"'),
+        ("CmaEsSampler", "", 'sampler.name: .*did you mean "cmaes"'),
         ("tpe", "startup = 3", "sampler.startup: tpe has no such option; it takes .*n_startup_trials"),
         ("tpe", "seed = 3", "sampler.seed: tpe has no such option"),
         ("tpe", "gamma = 3", "sampler.gamma: tpe has no such option"),
