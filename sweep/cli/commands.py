@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.errors import InputError, StudyError
-from sweep.text import one_line
+from sweep.text import counted, one_line
 
 if TYPE_CHECKING:
     import optuna
@@ -317,7 +317,7 @@ def _retrain(options: argparse.Namespace, config: "TrialConfig", folder: Path, i
     accuracy = content["test_accuracy"]
     deviation = accuracy["standard_deviation"]
     spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
-    of = f"{len(content['seeds'])} seeds, {content['num_test']} test images"
+    of = f"{counted(len(content['seeds']), 'seed')}, {counted(content['num_test'], 'test image')}"
     print(f"test accuracy {accuracy['mean']:.4f}{spread}, {of}")
     for line in how_to_use(folder, content):
         print(line)

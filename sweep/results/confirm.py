@@ -17,6 +17,7 @@ from sweep.plugins.users_code import recorded_code
 from sweep.results.confirm_plan import ConfirmPlan
 from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.system.interruption import Interruption
+from sweep.text import counted
 from sweep.tuning.study import Settings
 
 DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "onednn", "data_hash")
@@ -63,7 +64,8 @@ class Confirming:
         folds = f" on {num_folds} folds" if num_folds > 1 else ""
         stored = plan.num_runs - len(self._waiting)
         trials = ", ".join(map(str, plan.configs))
-        return f"trial {trials} from {len(plan.seeds)} seeds{folds}: {plan.num_runs} runs, {stored} stored already"
+        seeds, runs = counted(len(plan.seeds), "seed"), counted(plan.num_runs, "run")
+        return f"trial {trials} from {seeds}{folds}: {runs}, {stored} stored already"
 
     def run(self, executor: Executor) -> None:
         """Train and store; raises Interrupted when a signal has arrived."""
