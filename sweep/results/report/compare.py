@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from sweep.results.report.data import StudyData, best_so_far, num_epochs
 from sweep.results.report.figures import LARGE, figure_box, grid, rounded, value_axis
-from sweep.results.report.page import Section
+from sweep.results.report.page import section
 from sweep.results.report.tables import table
 from sweep.results.report.texts import paragraph, plot_text, short
 
@@ -32,7 +32,8 @@ class Course:
         return self.after_trials(bisect.bisect_right(self.epochs, budget))
 
 
-def comparison(studies: Sequence[StudyData]) -> Section:
+@section("Comparison at equal budget")
+def comparison(studies: Sequence[StudyData]) -> list[str]:
     """A table at the budget that all have reached, and both curves."""
     courses = [course(data) for data in studies]
     parts = [paragraph(warning, "warning") for warning in _differences(studies)]
@@ -62,7 +63,7 @@ def comparison(studies: Sequence[StudyData]) -> Section:
         _figure(metric, "epochs trained", [(one, one.epochs) for one in courses]),
     ]
     note = "Best value so far of COMPLETE trials, in the order in which trials ended; pruned and failed ones count too."
-    return Section("Comparison at equal budget", [*parts, grid(boxes), paragraph(note, "note")])
+    return [*parts, grid(boxes), paragraph(note, "note")]
 
 
 def course(data: StudyData) -> Course:

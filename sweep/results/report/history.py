@@ -19,7 +19,7 @@ from sweep.results.report.figures import (
     rounded,
     value_axis,
 )
-from sweep.results.report.page import Section
+from sweep.results.report.page import section
 from sweep.results.report.samples import sample, what_is_shown
 from sweep.results.report.tables import params_cells, table
 from sweep.results.report.texts import duration, paragraph, plot_text, short
@@ -35,10 +35,11 @@ BEST_TRIAL_CURVES = {
 }
 
 
-def best_trials(data: StudyData) -> Section:
+@section("Best trials")
+def best_trials(data: StudyData) -> list[str]:
     """The top trials with their params."""
     if not data.complete:
-        return Section("Best trials", [paragraph("No trial is COMPLETE yet.", "empty")])
+        return [paragraph("No trial is COMPLETE yet.", "empty")]
     names = data.parameter_names
     rows = [
         [
@@ -52,25 +53,26 @@ def best_trials(data: StudyData) -> Section:
     ]
     shown = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
     columns = ["trial", short(data.metric, 40), "epochs", "time", *names]
-    return Section("Best trials", [table(columns, rows), paragraph(shown, "note") if shown else ""])
+    return [table(columns, rows), paragraph(shown, "note") if shown else ""]
 
 
-def best_trial(data: StudyData) -> Section:
+@section("The best trial's epochs")
+def best_trial(data: StudyData) -> list[str]:
     """Train and validation curves and learning rate, from the epochs stored with the trial."""
     if not data.complete:
-        return Section("The best trial's epochs", [paragraph("No trial is COMPLETE yet.", "empty")])
+        return [paragraph("No trial is COMPLETE yet.", "empty")]
     best = data.winner or data.complete[0]
     stored = _with_gaps(epochs(best))
     if not stored:
         text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."
-        return Section("The best trial's epochs", [paragraph(text, "empty")])
+        return [paragraph(text, "empty")]
     boxes = [
         _epochs_figure(stored, title, curves)
         for title, curves in BEST_TRIAL_CURVES.items()
         if any(math.isfinite(number(epoch.get(key))) for epoch in stored for _, key in curves)
     ]
     text = f"Trial {best.number}, {short(data.metric, 60)} {short(data.score(best))}."
-    return Section("The best trial's epochs", [paragraph(text), grid(boxes)])
+    return [paragraph(text), grid(boxes)]
 
 
 def _with_gaps(stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,7 +100,8 @@ def _epochs_figure(stored: list[dict[str, Any]], title: str, curves: tuple[tuple
     return figure_box(figure, SMALL)
 
 
-def history(data: StudyData) -> Section:
+@section("History")
+def history(data: StudyData) -> list[str]:
     """Each trial's score by number, and the best so far."""
     figure = go.Figure(layout={"xaxis": count_axis("trial", len(data.trials))})
     scored = [trial for trial in data.in_state("PRUNED", "COMPLETE") if math.isfinite(data.score(trial))]
@@ -115,10 +118,10 @@ def history(data: StudyData) -> Section:
     line = {"x": numbers, "y": rounded([*(best[i] for i in steps), *best[-1:]])}
     figure.add_scatter(**line, name="best so far", mode="lines", line={"shape": "hv", "color": ACCENT, "width": 1.5})
     if not scored:
-        return Section("History", [paragraph("No trial has reported a score yet.", "empty")])
+        return [paragraph("No trial has reported a score yet.", "empty")]
     figure.update_layout(yaxis=value_axis(plot_text(data.metric), [data.score(trial) for trial in scored]))
     note = what_is_shown(len(shown), len(scored), "trials")
-    return Section("History", [figure_box(figure, MIDDLE), paragraph(note, "note") if note else ""])
+    return [figure_box(figure, MIDDLE), paragraph(note, "note") if note else ""]
 
 
 def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[str, Any]) -> go.Scatter:
@@ -132,11 +135,12 @@ def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[
     )
 
 
-def learning_curves(data: StudyData) -> Section:
+@section("Learning curves")
+def learning_curves(data: StudyData) -> list[str]:
     """The score after each epoch (of each of several runs): the best trials and a spread of the others."""
     with_scores = [trial for trial in data.trials if trial.intermediate_values]
     if not with_scores:
-        return Section("Learning curves", [paragraph("No trial has reported a score yet.", "empty")])
+        return [paragraph("No trial has reported a score yet.", "empty")]
     shown = sample(data, with_scores, MOST_CURVES)
     best = data.complete[0] if data.complete else None
     figure = go.Figure(layout={"xaxis": {"title": {"text": data.step}}})
@@ -149,7 +153,7 @@ def learning_curves(data: StudyData) -> Section:
     values = [value for trial in shown for value in trial.intermediate_values.values()]
     figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
     note = what_is_shown(len(shown), len(with_scores), "trials") or f"All that reported a score: {len(shown)}."
-    return Section("Learning curves", [figure_box(figure, LARGE), paragraph(note, "note")])
+    return [figure_box(figure, LARGE), paragraph(note, "note")]
 
 
 def _curves(data: StudyData, trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity: float) -> go.Scatter:

@@ -7,13 +7,17 @@ a study may have stored could not run even if it was not escaped.
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from importlib import resources
+from typing import ParamSpec
 
 import plotly.offline
 
-from sweep.results.report.texts import html_text
+from sweep.results.report.texts import html_text, paragraph, short
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,22 @@ class Section:
     def anchor(self) -> str:
         """For the table of contents."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+
+def section(title: str) -> Callable[[Callable[P, list[str]]], Callable[P, Section]]:
+    """Of a function that makes the parts. What they raise over another program's strange trials costs no page."""
+
+    def decorate(make_parts: Callable[P, list[str]]) -> Callable[P, Section]:
+        @wraps(make_parts)
+        def make(*args: P.args, **kwargs: P.kwargs) -> Section:
+            try:
+                return Section(title, make_parts(*args, **kwargs))
+            except Exception as error:
+                return Section(title, [paragraph(f"This cannot be drawn: {short(error)}", "empty")])
+
+        return make
+
+    return decorate
 
 
 def render_page(title: str, header: str, sections: Sequence[Section]) -> str:

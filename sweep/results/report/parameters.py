@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale
 
 from sweep.results.report.data import StudyData
 from sweep.results.report.figures import COLORS, LARGE, MIDDLE, SMALL, figure_box, grid, log_axis
-from sweep.results.report.page import Section
+from sweep.results.report.page import Section, section
 from sweep.results.report.samples import EscapedStudy, sample, what_is_shown
 from sweep.results.report.texts import paragraph, plot_text, short
 
@@ -89,9 +89,10 @@ def _importances_figure(importances: dict[str, float]) -> str:
     return figure_box(figure, 90 + 30 * len(shown)) + paragraph(text, "note")
 
 
-def _parallel_coordinates(data: StudyData, names: list[str]) -> Section:
+@section("Parallel coordinates")
+def _parallel_coordinates(data: StudyData, names: list[str]) -> list[str]:
     if len(data.complete) < 2 or not names:
-        return Section("Parallel coordinates", [_too_few(data)])
+        return [_too_few(data)]
     shown = sample(data, data.complete, MOST_LINES)
     params = [plot_text(name) for name in names[:MOST_PARAMETERS]]
     figure = optuna.visualization.plot_parallel_coordinate(
@@ -100,7 +101,7 @@ def _parallel_coordinates(data: StudyData, names: list[str]) -> Section:
     _recolor(figure, data.maximize)
     figure.update_layout(title=None, margin={"t": 10, "r": 10, "l": 40, "b": 30})
     width = "wide" if len(params) > 3 else ""
-    return Section("Parallel coordinates", [figure_box(figure, LARGE, width), *_notes(data, shown, names)])
+    return [figure_box(figure, LARGE, width), *_notes(data, shown, names)]
 
 
 def _recolor(figure: go.Figure, maximize: bool) -> None:
@@ -119,15 +120,16 @@ def _known(params: list[str], trials: Sequence[FrozenTrial]) -> list[str]:
     return [name for name in params if name in held]
 
 
-def _slices(data: StudyData, names: list[str]) -> Section:
+@section("Slices")
+def _slices(data: StudyData, names: list[str]) -> list[str]:
     if len(data.complete) < 2 or not names:
-        return Section("Slices", [_too_few(data)])
+        return [_too_few(data)]
     shown = sample(data, data.complete, MOST_POINTS)
     study = EscapedStudy(data, shown)
     params = _known([plot_text(name) for name in names[:MOST_PARAMETERS]], shown)
     boxes = [figure_box(_slice(study, name, plot_text(data.metric)), SMALL) for name in params]
     color = paragraph("The darker, the later the trial.", "note")
-    return Section("Slices", [grid(boxes), color, *_notes(data, shown, names)])
+    return [grid(boxes), color, *_notes(data, shown, names)]
 
 
 def _slice(study: optuna.Study, name: str, metric: str) -> go.Figure:
@@ -139,17 +141,17 @@ def _slice(study: optuna.Study, name: str, metric: str) -> go.Figure:
     return figure.update_layout(title=None, margin={"t": 10})
 
 
-def _contour(data: StudyData, names: list[str]) -> Section:
-    title = "Contour"
+@section("Contour")
+def _contour(data: StudyData, names: list[str]) -> list[str]:
     if len(names) < 2:
-        return Section(title, [paragraph("Without importances of two parameters there is no contour.", "empty")])
+        return [paragraph("Without importances of two parameters there is no contour.", "empty")]
     first, second = names[:2]
     both = [trial for trial in data.complete if first in trial.params and second in trial.params]
     shown = sample(data, both, MOST_IN_CONTOUR)
     values = [{trial.params[name] for trial in shown} for name in (first, second)]
     if len(shown) < FEWEST_FOR_CONTOUR or min(map(len, values)) < 2:
         text = f"Too few COMPLETE trials, or values, of both {short(first, 60)} and {short(second, 60)} for a contour."
-        return Section(title, [paragraph(text, "empty")])
+        return [paragraph(text, "empty")]
     figure = optuna.visualization.plot_contour(
         EscapedStudy(data, shown), params=[plot_text(first), plot_text(second)], target_name=plot_text(data.metric)
     )
@@ -163,13 +165,14 @@ def _contour(data: StudyData, names: list[str]) -> Section:
     )
     sampled = what_is_shown(len(shown), len(both), "COMPLETE trials")
     text = f"The two most important parameters, interpolated between trials. {sampled}"
-    return Section(title, [figure_box(figure, LARGE), paragraph(text, "note")])
+    return [figure_box(figure, LARGE), paragraph(text, "note")]
 
 
-def _edf(studies: Sequence[StudyData]) -> Section:
+@section("Distribution of values (EDF)")
+def _edf(studies: Sequence[StudyData]) -> list[str]:
     with_values = [data for data in studies if data.complete]
     if len({trial.value for data in with_values for trial in data.complete}) < 2:
-        return Section("Distribution of values (EDF)", [paragraph("Fewer than two different values.", "empty")])
+        return [paragraph("Fewer than two different values.", "empty")]
     escaped = [EscapedStudy(data, data.complete) for data in with_values]
     figure = optuna.visualization.plot_edf(escaped, target_name=plot_text(studies[0].metric))
     figure.update_traces(line={"shape": "hv"})
@@ -177,7 +180,7 @@ def _edf(studies: Sequence[StudyData]) -> Section:
         title=None, showlegend=len(with_values) > 1, margin={"t": 10}, yaxis={"title": {"text": "share of trials"}}
     )
     text = "The share of COMPLETE trials whose value is at most that on the axis."
-    return Section("Distribution of values (EDF)", [figure_box(figure, MIDDLE), paragraph(text, "note")])
+    return [figure_box(figure, MIDDLE), paragraph(text, "note")]
 
 
 def _too_few(data: StudyData) -> str:

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 from sweep.results.report import history, parameters
 from sweep.results.report.data import StudyData, num_epochs
 from sweep.results.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
-from sweep.results.report.page import Section
+from sweep.results.report.page import Section, section
 from sweep.results.report.samples import sample, spread, what_is_shown
 from sweep.results.report.tables import params_cells, table
 from sweep.results.report.texts import paragraph, plot_text, short
@@ -22,10 +22,11 @@ LEFT_OUT = (
 )
 
 
-def front(data: StudyData) -> Section:
+@section("Pareto front")
+def front(data: StudyData) -> list[str]:
     """Every COMPLETE trial by two objectives at a time, the Pareto-optimal ones marked and listed."""
     if not data.complete:
-        return Section("Pareto front", [paragraph("No trial is COMPLETE yet.", "empty")])
+        return [paragraph("No trial is COMPLETE yet.", "empty")]
     best = data.pareto_front
     text = (
         f"{counted(len(best), 'trial')} of {len(data.complete):,} COMPLETE: no other trial is at least as good in "
@@ -36,7 +37,7 @@ def front(data: StudyData) -> Section:
     boxes = [_figure(data, shown, spread(best, MOST_POINTS), other) for other in range(1, len(data.metrics))]
     note = what_is_shown(len(shown), len(data.complete) - len(best), "trials beside the front")
     notes = [paragraph(one, "note") for one in (note, LEFT_OUT) if one]
-    return Section("Pareto front", [paragraph(text), grid(boxes), *_table(data, best), *notes])
+    return [paragraph(text), grid(boxes), *_table(data, best), *notes]
 
 
 def of_each_objective(data: StudyData) -> list[Section]:

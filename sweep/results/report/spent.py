@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from sweep.results.report.data import StudyData, epoch_seconds, num_epochs, trial_seconds
 from sweep.results.report.figures import COLORS, MIDDLE, SMALL, STATE_COLORS, count_axis, figure_box
-from sweep.results.report.page import Section
+from sweep.results.report.page import section
 from sweep.results.report.samples import EscapedStudy, spread, what_is_shown
 from sweep.results.report.tables import table
 from sweep.results.report.texts import duration, paragraph, plot_text, share, short
@@ -25,11 +25,12 @@ def saved_epochs(data: StudyData) -> int:
     return sum(max(0, data.planned_epochs(trial) - num_epochs(trial)) for trial in data.in_state("PRUNED"))
 
 
-def pruning(data: StudyData) -> Section:
+@section("Pruning")
+def pruning(data: StudyData) -> list[str]:
     """Epochs saved, and when trials were pruned."""
     pruned = data.in_state("PRUNED")
     if not pruned:
-        return Section("Pruning", [paragraph("No trial was pruned.", "empty")])
+        return [paragraph("No trial was pruned.", "empty")]
     trained, saved = sum(num_epochs(trial) for trial in data.trials), saved_epochs(data)
     text = (
         f"{counted(len(pruned), 'trial')} of {len(data.trials):,} pruned, which saved {counted(saved, 'epoch')}: "
@@ -44,10 +45,11 @@ def pruning(data: StudyData) -> Section:
         xaxis={"title": {"text": "pruned after epoch"}}, yaxis=count_axis("trials", max(number for _, number in ends))
     )
     figure.update_layout(margin={"t": 10}, bargap=0.3, xaxis_range=[0.5, max(map(data.planned_epochs, pruned)) + 0.5])
-    return Section("Pruning", [paragraph(text), figure_box(figure, SMALL)])
+    return [paragraph(text), figure_box(figure, SMALL)]
 
 
-def states(data: StudyData) -> Section:
+@section("States and failures")
+def states(data: StudyData) -> list[str]:
     """How the trials ended; failures with cause and error."""
     failed = data.in_state("FAIL")
     causes = Counter(_cause(trial) for trial in failed)
@@ -60,7 +62,7 @@ def states(data: StudyData) -> Section:
         parts.append(f'<div class="tall">{table(FAILURE_COLUMNS, rows)}</div>')
         note = what_is_shown(len(rows), len(failed), "failures", "evenly spread; `sweep show STUDY --json` has all")
         parts.append(paragraph(note, "note") if note else "")
-    return Section("States and failures", parts)
+    return parts
 
 
 def _error(trial: FrozenTrial) -> str:
@@ -105,7 +107,8 @@ def _states_figure(data: StudyData, causes: Counter[str]) -> go.Figure:
     )
 
 
-def time(data: StudyData) -> Section:
+@section("Time")
+def time(data: StudyData) -> list[str]:
     """Seconds in epochs against the rest, by state; the timeline."""
     rows = []
     for state in ("COMPLETE", "PRUNED", "FAIL"):
@@ -113,7 +116,7 @@ def time(data: StudyData) -> Section:
         if trials:
             rows.append((state, len(trials), sum(map(trial_seconds, trials)), sum(map(epoch_seconds, trials))))
     if not rows:
-        return Section("Time", [paragraph("No trial has finished yet.", "empty")])
+        return [paragraph("No trial has finished yet.", "empty")]
     rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
     shown = [
         [
@@ -132,7 +135,7 @@ def time(data: StudyData) -> Section:
         "From each trial's start to its end. In epochs: training and validation. The rest: building and compiling the "
         "model, asking, reporting, waiting for other lanes; and the pause of a trial that was interrupted and went on."
     )
-    return Section("Time", [table(columns, shown), _time_figure(rows[:-1]), paragraph(text, "note"), *_timeline(data)])
+    return [table(columns, shown), _time_figure(rows[:-1]), paragraph(text, "note"), *_timeline(data)]
 
 
 def _rest(total: float, inside: float) -> str:
