@@ -71,11 +71,13 @@ def plain_labels(labels: NDArray[Any]) -> NDArray[Any]:
             "of shape (N,) or (N, 1), or one-hot rows (N, classes)"
         )
     if labels.dtype.kind == "S":
-        return np.char.decode(labels, "utf-8", "replace")
+        return np.char.decode(labels, "utf-8", "backslashreplace")  # two names stay two
     if labels.dtype.kind == "b":
         return labels.astype(np.str_)  # False, True
     if labels.dtype.kind == "f":
         _check_are_whole(labels)
+    if labels.dtype.kind in "uf":
+        _check_are_exact(labels)
     return labels if labels.dtype.kind == "U" else labels.astype(np.int64)
 
 
@@ -92,3 +94,11 @@ def _check_are_whole(labels: NDArray[Any]) -> None:
     fractional = labels[~np.isfinite(labels) | (labels != np.floor(labels))]
     if len(fractional):
         raise DataError(f"labels are fractions such as {fractional[0]:g}; they must be the numbers or names of classes")
+
+
+def _check_are_exact(labels: NDArray[Any]) -> None:
+    """As 64-bit integers, or as floats, in which neighbours beyond 2**53 are one number."""
+    most = 2.0**53 if labels.dtype.kind == "f" else np.iinfo(np.int64).max
+    large = labels[np.abs(labels) > most]
+    if len(large):
+        raise DataError(f"labels are as large as {large[0]:g}; give the classes smaller numbers, or names")

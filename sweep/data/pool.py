@@ -49,7 +49,7 @@ def make_pool(raw: RawPool) -> Pool:
 def with_channels(images: NDArray[Any]) -> NDArray[Any]:
     """(N, H, W) -> (N, H, W, 1). DataError if they are no finite numbers of such a shape."""
     images = images[..., None] if images.ndim == 3 else images
-    if images.ndim != 4 or images.dtype.kind not in "iuf" or not len(images):
+    if images.ndim != 4 or images.dtype.kind not in "iuf" or not images.size:
         raise DataError(
             f"images have shape {images.shape} and kind {images.dtype}; "
             "numbers of shape (N, H, W) or (N, H, W, C) are wanted"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sweep.config.data import DataConfig
 from sweep.data.chunks import chunks
+from sweep.errors import DataError
 
 Images = NDArray[np.float32]
 COLUMNS = 8  # pixels whose mean and deviation are taken together: scikit-learn makes float64 copies of them
@@ -46,11 +47,31 @@ def fit_scaling(images: NDArray[Any], train: NDArray[np.int32], config: DataConf
     unit        x / 255 for bytes, else x / largest |x|
     none        x
     standard    (x - mean) / standard deviation of each pixel, by scikit-learn's StandardScaler
+
+    Raises:
+        DataError: What is scaled would overflow float32, or the images' own dtype.
+
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaling = _fit(images, train, config)
+        if images.dtype.kind == "f" and not _is_finite(scaling, images):
+            raise DataError(
+                f"images of values from {images.min():g} to {images.max():g} overflow {images.dtype} or float32 with "
+                f'data.scaling = "{config.scaling}"; store them divided by a power of ten'
+            )
+    return scaling
+
+
+def _fit(images: NDArray[Any], train: NDArray[np.int32], config: DataConfig) -> Scaling:
     if config.scaling == "standard":
         return _standard(images, train)
     divisor = 1.0 if config.scaling == "none" else _full_scale(images, train)
     return Scaling(np.zeros(()), np.asarray(divisor))
+
+
+def _is_finite(scaling: Scaling, images: NDArray[Any]) -> bool:
+    ends = np.stack([images.min(axis=0), images.max(axis=0)])
+    return all(np.isfinite(numbers).all() for numbers in (scaling.offset, scaling.divisor, scaling(ends)))
 
 
 def _full_scale(images: NDArray[Any], train: NDArray[np.int32]) -> float:

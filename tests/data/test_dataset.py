@@ -45,9 +45,9 @@ def write_idx(folder: Path, part: str, arrays: tuple[Any, Any], zipped: bool = F
         (folder / (f"{name}.gz" if zipped else name)).write_bytes(gzip.compress(raw) if zipped else raw)
 
 
-def write_npz(folder: Path, **arrays: Any) -> DataConfig:
+def write_npz(folder: Path, scaling: str = "unit", **arrays: Any) -> DataConfig:
     np.savez(folder / "images.npz", **arrays)
-    return DataConfig(name="npz", path=str(folder / "images.npz"))
+    return DataConfig(name="npz", path=str(folder / "images.npz"), scaling=scaling)
 
 
 def rows(images: Any) -> set[bytes]:
@@ -287,6 +287,11 @@ def test_labels_of_each_form_are_the_same_classes_with_their_names(
     assert dataset.y_train.dtype == np.int32
 
 
+def test_names_in_bytes_that_are_no_text_stay_apart(tmp_path: Path) -> None:
+    names = load(write_npz(tmp_path, x=IMAGES, y=np.array([b"\xff", b"\xfe", b"a"])[LABELS])).class_names
+    assert len(names) == 3
+
+
 def test_booleans_are_two_classes(tmp_path: Path) -> None:
     dataset = load(write_npz(tmp_path, x=IMAGES, y=LABELS > 0))
     assert dataset.class_names == ("False", "True")
@@ -402,6 +407,17 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "NaN": ({"x": np.where(IMAGES > 99, np.nan, 1.0), "y": LABELS}, "images hold NaN or infinity"),
     "fractions as labels": ({"x": IMAGES, "y": LABELS / 2}, r"images.npz: y: labels are fractions such as 0\.5"),
     "NaN as a label": ({"x": IMAGES, "y": np.where(LABELS > 0, np.nan, 1.0)}, "images.npz: y: labels .* nan"),
+    "labels beyond whole floats": ({"x": IMAGES, "y": LABELS * 1e300}, "images.npz: y: labels are as large as 1e.300"),
+    "labels beyond int64": (
+        {"x": IMAGES, "y": LABELS.astype(np.uint64) + np.uint64(2**63)},
+        "images.npz: y: labels are as large as 9.2",
+    ),
+    "values beyond float32": ({"x": IMAGES * 1e300, "y": LABELS, "scaling": "none"}, "overflow float64 or float32"),
+    "deviations beyond float64": ({"x": IMAGES * 1e300, "y": LABELS, "scaling": "standard"}, "overflow float64"),
+    "differences beyond float16": (
+        {"x": np.where(IMAGES > 240, -6e4, 6e4).astype(np.float16), "y": LABELS, "scaling": "standard"},
+        "overflow float16",
+    ),
     "soft labels": ({"x": IMAGES, "y": np.full((60, 3), 0.4)}, r"images.npz: y: labels have shape \(60, 3\).*one-hot"),
     "two ones in a row": ({"x": IMAGES, "y": np.ones((60, 2), int)}, "images.npz: y: .*one-hot"),
     "cubes as labels": ({"x": IMAGES, "y": np.ones((60, 2, 2))}, r"images.npz: y: labels have shape \(60, 2, 2\)"),
@@ -426,6 +442,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"x": IMAGES, "y": LABELS, "x_val": IMAGES / 255, "y_val": LABELS},
         "images.npz: validation images are float64 .*, those to train on uint8",
     ),
+    "images without height": ({"x": IMAGES[:, :0], "y": LABELS}, r"images have shape \(\d+, 0, 5"),
     "no images": ({"x": IMAGES[:0], "y": LABELS[:0]}, "data.test_fraction = 0.2 does not fit 0 images"),
     "no train images": (
         {"x_train": IMAGES[:0], "y_train": LABELS[:0], "x_test": IMAGES, "y_test": LABELS},
