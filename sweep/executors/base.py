@@ -92,10 +92,18 @@ def circumstances(attempt: int = 1) -> Circumstances:
 def lane_lost(lane: int, error: BaseException, config: RunConfig) -> LaneLost:
     """Name the cause of an exception that ended a run in this process."""
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
-    message = str(error).strip().splitlines()
+    message = _message(error).strip().splitlines()
     summary = f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
     tail = "\n".join(lines[-TRACEBACK_LINES:])
     return LaneLost(lane, _cause(error, config), summary[:500], tail, circumstances())
+
+
+def _message(error: BaseException) -> str:
+    """Of a user's own class, whose `__str__` may fail too."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def _cause(error: BaseException, config: RunConfig) -> Cause:

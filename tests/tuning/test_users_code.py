@@ -33,6 +33,10 @@ import os, sys, threading
 class Own(BaseException):
     pass
 
+class Mute(Exception):
+    def __str__(self):
+        return self.text
+
 def f(x):
     if x == 0:
         raise KeyboardInterrupt
@@ -44,6 +48,8 @@ def f(x):
         sys.exit(0)
     if x == 4 and not os.fork():
         os._exit(0)
+    if x == 5:
+        raise Mute
     return float(x)
 """
 MODEL_SPACE = """
@@ -281,6 +287,7 @@ def test_whatever_a_function_raises_fails_its_trial_and_the_sweep_ends_in_order(
         1: ("user_error", "Own: mine"),
         2: ("user_error", "SystemExit: os._exit(0)"),
         3: ("user_error", "SystemExit: 0"),
+        5: ("user_error", "Mute"),
     }
     assert len(read_trials(folder / "studies", "mine")) == 8
 
