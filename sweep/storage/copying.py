@@ -11,7 +11,7 @@ from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.backend import Backend
 from sweep.storage.database import backend_of, create_database, study_lock
-from sweep.storage.studies import check_is_there, check_rows
+from sweep.storage.studies import check_is_there, check_rows, reading
 from sweep.storage.writer import begin, in_words
 
 OF_STUDY = (rows.STUDY_DIRECTIONS, rows.STUDY_USER_ATTRS, rows.STUDY_SYSTEM_ATTRS)
@@ -48,7 +48,7 @@ def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]
 
 def _read(url: str, name: str) -> Content:
     reader = backend_of(url).connect_reader()
-    with reader.at_one_moment() as connection:
+    with reading(url), reader.at_one_moment() as connection:
         return _content(connection, name)
 
 
@@ -81,7 +81,7 @@ def _write(connection: sqlalchemy.Connection, backend: Backend, name: str, conte
     studies = rows.STUDIES.c
     if connection.execute(sqlalchemy.select(studies.study_id).where(studies.study_name == name)).first():
         raise StudyError(f"{backend.name}: has a study {name} already; delete or rename one of them")
-    study_id = connection.execute(rows.STUDIES.insert().values(study_name=name)).inserted_primary_key[0]  # type: ignore[index]
+    study_id = rows.insert(connection, rows.STUDIES, {"study_name": name})
     _insert(connection, rows.TRIALS, [{**row, "study_id": study_id} for row in content[rows.TRIALS.name]])
     trials = rows.TRIALS.c
     found = connection.execute(sqlalchemy.select(trials.number, trials.trial_id).where(trials.study_id == study_id))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from sweep.storage.digest import DIGEST, TrialContent, is_intact, is_study_intact
+from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, TrialContent, is_intact, is_study_intact
 
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
@@ -33,9 +33,11 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
     Only trials with a row id above `after_row` are looked at, and, with `ends_only`, only their states and values. The
     caller has begun a transaction, so that nothing changes meanwhile. Raises what the driver raises.
     """
-    name, is_right = _read_study(database, study_id)
+    name, is_ours, is_right = _read_study(database, study_id)
     if not is_right:
         return f"study {name} is not as the sweep wrote it"
+    if not is_ours:  # what trials of ours were copied into by plain Optuna, maybe with other values
+        return None
     trials = _read_trials(database, study_id, after_row, ends_only)
     for position, trial in enumerate(trials, start=_num_trials_up_to(database, study_id, after_row)):
         try:
@@ -63,15 +65,15 @@ def _num_trials_up_to(database: Database, study_id: int, row: int) -> int:
     return int(number)
 
 
-def _read_study(database: Database, study_id: int) -> tuple[str, bool]:
-    """Its name, and whether it is as its digest says."""
+def _read_study(database: Database, study_id: int) -> tuple[str, bool, bool]:
+    """Its name, whether it is of ours, and whether it is as its digest says."""
     found = {part: dict(database.execute(query, (study_id,))) for part, query in _STUDY.items()}
     name, stored = found["name"].get(0, ""), found["system"].get(DIGEST)
     try:
         is_right = stored is None or is_study_intact(stored, name, found["direction"], found["user"])
     except Exception:  # a damaged row holds anything
         is_right = False
-    return name, is_right
+    return name, stored is not None or MADE_BY_SWEEP in found["user"], is_right
 
 
 def _read_trials(database: Database, study_id: int, after_row: int, ends_only: bool) -> Iterable[TrialContent]:

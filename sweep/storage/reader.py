@@ -82,7 +82,7 @@ class Reader(RDBStorage):
     def get_all_studies(self) -> list[FrozenStudy]:
         """All but those without a direction that can be read, which cannot be shown."""
         with self.at_one_moment() as connection:
-            query = sqlalchemy.select(_STUDIES.study_id, _STUDIES.study_name).order_by(_STUDIES.study_id)
+            query = sqlalchemy.select(_STUDIES.study_id, rows.STUDY_NAME).order_by(_STUDIES.study_id)
             names = dict(map(tuple, connection.execute(query)))
             directions = study_directions(connection)
             user, system = (

@@ -39,6 +39,7 @@ KEYS = {  # the unique columns of each table beside the id of the study or trial
 }
 
 
+STUDY_NAME = sqlalchemy.cast(STUDIES.c.study_name, sqlalchemy.String)  # a text, whatever SQLite holds
 _STATE = sqlalchemy.type_coerce(TRIALS.c.state, sqlalchemy.types.NullType())  # as text: SQLite may hold any
 _SELECT_TRIALS = (
     sqlalchemy.select(TRIALS.c.trial_id, _STATE.label("state"))
@@ -140,9 +141,7 @@ def insert_study(
     system_attrs: dict[str, Any],
 ) -> int:
     """A new study with its directions and user attributes; returns its row id."""
-    result = connection.execute(STUDIES.insert().values(study_name=name))
-    assert result.inserted_primary_key is not None
-    study_id = int(result.inserted_primary_key[0])
+    study_id = insert(connection, STUDIES, {"study_name": name})
     told = [{"study_id": study_id, "direction": one, "objective": number} for number, one in enumerate(directions)]
     connection.execute(STUDY_DIRECTIONS.insert(), told)
     for table, attrs in ((STUDY_USER_ATTRS, user_attrs), (STUDY_SYSTEM_ATTRS, system_attrs)):
@@ -180,9 +179,32 @@ def count_trials(connection: sqlalchemy.Connection, study_id: int) -> int:
 
 def _insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: FrozenTrial) -> int:
     values = {"number": trial.number, "study_id": study_id, "state": TrialState.RUNNING, **_times(trial)}
-    result = connection.execute(TRIALS.insert().values(values))
+    return insert(connection, TRIALS, values)
+
+
+def insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: dict[str, Any]) -> int:
+    """A study or trial; returns its row id.
+
+    SQLite would give it the id of one that was deleted by hand, and with it what is left of that one in other tables:
+    it holds to foreign keys only where it is told to.
+    """
+    (own_id,) = table.primary_key.columns
+    if connection.dialect.name == "sqlite":
+        values = {own_id.name: connection.execute(_FREE_ID[table]).scalar_one() + 1, **values}
+    result = connection.execute(table.insert().values(values))
     assert result.inserted_primary_key is not None
     return int(result.inserted_primary_key[0])
+
+
+def _highest_id(table: sqlalchemy.Table) -> Any:
+    """Of the table's rows, and of what other tables say of them."""
+    (own_id,) = table.primary_key.columns
+    named = [other.c[own_id.name] for other in (table, TRIALS, STUDY_DIRECTIONS, *KEYS) if own_id.name in other.c]
+    highest = (sqlalchemy.select(sqlalchemy.func.max(column)).scalar_subquery() for column in named)
+    return sqlalchemy.select(sqlalchemy.func.max(*(sqlalchemy.func.coalesce(one, 0) for one in highest)))
+
+
+_FREE_ID = {table: _highest_id(table) for table in (STUDIES, TRIALS)}
 
 
 def _times(trial: FrozenTrial) -> dict[str, datetime | None]:

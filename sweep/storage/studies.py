@@ -84,7 +84,8 @@ def _check_is_there(storage: Any, name: str) -> None:
 def _read_all(study: optuna.Study) -> None:
     """Raise what reading it raises; Optuna keeps the directions and the finished trials."""
     study.get_trials(deepcopy=False)
-    study.directions  # noqa: B018
+    if not study.directions:
+        raise ValueError("it has no direction")
     study.user_attrs  # noqa: B018
 
 
@@ -122,13 +123,17 @@ def list_studies(url: str, damaged: dict[str, StudyError] | None = None) -> list
 def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
     """By four queries."""
     directions = study_directions(connection)
-    query = sqlalchemy.select(_STUDIES.study_id, _STUDIES.study_name).order_by(_STUDIES.study_id)
+    query = sqlalchemy.select(_STUDIES.study_id, rows.STUDY_NAME).order_by(_STUDIES.study_id)
     summaries = {row: StudySummary(name, directions.get(row, [])) for row, name in connection.execute(query)}
     for study_id, state, is_usable, count, last in connection.execute(_counts_query()):
+        if study_id not in summaries:  # trials of a study that was deleted by hand
+            continue
         summary = summaries[study_id]
         summary.num_trials[state if is_usable and state in TrialState.__members__ else TrialState.FAIL.name] += count
         summary.last_activity = max(filter(None, (summary.last_activity, _moment(last))), default=None)
     for study_id, points in _points(connection, directions).items():
+        if study_id not in summaries:
+            continue
         summary = summaries[study_id]
         if len(summary.directions) > 1:
             summary.num_best_trials = len(unbeaten([losses(point, summary.directions) for point in points]))

@@ -49,9 +49,11 @@ class TrialReading:
         if not self.has_number:
             self._cannot_read(f"number {number!r}")
 
-    def add_param(self, name: str, value: Any, distribution_json: Any) -> None:
+    def add_param(self, name: Any, value: Any, distribution_json: Any) -> None:
         """As Optuna gives it; one that Optuna could not store again counts as unreadable."""
         try:
+            if not isinstance(name, str):
+                raise TypeError
             distribution = _distribution(distribution_json)
             if isinstance(distribution, CategoricalDistribution) and not distribution._contains(value):
                 raise ValueError

@@ -103,6 +103,9 @@ UNUSABLE = {  # what cannot be used
     "unknown distribution": raw(f'UPDATE trial_params SET distribution_json = \'{{"name": "Beta"}}\' {IT}'),
     "distribution is no JSON": raw(f"UPDATE trial_params SET distribution_json = '{{' {IT}"),
     "parameter is NULL": raw(f"UPDATE trial_params SET param_value = NULL {IT}"),
+    "parameter without a name": raw(f"UPDATE trial_params SET param_name = NULL {IT}"),
+    "state is no UTF-8": raw(f"UPDATE trials SET state = CAST(x'ff' AS TEXT) {IT}"),
+    "time is no UTF-8": raw(f"UPDATE trials SET datetime_complete = CAST(x'ff' AS TEXT) {IT}"),
     "negative in a logarithm": raw(f"UPDATE trial_params SET param_value = -1 {IT}"),
     "enqueued a list": raw(
         f"UPDATE trials SET state = 'WAITING', datetime_complete = NULL {IT}",
@@ -124,6 +127,8 @@ USED = {  # what is strange, and can be used or ends as a FAIL of its own
     "waiting with other params": other_kinds(state=TrialState.WAITING),
     "other kinds of parameters": other_kinds(value=0.9),
     "other ranges": add(value=1e9, params={"momentum": 70.0}, distributions={"momentum": FloatDistribution(0, 100)}),
+    "values too far apart to be drawn": raw(f"UPDATE trial_values SET value = -1.7e308 {IT}"),
+    "name of a parameter is no UTF-8": raw(f"UPDATE trial_params SET param_name = CAST(x'ff' AS TEXT) {IT}"),
     "no params": add(value=float("inf")),
     "a seed and more": add(value=0.99, user_attrs={"seed": "mine", "history": "long", "peak_memory_mb": "much"}),
     "empty history": add(value=0.99, user_attrs={"seed": 3, "history": []}),
@@ -241,3 +246,59 @@ def test_strange_rows_of_a_study_that_is_swept_stop_nothing(tmp_path, capsys, ta
     states = [trial.state for trial in read_study(database_url(tmp_path), "study").trials]
     assert TrialState.WAITING not in states
     assert ("is set aside" in capsys.readouterr().err) == (table is UNUSABLE)
+
+
+def by_hand(folder, *statements):
+    """As `sqlite3 sweep.db` does it, which does not hold to foreign keys."""
+    with closing(sqlite3.connect(folder / "sweep.db")) as database, database:
+        for statement in statements:
+            assert database.execute(statement).rowcount > 0, statement
+
+
+def test_what_is_left_of_deleted_rows_belongs_to_no_new_study_or_trial(tmp_path):
+    """SQLite gives the row id of the last one that was deleted to the next one."""
+    sweep(tmp_path, "other", 2)
+    sweep(tmp_path, "study", NUM_TRIALS)
+    by_hand(tmp_path, "DELETE FROM trials WHERE study_id = 2 AND number = 3")
+    sweep(tmp_path, "study", NUM_TRIALS)
+    new, before = read_study(database_url(tmp_path), "study").trials[-1:-3:-1]
+    assert new.intermediate_values.keys() == before.intermediate_values.keys()
+    assert new._trial_id == 2 + NUM_TRIALS + 1
+    by_hand(tmp_path, "DELETE FROM studies WHERE study_id = 2")
+    assert [study.name for study in list_studies(database_url(tmp_path))] == ["other"]
+    sweep(tmp_path, "third", 1)
+    assert len(read_study(database_url(tmp_path), "third").trials) == 1
+
+
+def test_trials_of_ours_that_plain_optuna_copies_with_other_values_are_no_damage(tmp_path):
+    """They keep their attributes, the digest included, and in a new study their numbers."""
+    sweep(tmp_path, "study", NUM_TRIALS)
+    copied = optuna.create_study(study_name="copied", storage=database_url(tmp_path))
+    for trial in outside(tmp_path).trials:
+        trial.values = [-1.0]
+        copied.add_trial(trial)
+    assert [trial.value for trial in read_study(database_url(tmp_path), "copied").trials] == [-1.0] * NUM_TRIALS
+    assert len(list_studies(database_url(tmp_path))) == 2
+
+
+def test_a_study_whose_name_is_no_text_hides_no_other(tmp_path, capsys):
+    sweep(tmp_path, "study", NUM_TRIALS)
+    for name in ("x'ff'", "CAST(x'ff' AS TEXT)"):
+        optuna.create_study(study_name="x", storage=database_url(tmp_path))
+        by_hand(tmp_path, f"UPDATE studies SET study_name = {name} WHERE study_name = 'x'")
+    look(tmp_path, "study", capsys)
+
+
+def test_a_study_without_directions_is_refused_in_a_line(tmp_path, capsys):
+    sweep(tmp_path, "study", NUM_TRIALS)
+    by_hand(tmp_path, "DELETE FROM study_directions")
+    for command in ("show", "report"):
+        assert main([command, "study", "--studies", str(tmp_path)]) == 2
+        assert capsys.readouterr().err.startswith("sweep: ")
+
+
+def test_a_database_that_plain_optuna_was_killed_while_making_is_read(tmp_path, capsys):
+    """It writes its version after the tables."""
+    sweep(tmp_path, "study", NUM_TRIALS)
+    by_hand(tmp_path, "DELETE FROM version_info", "DELETE FROM alembic_version")
+    look(tmp_path, "study", capsys)

@@ -21,11 +21,12 @@ from sweep.storage.sqlite.errors import (
     DRIVER_ERRORS,
     is_damage,
     is_locked,
+    is_read_only,
     speak_plainly,
     study_error,
     when_unlocked,
 )
-from sweep.storage.sqlite.files import connect_to_read, creation_lock, give_name, held
+from sweep.storage.sqlite.files import connect_to_read, creation_lock, give_name, held, reading_any_text
 from sweep.storage.sqlite.integrity import file_problem, row_problem, row_problem_after
 from sweep.storage.sqlite.lock import FileLock
 
@@ -79,6 +80,7 @@ class SqliteBackend:
 
         @sqlalchemy.event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _: Any) -> None:
+            reading_any_text(connection)
             connection.isolation_level = None  # the driver shall not begin by itself
             connection.execute("PRAGMA synchronous=FULL")  # what is told survives a power cut too
 
@@ -94,7 +96,14 @@ class SqliteBackend:
         try:
             when_unlocked(path, lambda: _check_is_optunas(self._existing_path()))
             options = {"creator": partial(_connect, path, write=write), **engine_options}
-            storage = Reader(f"sqlite:///{path}", engine_kwargs=options, skip_table_creation=True)
+            open_reader = partial(Reader, f"sqlite:///{path}", engine_kwargs=options, skip_table_creation=True)
+            try:
+                storage = open_reader()
+            except Exception as error:
+                if not is_read_only(error):
+                    raise
+                _create_schema(path)  # Optuna writes its version last, which a process that died has not done
+                storage = open_reader()
         except SweepError:
             raise
         except Exception as error:  # damaged tables may raise anything
@@ -174,7 +183,8 @@ class SqliteBackend:
 def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """What an engine of a `Reader` opens. A function of the module, so that the storage can be pickled."""
     if write:  # which creates no file either
-        return sqlite3.connect(f"file:{path}?mode=rw", READER_TIMEOUT_S, uri=True, check_same_thread=False)
+        uri = f"file:{path}?mode=rw"
+        return reading_any_text(sqlite3.connect(uri, READER_TIMEOUT_S, uri=True, check_same_thread=False))
     return connect_to_read(path, READER_TIMEOUT_S, check_same_thread=False)
 
 

@@ -56,6 +56,11 @@ def is_locked(path: Path, error: BaseException) -> bool:
     return _code(error) in LOCKED and grants_locks(path)
 
 
+def is_read_only(error: BaseException) -> bool:
+    """Whether something was to be written through a connection that reads."""
+    return _code(error) == sqlite3.SQLITE_READONLY
+
+
 def study_error(path: Path, error: BaseException) -> StudyError:
     """The StudyError that an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, or of a file becomes."""
     if isinstance(error, OSError):

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,12 @@ def connect_to_read(path: Path, timeout_s: float, **options: Any) -> sqlite3.Con
         with suppress(sqlite3.Error), closing(sqlite3.connect(uri, timeout_s, uri=True)) as writer:
             writer.execute("SELECT 1 FROM sqlite_master").fetchone()
     connection: sqlite3.Connection = sqlite3.connect(_uri_to_read(path), timeout_s, uri=True, **options)
+    return reading_any_text(connection)
+
+
+def reading_any_text(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Over one text of another program's that is no UTF-8, SQLite's module would give no row of the query at all."""
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 
 

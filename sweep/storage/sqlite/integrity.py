@@ -12,7 +12,7 @@ from pathlib import Path
 from sweep.storage import rows
 from sweep.storage.damage import find_any_damage, find_damage
 from sweep.storage.sqlite.errors import BUSY_TIMEOUT_S, first_line, is_damage, study_error, when_unlocked
-from sweep.storage.sqlite.files import connect_to_read, read_plainly
+from sweep.storage.sqlite.files import connect_to_read, read_plainly, reading_any_text
 from sweep.storage.sqlite.wal import loses_transactions
 
 NEEDED = {table.name for table in (rows.STUDIES, rows.TRIALS, *rows.KEYS)}
@@ -42,7 +42,7 @@ def copy_problem(path: Path, *, with_rows: bool = True) -> str | None:
         if path.stat().st_size == 0:
             return EMPTY
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, isolation_level=None)) as database:
-            problem = _find_broken_structure(database)
+            problem = _find_broken_structure(reading_any_text(database))
             return find_any_damage(database) if problem is None and with_rows else problem
 
     return _confirmed(path, look)
