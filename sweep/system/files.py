@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     """
     target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f"{UNFINISHED}.{os.getpid()}.{target.name}")
+    unfinished = target.parent / f"{UNFINISHED}.{os.getpid()}.{target.name}"
     with in_one_line(path):
         if target.exists() and not target.is_file():
             raise InputError(f"{path}: is not a file; choose another name")

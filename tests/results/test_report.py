@@ -339,6 +339,7 @@ def test_the_command(swept, capsys, tmp_path):
         (["../study"], "no study named ../study; there are: study"),
         (["study", "study"], "named twice"),
         (["study", "--out", "."], ".: is not a file"),
+        (["study", "--out", "/"], "/: is not a file"),
         (["study", "--out", f"{__file__}/page.html"], f"{__file__}/page.html: cannot be written"),
     ],
 )
@@ -347,6 +348,16 @@ def test_wrong_input_is_one_line(swept, capsys, arguments, said):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_page_replaces_nothing_but_a_page(swept, tmp_path, capsys):
+    """Least of all the database that it is of."""
+    for content, code in (("", 0), ("<!DOCTYPE html><p>", 0), ("SQLite format 3", 2)):
+        out = tmp_path / "out"
+        out.write_text(content)
+        assert main(["report", "study", "--studies", str(swept), "--out", str(out)]) == code
+    assert out.read_text() == "SQLite format 3"
+    assert "is no page" in capsys.readouterr().err
 
 
 def test_several_objectives_of_another_program(tmp_path):

@@ -14,8 +14,8 @@ import optuna
 from sweep.errors import InputError
 from sweep.results.report import compare, confirmed, history, parameters, pareto, spent, summary
 from sweep.results.report.data import StudyData, read_data
-from sweep.results.report.page import Section, render_page
-from sweep.system.files import write_text
+from sweep.results.report.page import DOCTYPE, Section, render_page
+from sweep.system.files import in_one_line, write_text
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -35,10 +35,18 @@ def write_page(page: str, path: Path) -> None:
     """Put the page under its name at once: a browser that reloads meanwhile sees the old one or the new one.
 
     Raises:
-        InputError: The page cannot be written; what was there before is still there.
+        InputError: The page cannot be written, or what is there is no page (a database, a space file).
 
     """
+    with in_one_line(path):
+        if path.is_file() and path.stat().st_size and not _is_page(path):
+            raise InputError(f"{path}: is there already, and is no page; choose another name")
     write_text(path, page)
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(DOCTYPE)).lower() == DOCTYPE.encode()
 
 
 def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:

@@ -17,6 +17,7 @@ import plotly.offline
 
 from sweep.results.report.texts import html_text, paragraph, short
 
+DOCTYPE = "<!doctype html>"
 P = ParamSpec("P")
 
 
@@ -56,7 +57,7 @@ def render_page(title: str, header: str, sections: Sequence[Section]) -> str:
     policy = f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:"
     contents = "".join(f'<a href="#{one.anchor}">{html_text(one.title)}</a>' for one in sections)
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'{DOCTYPE}\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html_text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
