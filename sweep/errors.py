@@ -119,10 +119,18 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def message_of(error: BaseException) -> str:
+    """Its text; "" where a user's own class fails to give one."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the host's or the device's memory was too small, in the words of Python, TensorFlow or JAX."""
     return (
         isinstance(error, MemoryError)
-        or "RESOURCE_EXHAUSTED" in str(error)
+        or "RESOURCE_EXHAUSTED" in message_of(error)
         or "ResourceExhausted" in type(error).__name__
     )

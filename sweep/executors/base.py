@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.engines.base import RunMetrics
-from sweep.errors import Cause, DataError, is_out_of_memory
+from sweep.errors import Cause, DataError, is_out_of_memory, message_of
 
 TRACEBACK_LINES = 12
 MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
@@ -92,18 +92,10 @@ def circumstances(attempt: int = 1) -> Circumstances:
 def lane_lost(lane: int, error: BaseException, config: RunConfig) -> LaneLost:
     """Name the cause of an exception that ended a run in this process."""
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
-    message = _message(error).strip().splitlines()
+    message = message_of(error).strip().splitlines()
     summary = f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
     tail = "\n".join(lines[-TRACEBACK_LINES:])
     return LaneLost(lane, _cause(error, config), summary[:500], tail, circumstances())
-
-
-def _message(error: BaseException) -> str:
-    """Of a user's own class, whose `__str__` may fail too."""
-    try:
-        return str(error)
-    except Exception:
-        return ""
 
 
 def _cause(error: BaseException, config: RunConfig) -> Cause:

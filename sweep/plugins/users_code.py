@@ -19,7 +19,7 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import SpaceError, SweepError, ends_process
+from sweep.errors import SpaceError, SweepError, ends_process, message_of
 
 BUILDER = "model.builder"  # the config key that names a user's own
 NUM_DIGITS = 16
@@ -112,7 +112,7 @@ def import_code(name: str, key: str) -> Callable[..., Any]:
         if ends_process(error):
             raise
         raise SpaceError(
-            f"{key}: {name} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}; "
+            f"{key}: {name} cannot be imported: {type(error).__name__}: {' '.join(message_of(error).split())}; "
             "correct it, run from its folder or set PYTHONPATH"
         ) from None
     if not callable(found):
@@ -138,7 +138,9 @@ def contained(name: str | None) -> Iterator[None]:
     except BaseException as error:
         if ends_process(error):
             raise
-        raise SweepError(f"{name} ended with {type(error).__name__}: {error}; remove what raises it") from error
+        raise SweepError(
+            f"{name} ended with {type(error).__name__}: {message_of(error)}; remove what raises it"
+        ) from error
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config.function import RunConfig
 from sweep.engines.base import RunMetrics, run_values
-from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped
+from sweep.errors import FAILURE_ATTRS, Cause, Interrupted, SpaceError, StudyError, SweepStopped, message_of
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried, circumstances
 from sweep.space.runs import derived_seed, trial_values
 from sweep.space.space import Space
@@ -197,7 +197,7 @@ class Tuner:
             except Exception as error:  # an enqueued trial may hold anything
                 if not self._study.write_behind.is_stored(trial.number):
                     raise
-                self._fail(trial.number, Cause.BUILD_ERROR, f"{type(error).__name__}: {error}")
+                self._fail(trial.number, Cause.BUILD_ERROR, f"{type(error).__name__}: {message_of(error)}")
             else:
                 asked.append(self._take_lane(trial.number, runs))
         return asked

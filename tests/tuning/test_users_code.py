@@ -281,7 +281,7 @@ def failures(folder):
 def test_whatever_a_function_raises_fails_its_trial_and_the_sweep_ends_in_order(folder):
     (folder / "own.toml").write_text(SPACE)
     code_in(folder, RAISES)
-    assert main(["run", "own.toml", "--lanes", "2"]) == 0
+    assert main(["run", "own.toml", "--lanes", "2", "--max-failures", "8"]) == 0
     assert failures(folder) == {
         0: ("user_error", "KeyboardInterrupt"),
         1: ("user_error", "Own: mine"),
