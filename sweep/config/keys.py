@@ -149,7 +149,7 @@ def _fix(parameter: dict[str, Any], value: Any) -> None:
 def parse_value(text: str, source: str) -> Any:
     """A value of the command line: TOML, or text where it is not TOML. `source` opens a SpaceError."""
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        ((_, value),) = tomllib.loads(f"value = {text}").items()  # ValueError where other keys follow on more lines
     except (ValueError, RecursionError):
         value = text.strip()
     check_plain(value, source)

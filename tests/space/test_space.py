@@ -349,6 +349,7 @@ def test_overrides_reach_a_builders_options(tmp_path: Path) -> None:
         ("space.x.hihg=0.3", "space.x.hihg: unknown key.*space.x.high"),
         ("space.x=0.3", "space.x.high=value"),
         ("training.epochs=zero", "my.toml: training.epochs: .*got 'zero'"),
+        ("training.epochs=3\ntraining.epochs=4", "training.epochs: .*"),
         ("optimizer.momentum=2", "optimizer.momentum: .*less than 1"),
         ("optimizer.momentum=", "--set optimizer.momentum=: .*varies in"),
     ],
