@@ -28,9 +28,9 @@ from sweep.storage import (
     database_url,
     list_studies,
     read_study,
-    sqlite,
     study_lock,
 )
+from sweep.storage.sqlite import backend
 from sweep.storage.sqlite.files import give_name
 
 
@@ -124,8 +124,8 @@ def test_failure_of_the_schema_leaves_nothing_that_would_be_taken_for_a_database
         create_schema(path)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    create_schema = sqlite._create_schema
-    monkeypatch.setattr(sqlite, "_create_schema", fill_the_disk)
+    create_schema = backend._create_schema
+    monkeypatch.setattr(backend, "_create_schema", fill_the_disk)
     with pytest.raises(StudyError, match="the disk is full; free space"):
         create_database(database_url(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == [".sweep.db.creating"]
