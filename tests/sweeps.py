@@ -16,9 +16,10 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.space.file import parse_space
 from sweep.space.space import Space
 from sweep.storage import database_url
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.study import Settings, SweepStudy, open_study, stored_settings
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 NASTY = 'no ``` such <img src=x onerror="alert(1)"> | `layer` [/red]'
 RANDOM_SPACE = {

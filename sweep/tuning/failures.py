@@ -10,14 +10,66 @@ range of a learning rate reaches too far, three in a row occur in 44 % of the sw
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.errors import MAX_FAILURES, SAME_ERRORS, Cause
+from sweep.errors import MAX_FAILURES, SAME_ERRORS, Cause, SweepStopped
+from sweep.executors.base import Circumstances, LaneLost, circumstances
 from sweep.storage import WriteBehindStorage
 
 MOST_CAUSES = 5  # named in a line
 MOST_CHARACTERS = 200  # of each
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed, and where it was trained."""
+
+    cause: Cause
+    error: str
+    traceback_tail: str = ""
+    where: Circumstances = field(default_factory=circumstances)
+
+    @classmethod
+    def of(cls, event: LaneLost) -> "Failure":
+        """Of a run that an executor has lost."""
+        return cls(event.cause, event.error, event.traceback_tail, event.circumstances)
+
+    @classmethod
+    def at(cls, where: Circumstances | None, cause: Cause, error: str) -> "Failure":
+        """Of a run in circumstances that a worker may have told."""
+        return cls(cause, error, where=where or circumstances())
+
+    def attrs(self) -> tuple[Any, ...]:
+        """The values of FAILURE_ATTRS."""
+        where = self.where
+        told = (self.cause.value, self.error, self.traceback_tail)
+        return (*told, where.attempt, where.host, where.peak_memory_mb, where.log_tail)
+
+
+class FailureStreak:
+    """Ends a sweep in which too many trials in a row fail."""
+
+    def __init__(self, storage: WriteBehindStorage, max_failures: int | None = None) -> None:
+        """See `reason_to_stop`."""
+        self._storage, self._max_failures = storage, max_failures
+        self._reason: str | None = None
+
+    def count(self, number: int) -> None:
+        """A trial was set to FAIL."""
+        self._reason = reason_to_stop(self._storage, number, self._max_failures) or self._reason
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether `check` would raise."""
+        return self._reason is not None
+
+    def check(self, study_name: str) -> None:
+        """Raise SweepStopped where there were too many."""
+        if self._reason is not None:
+            raise SweepStopped(f"{self._reason}; `sweep show {study_name} N` shows a trial's error")
 
 
 def reason_to_stop(storage: WriteBehindStorage, number: int, max_failures: int | None = None) -> str | None:

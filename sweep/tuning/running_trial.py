@@ -1,23 +1,24 @@
 """A trial on a lane, and what is stored of the epochs and the starts of one that is repeated after a resume."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from sweep.config.function import RunConfig
-from sweep.engines.base import RunMetrics
+from sweep.engines.base import RunMetrics, run_values
 
+ATTEMPTS = "sweep:attempts"
 STARTS = "sweep:starts"
 EPOCHS = "sweep:epochs"  # stored of a trial of several runs; others report each epoch
 
 
-@dataclass
+@dataclass(eq=False)
 class RunningTrial:
     """A trial on a lane. Epochs up to `num_stored` are repeated after a resume and not reported again."""
 
     number: int
-    lane: int
     runs: tuple[RunConfig, ...]
     num_stored: int = 0
     histories: list[list[RunMetrics]] = field(default_factory=list)  # of each run so far
@@ -28,6 +29,22 @@ class RunningTrial:
     def num_epochs(self) -> int:
         """Trained so far, of all runs."""
         return sum(map(len, self.histories))
+
+    @property
+    def is_between_runs(self) -> bool:
+        """Whether the run that was started last is over."""
+        return 0 < len(self.values) == len(self.histories)
+
+    def begin_run(self) -> RunConfig:
+        """The config to train next."""
+        self.histories.append([])
+        return self.runs[len(self.values)]
+
+    def add(self, metrics: RunMetrics, objectives: Sequence[str]) -> None:
+        """An epoch of the run that was started last; the last one scores it."""
+        self.histories[-1].append(metrics)
+        if metrics.is_last and not metrics.diverged():
+            self.values.append(run_values(self.histories[-1], objectives))
 
     def records(self) -> list[dict[str, Any]]:
         """The trial's epochs as they are stored; of several runs, with the number of the run."""

@@ -18,10 +18,11 @@ from sweep.space.space import Space
 from sweep.storage import backend_of
 from sweep.system.interruption import Interruption
 from sweep.text import counted, shown_params
+from sweep.tuning.limits import Limits
 from sweep.tuning.plan import Settled
 from sweep.tuning.progress import Scoreboard, make_progress
 from sweep.tuning.study import Settings, SweepStudy
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 MOST_SHOWN = 10  # of a Pareto front
 ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more

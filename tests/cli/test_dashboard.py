@@ -27,9 +27,10 @@ from sweep.executors.base import LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.storage import LiveStorage, connect_reader, database_url, read_study
 from sweep.tuning.dashboard_notes import MOST_EPOCHS, MOST_TRIALS, learning_curves, study_attrs
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.study import open_study, stored_settings
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 
 def sweep_with_a_failure(folder, num_trials=8):

@@ -25,9 +25,10 @@ from sweep.errors import SweepError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.report.data import read_data
 from sweep.storage import connect_reader, database_url, read_study
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.study import SweepStudy, open_study, stored_settings
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 NUM_TRIALS = {"first": 14, "second": 6}
 NUM_COMMANDS = 3

@@ -13,7 +13,8 @@ from ray_nodes import OF_ONE_CPU, two_nodes
 from sweeps import make_space, open_in, read_trials, run_sweep
 
 from sweep.executors.ray.workers import RayWorkers
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.limits import Limits
+from sweep.tuning.tuner import Tuner
 
 TRIALS_A_KILL = 12
 NUM_WORKERS, NUM_LANES = 2, 2

@@ -83,7 +83,7 @@ def die_at(window: str, passage: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def handle_and_look(tuner: Any, events: Any) -> None:
-        is_repeating = tuner._rounds_to_repeat
+        is_repeating = tuner._resume_plan.is_repeating
         if is_repeating and window == REPEATING:
             state["is_further"] = True
             reach()

@@ -21,8 +21,9 @@ from sweep.executors.local.workers import LocalWorkers
 from sweep.executors.pool import Workers
 from sweep.space.file import load_space
 from sweep.storage import database_url
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 NUM_TRIALS = 16
 EPOCHS = 6

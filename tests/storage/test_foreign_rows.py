@@ -22,9 +22,10 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.results.confirm_plan import plan_confirmation
 from sweep.storage import WriteBehindStorage, database_url, list_studies, read_study
 from sweep.storage.stored_trials import SET_ASIDE
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.study import open_study, stored_settings
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 NUM_TRIALS = 4
 ADDED = NUM_TRIALS + 1  # the row id of what a program adds then: the other study has none yet

@@ -10,9 +10,10 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.results.report.data import read_data
 from sweep.results.report.history import _curves
 from sweep.space.space import Choice, Space
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.pruners import build_pruner
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 
 EPOCHS, NUM_TRIALS = 9, 24
 PRUNERS = {

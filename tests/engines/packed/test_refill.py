@@ -13,8 +13,9 @@ from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.executors.in_process import InProcessExecutor
 from sweep.space.space import Space
+from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
-from sweep.tuning.tuner import Limits, Tuner
+from sweep.tuning.tuner import Tuner
 from tests.engines.packed.packing import ON_TENSORFLOW, the_same_tests_on_jax
 
 NUM_TRIALS, NUM_LANES = (500, 16) if ON_TENSORFLOW else (40, 8)

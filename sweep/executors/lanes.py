@@ -1,0 +1,59 @@
+"""The lanes of an executor, each with the job that it trains."""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from sweep.config.function import RunConfig
+from sweep.executors.base import Event, Executor
+
+Job = TypeVar("Job")
+
+
+class Lanes(Generic[Job]):
+    """Puts jobs on free lanes, and says of which job an event is. A job is compared by identity."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._jobs: dict[int, Job] = {}  # by lane
+
+    def __iter__(self) -> Iterator[Job]:
+        """The jobs on lanes, in the order in which they took them."""
+        return iter([*self._jobs.values()])
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __contains__(self, job: Job) -> bool:
+        return any(other is job for other in self._jobs.values())
+
+    @property
+    def num_free(self) -> int:
+        """Lanes without a job."""
+        return self._executor.num_lanes - len(self._jobs)
+
+    def take(self, job: Job) -> None:
+        """Give the job the first free lane, on which nothing is trained before `start`."""
+        lane = next(lane for lane in range(self._executor.num_lanes) if lane not in self._jobs)
+        self._jobs[lane] = job
+
+    def start(self, job: Job, config: RunConfig) -> None:
+        """Train a config on the job's lane."""
+        self._executor.start(self._lane_of(job), config)
+
+    def start_next(self, job: Job, config: RunConfig) -> None:
+        """Train the next of a job's configs, on the same lane."""
+        self._executor.stop(self._lane_of(job))
+        self.start(job, config)
+
+    def free(self, job: Job) -> None:
+        """The job has ended; its lane is free."""
+        lane = self._lane_of(job)
+        del self._jobs[lane]
+        self._executor.stop(lane)
+
+    def wait(self) -> list[tuple[Job, Event]]:
+        """What happened on the lanes that have a job, at least one event."""
+        return [(self._jobs[event.lane], event) for event in self._executor.wait() if event.lane in self._jobs]
+
+    def _lane_of(self, job: Job) -> int:
+        return next(lane for lane, other in self._jobs.items() if other is job)

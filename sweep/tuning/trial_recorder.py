@@ -1,0 +1,72 @@
+"""What the sweep writes of a trial: its epochs, its state and values, why it failed, and what code trained it."""
+
+from collections.abc import Sequence
+
+from optuna.trial import TrialState
+
+from sweep.engines.base import RunMetrics
+from sweep.errors import FAILURE_ATTRS
+from sweep.tuning.failures import Failure
+from sweep.tuning.running_trial import ATTEMPTS, EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
+from sweep.tuning.study import SweepStudy
+
+
+class TrialRecorder:
+    """Every method is called inside a transaction of the study."""
+
+    def __init__(self, study: SweepStudy, metrics: Sequence[str], *, counts_starts: bool) -> None:
+        """`counts_starts` of a trial's epochs, where a trial that kills its process kills this one."""
+        self._study, self._metrics, self._counts_starts = study, metrics, counts_starts
+        self._storage = study.write_behind
+
+    def count_start(self, number: int, change: int) -> None:
+        """One process more, or less, has begun the trial's next epoch without ending in order."""
+        if self._counts_starts:
+            trial = self._storage.get_trial(number)
+            value = {"epoch": num_stored_epochs(trial), "count": num_starts(trial) + change}
+            self._storage.set_trial_system_attr(number, STARTS, value)
+
+    def retried(self, number: int, attempt: int) -> None:
+        """Another worker trains it from now on."""
+        self._storage.set_trial_system_attr(number, ATTEMPTS, attempt)
+
+    def trained_by(self, running: RunningTrial, digest: str) -> bool:
+        """Of a worker that was replaced: it imports the user's code as it is by then; whether that is other code."""
+        known = self._study.code.digest if self._study.code is not None else ""
+        if not known or digest in ("", running.code or known):
+            return False
+        running.code = digest
+        self._study.note_code(running.number, digest)
+        return True
+
+    def epoch_ended(self, running: RunningTrial, metrics: RunMetrics) -> bool:
+        """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""
+        if len(running.runs) == 1:
+            self._report(running.number, metrics.epoch, self.score(metrics))
+            return True
+        self._storage.set_trial_system_attr(running.number, EPOCHS, running.num_epochs)
+        if running.is_between_runs:
+            self._report(running.number, len(running.values), running.values[-1][0])
+        return running.is_between_runs
+
+    def failed(self, number: int, failure: Failure) -> None:
+        """Why; the state is told by `ended`."""
+        for key, value in zip(FAILURE_ATTRS, failure.attrs(), strict=True):
+            if value:
+                self._storage.set_trial_user_attr(number, key, value)
+
+    def ended(
+        self, number: int, state: TrialState, values: list[float] | None = None, running: RunningTrial | None = None
+    ) -> None:
+        """Set the state; `running` has the epochs of a trial that was trained."""
+        if running is not None:
+            self._storage.set_trial_user_attr(number, "history", running.records())
+        self._study.tell_number(number, state, values)
+
+    def score(self, metrics: RunMetrics) -> float:
+        """Of several objectives the first one's: Optuna stores one."""
+        return metrics.score(self._metrics[0])
+
+    def _report(self, number: int, count: int, value: float) -> None:
+        """Of the epoch, or of the run, 1, 2, ..."""
+        self._storage.set_trial_intermediate_value(number, self._study.first_step + count - 1, value)
