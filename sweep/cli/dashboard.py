@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from socket import gethostname
 from socketserver import ThreadingMixIn
@@ -79,10 +80,11 @@ def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool
     import optuna_dashboard
 
     from sweep.storage.dashboard import DashboardStorage
+    from sweep.storage.optuna_internals import forget_trials
 
     storage = DashboardStorage(url, write=write, most=shown.most, only=shown.study)
     app: Any = optuna_dashboard.wsgi(storage)
-    storage.on_replaced = app._inmemory_cache.clear
+    storage.on_replaced = partial(forget_trials, app)
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         try:

@@ -3,7 +3,8 @@
 `database` knows URLs, and which `backend` is behind one: `sqlite` (`database_errors`, `files`, `lock`) or `postgres`
 (`postgres_errors`, `postgres_lock`). `waiting` waits for them, `studies` reads, `reader` is Optuna's storage to read
 by, `rows` are the statements, `live` is what a dashboard reads (of a large study a `selection`), and `write_behind` is
-the in-memory Optuna storage in front, `writer` its transactions behind. `copying` is of whole studies.
+the in-memory Optuna storage in front, `writer` its transactions behind. `copying` is of whole studies. What of Optuna
+is private stands in `optuna_internals`, for other packages too.
 
 Damage is found by `integrity`: by SQLite's own check, by `wal` in its log, by `damage` in the rows with their digests
 (`digest`). `backup` has what is put back then. What other programs wrote is read by `trial_rows`, and `set_aside` if

@@ -12,13 +12,12 @@ from typing import Any
 
 import sqlalchemy
 from optuna.storages import BaseStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial
 
 from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.database import backend_of, connect_reader
+from sweep.storage.optuna_internals import FrozenStudy, TrialCache
 from sweep.storage.selection import Selection
 from sweep.storage.studies import check_rows_after
 
@@ -31,7 +30,7 @@ _FIRST_TRIAL = (
 )
 
 
-class LiveStorage(_CachedStorage):
+class LiveStorage(TrialCache):
     """Optuna's storage on a database that others write; read-only unless `write`. StudyError if there is none.
 
     `on_replaced` is called when what was remembered of a study is dropped, `on_damage` before a StudyError is raised.
@@ -50,7 +49,8 @@ class LiveStorage(_CachedStorage):
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
         """Optuna's, of a study that is still the same. StudyError if what was read for the first time is damaged."""
         self._forget_if_replaced(study_id)
-        known = self._last_known_row(study_id)
+        with self.lock:
+            known = self.last_known_row(study_id)
         try:
             trials = super().get_all_trials(study_id, deepcopy=False)
         except Exception:  # Optuna's over a damaged row
@@ -68,8 +68,8 @@ class LiveStorage(_CachedStorage):
 
     def study_of(self, trial_id: int) -> int:
         """The row id of the trial's study. KeyError if there is no such trial."""
-        backend: Any = self._backend
-        return int(backend.study_of(trial_id))
+        database: Any = self.database
+        return int(database.study_of(trial_id))
 
     def on_damage(self, error: StudyError) -> None:
         """Nothing: it is raised."""
@@ -81,7 +81,7 @@ class LiveStorage(_CachedStorage):
     def _selection(self, study_id: int, trials: list[FrozenTrial]) -> Selection:
         assert self._most is not None
         directions = self.get_study_directions(study_id)
-        with self._lock:
+        with self.lock:
             if study_id not in self._selections:
                 self._selections[study_id] = Selection(self._most, trials, directions)
             return self._selections[study_id]
@@ -90,29 +90,21 @@ class LiveStorage(_CachedStorage):
         try:
             check_rows_after(self._url, study_id, known_row)
         except StudyError as error:
-            with self._lock:
-                self._studies.pop(study_id, None)
+            with self.lock:
+                self.forget(study_id)
             self.on_damage(error)
             raise
 
-    def _last_known_row(self, study_id: int) -> int:
-        """Of the trials up to this row id, all are finished and were read before."""
-        with self._lock:
-            study = self._studies.get(study_id)
-            if study is None:
-                return 0
-            return min([study.last_finished_trial_id, *(row - 1 for row in study.unfinished_trial_ids)])
-
     def _forget_if_replaced(self, study_id: int) -> None:
-        with self._backend.engine.connect() as connection:
+        with self.database.engine.connect() as connection:
             found = connection.execute(_FIRST_TRIAL, {"study_id": study_id}).one_or_none()
         now = ("", None, None) if found is None else (found.study_name, found.trial_id, found.datetime_start)
-        with self._lock:
+        with self.lock:
             before = self._first_trials.get(study_id, now)
             self._first_trials[study_id] = now
             is_replaced = before[0] != now[0] or (before[1] is not None and before != now)
             if is_replaced:
-                self._studies.pop(study_id, None)
+                self.forget(study_id)
                 self._selections.pop(study_id, None)
         if is_replaced:
             self.on_replaced()

@@ -3,18 +3,16 @@
 What other programs wrote is read as far as it can be (`trial_rows`).
 """
 
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import sqlalchemy
-from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from sweep.storage import rows
+from sweep.storage.optuna_internals import FrozenStudy, RowStorage
 from sweep.storage.trial_rows import TrialReading, plain, read_json
 
 ORDER = {  # the primary key of each table: the order of writing
@@ -30,30 +28,22 @@ _COUNT_DIRECTIONS = sqlalchemy.select(sqlalchemy.func.count()).where(
 )
 
 
-class Reader(RDBStorage):
+class Reader(RowStorage):
     """An `RDBStorage` whose `get_all_trials` gives the same trials sooner, as of one moment.
 
     They share their distributions. A trial that another program wrote and that cannot be used is a FAIL, see
     `set_aside`; an attribute that cannot be read is left out.
     """
 
-    def _get_trials(
-        self,
-        study_id: int,
-        states: Container[TrialState] | None,
-        included_trial_ids: set[int],
-        trial_id_greater_than: int,
-    ) -> list[FrozenTrial]:
-        """Optuna's: trials in `states` of which the row id is above the given one, or is included; by row id."""
-        included = [row for row in included_trial_ids if row <= trial_id_greater_than]
-        is_read = rows.TRIALS.c.trial_id > trial_id_greater_than
+    def read_trials(self, study_id: int, after_row: int, included: Collection[int]) -> list[FrozenTrial]:
+        """Those of which the row id is above the given one, or is included; by row id. KeyError without the study."""
+        is_read = rows.TRIALS.c.trial_id > after_row
         if included:
-            is_read |= rows.TRIALS.c.trial_id.in_(sqlalchemy.literal(included, literal_execute=True))
+            is_read |= rows.TRIALS.c.trial_id.in_(sqlalchemy.literal([*included], literal_execute=True))
         chosen = sqlalchemy.and_(rows.TRIALS.c.study_id == study_id, is_read)
         with self.at_one_moment() as connection:
             _check_study(connection, study_id)
-            trials = _read_trials(connection, chosen, study_id)
-        return [trial for trial in trials if states is None or trial.state in states]
+            return _read_trials(connection, chosen, study_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """By the same rules. KeyError if there is none."""
@@ -66,10 +56,6 @@ class Reader(RDBStorage):
         """The row id of the trial's study. KeyError if there is no such trial."""
         with self.at_one_moment() as connection:
             return _study_of(connection, trial_id)
-
-    def _get_best_trial_id(self, study_id: int, direction: StudyDirection) -> int:
-        """Of those that can be used, which no query knows."""
-        return BaseStorage.get_best_trial(self, study_id)._trial_id
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Those that can be read."""
@@ -105,7 +91,7 @@ class Reader(RDBStorage):
         if self.scoped_session().in_transaction():  # Optuna's, in the middle of which it asks for a trial
             yield self.scoped_session().connection()
             return
-        with _create_scoped_session(self.scoped_session) as session:
+        with closing(self.scoped_session()) as session:
             if self.engine.dialect.name == "postgresql":
                 yield session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             else:

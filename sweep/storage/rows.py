@@ -12,21 +12,22 @@ from typing import Any
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 
-STUDIES = models.StudyModel.__table__
-STUDY_DIRECTIONS = models.StudyDirectionModel.__table__
-STUDY_USER_ATTRS = models.StudyUserAttributeModel.__table__
-STUDY_SYSTEM_ATTRS = models.StudySystemAttributeModel.__table__
-TRIALS = models.TrialModel.__table__
-TRIAL_PARAMS = models.TrialParamModel.__table__
-TRIAL_VALUES = models.TrialValueModel.__table__
-TRIAL_INTERMEDIATE_VALUES = models.TrialIntermediateValueModel.__table__
-TRIAL_USER_ATTRS = models.TrialUserAttributeModel.__table__
-TRIAL_SYSTEM_ATTRS = models.TrialSystemAttributeModel.__table__
+from sweep.storage.optuna_internals import schema_table, stored_intermediate_value, stored_value
+
+STUDIES = schema_table("studies")
+STUDY_DIRECTIONS = schema_table("study_directions")
+STUDY_USER_ATTRS = schema_table("study_user_attributes")
+STUDY_SYSTEM_ATTRS = schema_table("study_system_attributes")
+TRIALS = schema_table("trials")
+TRIAL_PARAMS = schema_table("trial_params")
+TRIAL_VALUES = schema_table("trial_values")
+TRIAL_INTERMEDIATE_VALUES = schema_table("trial_intermediate_values")
+TRIAL_USER_ATTRS = schema_table("trial_user_attributes")
+TRIAL_SYSTEM_ATTRS = schema_table("trial_system_attributes")
 
 KEYS = {  # the unique columns of each table beside the id of the study or trial
     STUDY_USER_ATTRS: "key",
@@ -89,7 +90,7 @@ class PendingRows:
 
     def add_intermediate_value(self, number: int, step: int, value: float) -> None:
         """NaN and infinity are stored as kinds."""
-        stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+        stored, kind = stored_intermediate_value(value)
         self.add(TRIAL_INTERMEDIATE_VALUES, number, step, intermediate_value=stored, intermediate_value_type=kind)
 
     def add_state(self, trial: FrozenTrial) -> None:
@@ -112,7 +113,7 @@ class PendingRows:
 
     def _add_values(self, trial: FrozenTrial) -> None:
         for objective, value in enumerate(trial.values or ()):
-            stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+            stored, kind = stored_value(value)
             self.add(TRIAL_VALUES, trial.number, objective, value=stored, value_type=kind)
 
     def write(self, connection: sqlalchemy.Connection, study_id: int, row_ids: dict[int, int]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.storage.optuna_internals import contains
 from sweep.storage.stored_trials import SET_ASIDE
 from sweep.text import counted
 
@@ -91,6 +92,6 @@ def _is_of_kind(trial: FrozenTrial, name: str, own: BaseDistribution | None, *, 
         return True
     try:
         check_distribution_compatibility(own, trial.distributions[name])
-        return not within or own._contains(own.to_internal_repr(trial.params[name]))
+        return not within or contains(own, own.to_internal_repr(trial.params[name]))
     except ValueError:
         return False

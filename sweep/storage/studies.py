@@ -161,7 +161,7 @@ def _points(
     return points
 
 
-def _num(table: sqlalchemy.Table, condition: Any) -> Any:
+def _num(table: sqlalchemy.FromClause, condition: Any) -> Any:
     query = sqlalchemy.select(sqlalchemy.func.count()).select_from(table).where(condition)
     return query.correlate(rows.TRIALS).scalar_subquery()
 

@@ -15,6 +15,7 @@ import sqlalchemy
 from optuna.distributions import CategoricalDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.storage.optuna_internals import contains
 from sweep.storage.set_aside import WITH_VALUES, attrs_problem, set_aside, values_problem
 
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # how Optuna names what a column cannot hold
@@ -55,7 +56,7 @@ class TrialReading:
             if not isinstance(name, str):
                 raise TypeError
             distribution = _distribution(distribution_json)
-            if isinstance(distribution, CategoricalDistribution) and not distribution._contains(value):
+            if isinstance(distribution, CategoricalDistribution) and not contains(distribution, value):
                 raise ValueError
             external = distribution.to_external_repr(value)
             distribution.to_internal_repr(external)

@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution
-from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -30,6 +29,7 @@ from sweep.storage.digest import (
     is_ours,
     study_digest,
 )
+from sweep.storage.optuna_internals import MemoryStorage, row_id
 from sweep.storage.set_aside import set_aside, without_foreign_params
 from sweep.storage.stored_trials import SET_ASIDE
 from sweep.storage.studies import check_rows, reading
@@ -49,7 +49,7 @@ class ForeignChange:
     problem: str | None = None  # why the trial is set aside
 
 
-class WriteBehindStorage(InMemoryStorage):
+class WriteBehindStorage(MemoryStorage):
     """One study. Reads come from memory; writes outside a `transaction` are an error of the program.
 
     The in-memory trial id is the trial's number, as there is one study.
@@ -195,7 +195,7 @@ class WriteBehindStorage(InMemoryStorage):
     def _load(self, distributions: Mapping[str, BaseDistribution]) -> None:
         database, row = self._reader, self._study_row
         study_id = super().create_new_study(database.get_study_directions(row), self._study_name)
-        self._studies[study_id].param_distribution.update(distributions)
+        self.known_distributions(study_id).update(distributions)
         for key, value in database.get_study_user_attrs(row).items():
             super().set_study_user_attr(study_id, key, value)
         for key, value in database.get_study_system_attrs(row).items():
@@ -230,8 +230,8 @@ class WriteBehindStorage(InMemoryStorage):
     def _add_loaded(self, trial: FrozenTrial) -> None:
         if trial.number != self.num_trials:
             self._set_aside_number(trial)
-        self._row_ids[trial.number] = trial._trial_id
-        trial._trial_id = super().create_new_trial(STUDY_ID)
+        self._row_ids[trial.number] = row_id(trial)
+        super().create_new_trial(STUDY_ID)
         if is_ours(trial) or (not self._is_sealed and TRAINED_BY_SWEEP in trial.user_attrs):
             self._own_numbers.add(trial.number)
         self._remember(trial)
@@ -250,13 +250,12 @@ class WriteBehindStorage(InMemoryStorage):
 
     def _remember(self, trial: FrozenTrial) -> None:
         """A template would be copied, at ten times the cost of reading it."""
-        known = self._studies[STUDY_ID].param_distribution
+        known = self.known_distributions(STUDY_ID)
         if trial.state.is_finished() and not self.is_ours(trial.number):
             trial = without_foreign_params(trial, known, within=True)
         for name, distribution in trial.distributions.items():
             known.setdefault(name, distribution)  # as Optuna's storages: another kind of parameter is refused
-        self._set_trial(trial.number, trial)
-        self._update_cache(trial.number, STUDY_ID)
+        self.put_trial(STUDY_ID, trial.number, trial)
 
     def _begin(self) -> tuple[sqlalchemy.Connection, list[ForeignChange]]:
         connection = self._writer.begin()
@@ -293,7 +292,7 @@ class WriteBehindStorage(InMemoryStorage):
 
     def _follow_told(self, number: int, trial: FrozenTrial) -> None:
         """Nothing of it is pending, so the database has all there is."""
-        trial._trial_id = trial.number = number
+        trial.number = number
         self._remember(trial)
         if trial.state.is_finished():
             self._count_as_finished(number)

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.pareto import losses
 from sweep.storage import STUDY_ID, WriteBehindStorage
+from sweep.storage.optuna_internals import UncachedStudy
 
 MOST_RECENT = 1000  # finished trials
 MOST_BEST = 100  # COMPLETE trials by each objective
@@ -68,16 +69,11 @@ class RecentStorage:
             del best[self._most_best :]
 
 
-class RecentStudy(optuna.Study):
-    """The study that a sampler or a pruner is given. It keeps no trials, as its storage looks for new ones cheaply."""
+class RecentStudy(UncachedStudy):
+    """The study that a sampler or a pruner is given. Its storage looks for new trials cheaply."""
 
     def __init__(self, name: str, storage: WriteBehindStorage, most_best: int) -> None:
         super().__init__(name, cast(Any, RecentStorage(storage, most_best)))
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        return self._storage.get_all_trials(self._study_id, deepcopy=deepcopy, states=states)
 
 
 class RecentSampler(optuna.samplers.BaseSampler):

@@ -20,18 +20,25 @@ def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.Base
     """SpaceError if some trial of a made-up study makes sampler or pruner raise. Costs nothing without options."""
     if not space.sampler.options and not space.pruner.options:
         return
-    study = optuna.create_study(directions=space.directions, pruner=pruner, sampler=samplers(0))
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, directions=space.directions, pruner=pruner, sampler=samplers(0))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number in range(NUM_TRIALS):
-                _rehearse_trial(study, space, samplers, number)
+                _rehearse_trial(study, storage, space, samplers, number)
     except Exception as error:
         problem = error_line(error)
         raise SpaceError(f"{space.source}: sampler or pruner: Optuna fails with these options: {problem}") from None
 
 
-def _rehearse_trial(study: optuna.Study, space: Space, samplers: SamplerFactory, number: int) -> None:
+def _rehearse_trial(
+    study: optuna.Study,
+    storage: optuna.storages.BaseStorage,
+    space: Space,
+    samplers: SamplerFactory,
+    number: int,
+) -> None:
     study.sampler = samplers(number)
     trial = study.ask()
     space.suggest(trial)
@@ -42,4 +49,4 @@ def _rehearse_trial(study: optuna.Study, space: Space, samplers: SamplerFactory,
             break
     # not told: telling may ask the study to stop, which ask-and-tell refuses
     values = [0.01 * number for _ in space.directions]
-    study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.COMPLETE, values)
+    storage.set_trial_state_values(number, optuna.trial.TrialState.COMPLETE, values)  # of one study, ids are numbers

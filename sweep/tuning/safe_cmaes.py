@@ -15,14 +15,15 @@ import numpy as np
 import optuna
 
 from sweep.errors import StudyError
+from sweep.storage.optuna_internals import RestoringCmaEsSampler
 from sweep.text import error_line
 
 DTYPES = ("f8", "f4", "i8", "i4", "b1")
 NUMBERS = (bool, int, float, np.bool_, np.number)
 
 
-class FencedCmaEsSampler(optuna.samplers.CmaEsSampler):
-    """Optuna's own but for `_restore_optimizer`; a subclass, so that plain Optuna in this process stays as it is."""
+class FencedCmaEsSampler(RestoringCmaEsSampler):
+    """Optuna's own but for how an optimizer is read; a subclass, as plain Optuna in this process stays as it is."""
 
     def sample_relative(self, study: optuna.Study, trial: Any, search_space: Any) -> dict[str, Any]:
         """Optuna's. StudyError if a trial of the study holds anything but a CMA-ES optimizer."""
@@ -31,17 +32,13 @@ class FencedCmaEsSampler(optuna.samplers.CmaEsSampler):
         except _Refused as error:
             raise StudyError(f"study {study.study_name}: {error}; go on under another --study") from None
 
-    def _restore_optimizer(self, completed_trials: Sequence[optuna.trial.FrozenTrial]) -> Any:
-        """The newest stored optimizer, None without any."""
-        for trial in reversed(completed_trials):
-            keys = [key for key in trial.system_attrs if key.startswith(self._attr_key_optimizer)]
-            if keys:
-                try:
-                    return read_optimizer(self._concat_optimizer_attrs({key: trial.system_attrs[key] for key in keys}))
-                except Exception as error:  # pickles fail in many ways
-                    problem = error_line(error)
-                    raise _Refused(f"trial {trial.number} holds no optimizer of CMA-ES ({problem})") from None
-        return None
+    def restored(self, trial: optuna.trial.FrozenTrial, text: Callable[[], str]) -> Any:
+        """The optimizer that the trial stores."""
+        try:
+            return read_optimizer(text())
+        except Exception as error:  # pickles fail in many ways
+            problem = error_line(error)
+            raise _Refused(f"trial {trial.number} holds no optimizer of CMA-ES ({problem})") from None
 
 
 class _Refused(Exception):

@@ -14,20 +14,14 @@ from copy import copy
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-    _get_single_value,
-)
-from optuna.pruners import _filter_study
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.space.parameters import Params
 from sweep.space.points import Point, Points
 from sweep.space.runs import derived_seed
 from sweep.storage import WriteBehindStorage
+from sweep.storage.optuna_internals import contains, study_seen_by_sampler
 
 MOST_DRAWS = 10
 
@@ -101,7 +95,7 @@ class DraftTrial:
     """
 
     def __init__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self._study, self._sampler, self._trial = _filter_study(study, trial), study.sampler, copy(trial)
+        self._study, self._sampler, self._trial = study_seen_by_sampler(study, trial), study.sampler, copy(trial)
         self._trial.params, self._trial.distributions = {}, {}
         space = self._sampler.infer_relative_search_space(self._study, self._trial)
         self._relative = self._sampler.sample_relative(self._study, self._trial, space)
@@ -122,13 +116,17 @@ class DraftTrial:
 
     def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
         if distribution.single():
-            value = _get_single_value(distribution)
-        elif name in self._relative and distribution._contains(distribution.to_internal_repr(self._relative[name])):
+            value = _only_value(distribution)
+        elif name in self._relative and contains(distribution, distribution.to_internal_repr(self._relative[name])):
             value = self._relative[name]
         else:
             value = self._sampler.sample_independent(self._study, self._trial, name, distribution)
         self._trial.params[name], self._trial.distributions[name] = value, distribution
         return value
+
+
+def _only_value(distribution: Any) -> Any:
+    return distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else distribution.low
 
 
 class ChosenParams(optuna.samplers.BaseSampler):

@@ -194,4 +194,4 @@ def _distribution_row(name: str, distribution: BaseDistribution) -> list[Any]:
     kind = type(distribution).__name__.removesuffix("Distribution").lower()
     if isinstance(distribution, CategoricalDistribution):
         return [name, None, kind, ", ".join(map(str, distribution.choices)), "", ""]
-    return _stored_row(name, {**distribution._asdict(), "type": kind})
+    return _stored_row(name, {**vars(distribution), "type": kind})
