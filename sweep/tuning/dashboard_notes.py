@@ -12,13 +12,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.errors import Cause
 from sweep.pareto import best_first
 from sweep.space.objective import stored_objectives
 from sweep.storage import STUDY_ID, WriteBehindStorage
 from sweep.storage.stored_trials import epochs
+from sweep.tuning.callback import Callback, SweepInfo
 
 PIECE = 2045  # characters: optuna-dashboard's
 FIGURE = "dashboard:plot_data:learning_curves"
@@ -51,17 +54,35 @@ def note_failure(storage: WriteBehindStorage, number: int, cause: str, traceback
         _set_attrs(storage, _note(f"**{cause}**\n\n{_fenced(traceback_tail)}\n", row))
 
 
-class LearningCurves:
-    """Keeps the figure of the best trials in the study, fresh enough and at next to no cost."""
+class DashboardNotes(Callback):
+    """Keeps notes on failed trials and the learning curves of the best ones in the study, at next to no cost."""
 
-    def __init__(self, storage: WriteBehindStorage) -> None:
-        self._storage = storage
+    ends_sweep = True  # where the database cannot be written
+    in_transaction = True
+
+    def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
+        """Curves are drawn from now on."""
+        assert isinstance(study._storage, WriteBehindStorage)
+        self._storage = study._storage
         self._next_s = time.monotonic() + REFRESH_S
 
-    def refresh(self, *, now: bool = False) -> None:
-        """Inside a transaction: draw anew if it is time, or `now`; write what has changed."""
-        if not now and time.monotonic() < self._next_s:
-            return
+    def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
+        """Draw the curves anew if it is time."""
+        if time.monotonic() >= self._next_s:
+            self._draw()
+
+    def on_trial_end(self, trial: FrozenTrial) -> None:
+        """Note what a failed one has printed; a loss that is not finite speaks for itself."""
+        printed = trial.user_attrs.get("traceback") or trial.user_attrs.get("log")
+        cause = trial.user_attrs.get("cause")
+        if trial.state == TrialState.FAIL and cause not in (None, Cause.NAN) and printed:
+            note_failure(self._storage, trial.number, cause, printed)
+
+    def on_sweep_end(self, study: optuna.Study) -> None:
+        """Draw the curves as they are."""
+        self._draw()
+
+    def _draw(self) -> None:
         self._next_s = time.monotonic() + REFRESH_S
         trials = self._storage.get_all_trials(STUDY_ID, deepcopy=False, states=(TrialState.COMPLETE,))
         trials = [trial for trial in trials if self._storage.is_ours(trial.number)]

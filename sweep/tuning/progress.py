@@ -1,11 +1,13 @@
 """What a user sees while a sweep runs: live on a terminal (rich), plain lines elsewhere, nothing with --quiet."""
 
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol, Self
+from importlib.util import find_spec
 
+import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, Group
@@ -14,27 +16,21 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from sweep.engines.base import EpochMetrics, RunMetrics
 from sweep.pareto import pareto_front, shown, shown_values
 from sweep.storage.stored_trials import cause_and_error
+from sweep.tuning.callback import Callback, SweepInfo
 
 LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
 
 
-class Progress(Protocol):
-    """What the tuner says of a sweep as it goes."""
+class Progress(Callback):
+    """What a user sees of a sweep as it goes on. Where it cannot be written, the sweep ends."""
+
+    ends_sweep = True
 
     def notice(self, text: str) -> None:
-        """Something the user should know."""
-
-    def trial_started(self, number: int) -> None:
-        """A trial was put on a lane."""
-
-    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
-        """A trial ended an epoch of its run 1, 2, ..."""
-
-    def trial_finished(self, trial: FrozenTrial) -> None:
-        """A trial was told."""
+        """Print something that the user should know, on stderr."""
+        print(text, file=sys.stderr)
 
 
 class Scoreboard:
@@ -59,6 +55,16 @@ class Scoreboard:
                 self.add(trial)
         self._num_before = self.num_finished
         self._started = time.monotonic()
+
+    @classmethod
+    def of(cls, info: SweepInfo) -> "Scoreboard":
+        """Of a sweep that starts."""
+        return cls(info.metrics, info.directions, info.num_trials, info.epochs, info.trials, info.num_runs)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all trials are finished."""
+        return self.num_finished >= self.num_trials
 
     def add(self, trial: FrozenTrial) -> None:
         """Count a finished trial."""
@@ -104,93 +110,90 @@ class Scoreboard:
         return f", about {timedelta(seconds=seconds)} left"
 
 
-class QuietProgress:
-    """Says only notices, on stderr."""
-
-    def notice(self, text: str) -> None:
-        """Print it."""
-        print(text, file=sys.stderr)
-
-    def trial_started(self, number: int) -> None:
-        """Nothing."""
-
-    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
-        """Nothing."""
-
-    def trial_finished(self, trial: FrozenTrial) -> None:
-        """Nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+class QuietProgress(Progress):
+    """Says only notices."""
 
 
-class PlainProgress(QuietProgress):
-    """A line for each finished trial."""
+class PlainProgress(Progress):
+    """A line for each finished trial, without control characters."""
 
-    def __init__(self, scoreboard: Scoreboard) -> None:
-        self._scoreboard = scoreboard
+    def __init__(self) -> None:
+        self._scoreboard: Scoreboard | None = None
+
+    @property
+    def scoreboard(self) -> Scoreboard:
+        """Of the sweep that has started."""
+        assert self._scoreboard is not None, "on_sweep_start comes first"
+        return self._scoreboard
 
     def notice(self, text: str) -> None:
         """Print it."""
         print(text, flush=True)
 
-    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
-        """Nothing is printed."""
-        self._scoreboard.epoch_done(number, metrics.epoch, run)
+    def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
+        """Count from what is there."""
+        self._scoreboard = Scoreboard.of(info)
 
-    def trial_finished(self, trial: FrozenTrial) -> None:
+    def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
+        """Nothing is printed."""
+        self.scoreboard.epoch_done(number, epoch, run)
+
+    def on_trial_end(self, trial: FrozenTrial) -> None:
         """Print the trial and the summary."""
-        self._scoreboard.add(trial)
-        print(f"{self._scoreboard.finished_line(trial)}  [{self._scoreboard.summary()}]", flush=True)
+        self.scoreboard.add(trial)
+        self.notice(f"{self.scoreboard.finished_line(trial)}  [{self.scoreboard.summary()}]")
 
 
 class LiveProgress(PlainProgress):
     """Finished trials scroll by above a bar and a line for each running trial."""
 
-    def __init__(self, scoreboard: Scoreboard, console: Console) -> None:
-        super().__init__(scoreboard)
+    def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
         self._bar = RichProgress(TextColumn("{task.description}"), BarColumn(), console=console)  # counts stand below
-        self._task = self._bar.add_task("trials", total=scoreboard.num_trials, completed=scoreboard.num_finished)
+        self._task = self._bar.add_task("trials")
         self._lines: dict[int, str] = {}
-        self._live = Live(get_renderable=self._view, console=console, refresh_per_second=8)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.clear()
-        self._live.stop()
+        self._live: Live | None = None
 
     def notice(self, text: str) -> None:
         """Print it above the bar."""
         self._console.print(Text(text))
 
-    def trial_started(self, number: int) -> None:
-        """A new line."""
-        self._lines[number] = f"trial {number}: starting"
+    def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
+        """Draw the bar."""
+        super().on_sweep_start(study, info)
+        self._bar.update(self._task, total=info.num_trials, completed=self.scoreboard.num_finished)
+        self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=8)
+        self._live.start()
 
-    def epoch_done(self, number: int, metrics: RunMetrics, score: float, run: int = 1) -> None:
+    def on_sweep_end(self, study: optuna.Study) -> None:
+        """Leave the bar as it stands."""
+        self._lines.clear()
+        if self._live is not None:
+            self._live.stop()
+
+    def on_trial_start(self, trial: FrozenTrial) -> None:
+        """A new line."""
+        self._lines[trial.number] = f"trial {trial.number}: starting"
+
+    def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
         """Run where there are several, epoch, score, rate and seconds of the trial."""
-        super().epoch_done(number, metrics, score, run)
-        scoreboard = self._scoreboard
+        super().on_epoch_end(number, epoch, logs, run)
+        scoreboard = self.scoreboard
         place = f"run {run}/{scoreboard.num_runs}, " if scoreboard.num_runs > 1 else ""
-        rate = f"learning rate {metrics.learning_rate:.3g}  " if isinstance(metrics, EpochMetrics) else ""
+        metric = scoreboard.metrics[0]
+        rate = f"learning rate {logs['learning_rate']:.3g}  " if "learning_rate" in logs else ""
         self._lines[number] = (
-            f"trial {number}: {place}epoch {metrics.epoch}/{scoreboard.epochs}  "
-            f"{scoreboard.metrics[0]} {shown(score)}  {rate}{metrics.seconds:.2f} s"
+            f"trial {number}: {place}epoch {epoch}/{scoreboard.epochs}  "
+            f"{metric} {shown(logs[metric])}  {rate}{logs['seconds']:.2f} s"
         )
 
-    def trial_finished(self, trial: FrozenTrial) -> None:
+    def on_trial_end(self, trial: FrozenTrial) -> None:
         """The line scrolls up."""
-        self._scoreboard.add(trial)
+        self.scoreboard.add(trial)
         self._lines.pop(trial.number, None)
-        self._console.print(Text(self._scoreboard.finished_line(trial)))
-        self._bar.update(self._task, completed=self._scoreboard.num_finished)
+        self.notice(self.scoreboard.finished_line(trial))
+        self._bar.update(self._task, completed=self.scoreboard.num_finished)
 
     def _view(self) -> Group:
         """Made when the screen is drawn, not at each epoch of each lane; lanes beyond the screen are counted."""
@@ -198,12 +201,24 @@ class LiveProgress(PlainProgress):
         lines = [Text(line) for line in list(self._lines.values())[:room]]
         if len(self._lines) > room:
             lines.append(Text(f"and {len(self._lines) - room} more running"))
-        return Group(*lines, self._bar, Text(self._scoreboard.summary()))
+        return Group(*lines, self._bar, Text(self.scoreboard.summary()))
 
 
-def make_progress(scoreboard: Scoreboard, *, quiet: bool) -> QuietProgress:
-    """Live on a terminal, plain lines elsewhere, quiet on demand. A context manager."""
+def make_progress(*, quiet: bool = False) -> Progress:
+    """Live on a terminal and in a notebook's cell, plain lines elsewhere, quiet on demand."""
     if quiet:
         return QuietProgress()
     console = Console()
-    return LiveProgress(scoreboard, console) if console.is_terminal else PlainProgress(scoreboard)
+    if console.is_jupyter:
+        return LiveProgress(console) if find_spec("ipywidgets") else PlainProgress()  # rich draws with it
+    return LiveProgress(console) if console.is_terminal and moves_cursor() else PlainProgress()
+
+
+def moves_cursor() -> bool:
+    """Whether stdout is a terminal on which something can be drawn anew.
+
+    FORCE_COLOR, which rich takes for one, says nothing of that: notebooks and CI set it. What a notebook's `!command`
+    prints goes to a terminal as Python sees it, but the notebook shows it as a text.
+    """
+    in_notebook = "JPY_PARENT_PID" in os.environ or "inline" in os.environ.get("MPLBACKEND", "")
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not in_notebook

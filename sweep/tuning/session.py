@@ -22,7 +22,7 @@ from sweep.tuning.limits import Limits
 from sweep.tuning.plan import Settled
 from sweep.tuning.progress import Scoreboard, make_progress
 from sweep.tuning.study import Settings, SweepStudy
-from sweep.tuning.tuner import Tuner
+from sweep.tuning.tuner import Tuner, sweep_info
 
 MOST_SHOWN = 10  # of a Pareto front
 ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
@@ -41,19 +41,15 @@ def run_to_limits(
     The engine is made in the workers, or here without any.
     """
     limits = Limits(options.trials or space.study.num_trials, options.timeout, options.max_failures)
-    trials, num_left = study.frozen_trials(), study.num_left()
-    num_trials = limits.num_trials if num_left is None else min(limits.num_trials, len(trials) + num_left)
-    scoreboard = Scoreboard(
-        space.metrics, space.directions, num_trials, space.max_epochs(), trials, space.plan.num_runs
-    )
-    if scoreboard.num_finished >= num_trials:
-        more = "--trials N asks for more" if num_left != 0 else "every point of the space has been tried"
+    scoreboard = Scoreboard.of(sweep_info(study, space, limits))
+    if scoreboard.is_done:
+        more = "--trials N asks for more" if study.num_left() != 0 else "every point of the space has been tried"
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, {more}")
         _print_end(study, space, settings)
         return
     executor = make_executor(options, space, settings, interruption, workers)
-    with make_progress(scoreboard, quiet=options.quiet) as progress:
-        is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
+    progress = make_progress(quiet=options.quiet)
+    is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
     _print_end(study, space, settings, is_timed_out=is_timed_out)
 
 

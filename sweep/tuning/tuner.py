@@ -9,7 +9,7 @@ A trial is one run on a lane, which reports each epoch; or several (folds, repea
 which report each run's score.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from optuna.trial import FrozenTrial, TrialState
@@ -23,7 +23,9 @@ from sweep.space.runs import derived_seed, trial_values
 from sweep.space.space import Space
 from sweep.storage import ForeignChange, Wait, set_aside_lines
 from sweep.system.interruption import Interruption
-from sweep.tuning.dashboard_notes import LearningCurves, note_failure
+from sweep.tuning.callback import Callback, SweepInfo
+from sweep.tuning.callback_list import CallbackList
+from sweep.tuning.dashboard_notes import DashboardNotes
 from sweep.tuning.failures import Failure, FailureStreak
 from sweep.tuning.limits import Limits, SweepClock
 from sweep.tuning.progress import Progress
@@ -47,16 +49,17 @@ class Tuner:
         progress: Progress,
         seed: int,
         interruption: Interruption | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self._study, self._space, self._executor = study, space, executor
-        self._limits, self._progress, self._seed = limits, progress, seed
+        self._limits, self._notice, self._seed = limits, progress.notice, seed
+        self._callbacks = CallbackList([DashboardNotes(), progress, *callbacks], progress.notice)
         self._interruption = interruption or Interruption()
         self._lanes: Lanes[RunningTrial] = Lanes(executor)
         self._resume_plan = ResumePlan()
         self._recorder = TrialRecorder(study, space.metrics, counts_starts=executor.shares_process)
         self._failures = FailureStreak(study.write_behind, limits.max_failures)
         self._edited: set[str] = set()  # digests of the user's code that workers imported later
-        self._curves = LearningCurves(study.write_behind)
         self._wait = Wait(self._interruption.check, progress.notice)
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
 
@@ -65,11 +68,12 @@ class Tuner:
 
         Raises SweepStopped, or Interrupted after marking the running trials.
         """
-        with self._interruption.polled(), closing(self._executor):
+        info = sweep_info(self._study, self._space, self._limits)
+        with self._interruption.polled(), closing(self._executor), self._callbacks.sweep(self._study, info):
             try:
                 if not self._clock.is_timed_out:
                     for line in set_aside_lines(self._study.study_name, self._study.frozen_trials()):
-                        self._progress.notice(line)
+                        self._notice(line)
                     self._find_trials_to_repeat()
                     self._failures.check(self._study.study_name)
                     self._run_rounds()
@@ -103,7 +107,7 @@ class Tuner:
                     self._repeat_or_fail(trial)
         if self._resume_plan.numbers:
             numbers = ", ".join(map(str, self._resume_plan.numbers))
-            self._progress.notice(f"resuming; trial {numbers} goes on")
+            self._notice(f"resuming; trial {numbers} goes on")
 
     def _repeat_or_fail(self, trial: FrozenTrial) -> None:
         is_too_often = self._executor.shares_process and num_starts(trial) >= MOST_STARTS
@@ -123,7 +127,7 @@ class Tuner:
             with self._transaction(wait):
                 for running in self._lanes:
                     self._recorder.count_start(running.number, -1)
-                self._curves.refresh(now=True)
+                self._callbacks.end_within(self._study)
 
     # ---- lanes ----
 
@@ -182,7 +186,9 @@ class Tuner:
         return running
 
     def _start(self, running: RunningTrial) -> None:
-        self._progress.trial_started(running.number)
+        trial = self._study.write_behind.get_trial(running.number)
+        self._callbacks.post(lambda callback: callback.on_trial_start(trial))
+        self._callbacks.deliver()
         self._lanes.start(running, running.begin_run())
 
     def _start_next_runs(self) -> None:
@@ -200,18 +206,17 @@ class Tuner:
             for running, event in sorted(events, key=lambda pair: pair[0].number):
                 if running in self._lanes:  # else told by somebody else in the meantime
                     self._follow(running, event)
-            self._curves.refresh()
         self._failures.check(self._study.study_name)
         self._start_next_runs()
 
     def _follow(self, running: RunningTrial, event: Event) -> None:
         if isinstance(event, LaneRetried):
-            self._progress.notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
+            self._notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
             self._recorder.retried(running.number, event.attempt)
             return
         self._note_code(running, event.code)
         if isinstance(event, LaneLost):
-            self._lose(running, event)
+            self._fail(running.number, Failure.of(event), running)
         else:
             self._report(running, event.metrics, event.circumstances)
 
@@ -220,7 +225,7 @@ class Tuner:
             self._edited.add(digest)
             code = self._study.code
             assert code is not None
-            self._progress.notice(
+            self._notice(
                 f"the code of {code} was edited during the sweep: trial {running.number} is trained by {digest}, as "
                 f"are others of workers that start from now on; earlier ones were by {code.digest}"
             )
@@ -231,7 +236,7 @@ class Tuner:
             if running.num_epochs == running.num_stored:
                 self._recorder.count_start(running.number, +1)
             return
-        self._progress.epoch_done(running.number, metrics, self._recorder.score(metrics), len(running.histories))
+        self._tell_epoch(running.number, metrics, len(running.histories))
         has_reported = self._recorder.epoch_ended(running, metrics)
         if metrics.diverged():
             error = f"the {metrics.watched} is not finite after epoch {metrics.epoch}"
@@ -241,11 +246,9 @@ class Tuner:
         elif has_reported and self._study.should_prune(running.number):
             self._end(running.number, TrialState.PRUNED, None, running)
 
-    def _lose(self, running: RunningTrial, event: LaneLost) -> None:
-        self._fail(running.number, Failure.of(event), running)
-        tail = event.traceback_tail or event.circumstances.log_tail
-        if tail:
-            note_failure(self._study.write_behind, running.number, event.cause.value, tail)
+    def _tell_epoch(self, number: int, metrics: RunMetrics, run: int) -> None:
+        logs = metrics.record()
+        self._callbacks.post(lambda callback: callback.on_epoch_end(number, metrics.epoch, logs, run))
 
     def _fail(self, number: int, failure: Failure, running: RunningTrial | None = None) -> None:
         self._recorder.failed(number, failure)
@@ -256,7 +259,10 @@ class Tuner:
         self._recorder.ended(number, state, values, running)
         if running is not None:
             self._lanes.free(running)
-        self._progress.trial_finished(self._study.write_behind.get_trial(number))
+        self._tell_end(self._study.write_behind.get_trial(number))
+
+    def _tell_end(self, trial: FrozenTrial) -> None:
+        self._callbacks.post(lambda callback: callback.on_trial_end(trial))
 
     # ---- the study ----
 
@@ -268,23 +274,39 @@ class Tuner:
                 self._adopt(change)
             self._study.set_user_attr("elapsed_s", round(self._clock.elapsed_s, 3))
             yield
+        self._callbacks.deliver()
 
     def _adopt(self, change: ForeignChange) -> None:
         """Another program created the trial, or has finished one of ours, which is trained no further."""
         if change.problem is not None:
             name = self._study.study_name
-            self._progress.notice(f"study {name}: trial {change.number} is set aside: {change.problem}")
+            self._notice(f"study {name}: trial {change.number} is set aside: {change.problem}")
         elif change.is_new:
-            self._progress.notice(f"trial {change.number} ({change.state.name}) was added by another program")
+            self._notice(f"trial {change.number} ({change.state.name}) was added by another program")
         else:
-            self._progress.notice(f"trial {change.number} was told {change.state.name} by another program")
+            self._notice(f"trial {change.number} was told {change.state.name} by another program")
         self._drop(change.number)
         trial = self._study.write_behind.get_trial(change.number)
         if trial.state.is_finished():
-            self._progress.trial_finished(trial)
+            self._tell_end(trial)
 
     def _drop(self, number: int) -> None:
         self._resume_plan.discard(number)
         for running in self._lanes:
             if running.number == number:
                 self._lanes.free(running)
+
+
+def sweep_info(study: SweepStudy, space: Space, limits: Limits) -> SweepInfo:
+    """What is to be done; fewer trials than the limit where the space has no more."""
+    trials, num_left = study.frozen_trials(), study.num_left()
+    num_trials = limits.num_trials if num_left is None else min(limits.num_trials, len(trials) + num_left)
+    return SweepInfo(
+        study_name=study.study_name,
+        metrics=space.metrics,
+        directions=space.directions,
+        num_trials=num_trials,
+        epochs=space.max_epochs(),
+        num_runs=space.plan.num_runs,
+        trials=trials,
+    )

@@ -1,0 +1,89 @@
+"""The callbacks of a sweep: by name, and called without harm to the sweep."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import optuna
+
+from sweep.errors import InputError, ends_process
+from sweep.plugins.registry import Registry
+from sweep.text import error_line
+from sweep.tuning.callback import Callback, SweepInfo
+
+Call = Callable[[Callback], None]
+CALLBACKS: Registry[Callable[[], Callback]] = Registry(
+    "callback", "--callback", "sweep.callbacks", {"progress": "sweep.tuning.progress:make_progress"}
+)
+
+
+def make_callbacks(names: Iterable[str | Callback]) -> list[Callback]:
+    """Callbacks by name, each called without arguments; those that are made already as they are.
+
+    Args:
+        names: Of ours, of an installed package's entry point, or `module:Class` of the user's own, whose code runs.
+
+    Raises:
+        InputError: There is no such callback, or it cannot be made. SpaceError is one.
+
+    """
+    return [_made(name) if isinstance(name, str) else name for name in names]
+
+
+def _made(name: str) -> Callback:
+    make = CALLBACKS.get(name)
+    try:
+        made = make()
+    except BaseException as error:
+        if ends_process(error):
+            raise
+        raise InputError(f"--callback {name}: cannot be made: {error_line(error)}") from None
+    if not isinstance(made, Callback):
+        raise InputError(f"--callback {name}: is a {type(made).__name__}; derive it from sweep.Callback")
+    return made
+
+
+class CallbackList:
+    """Calls callbacks once what they are told of is stored; one that raises is reported and dropped."""
+
+    def __init__(self, callbacks: Sequence[Callback], notice: Callable[[str], None]) -> None:
+        self._within = [callback for callback in callbacks if callback.in_transaction]
+        self._after = [callback for callback in callbacks if not callback.in_transaction]
+        self._notice = notice
+        self._posted: list[Call] = []
+
+    @contextmanager
+    def sweep(self, study: optuna.Study, info: SweepInfo) -> Iterator[None]:
+        """`on_sweep_start`, the body, `on_sweep_end`; those within transactions end by `end_within`."""
+        for callbacks in (self._within, self._after):
+            self._call_all(callbacks, lambda callback: callback.on_sweep_start(study, info))
+        try:
+            yield
+        finally:
+            self._posted.clear()  # of a transaction that failed
+            self._call_all(self._after, lambda callback: callback.on_sweep_end(study))
+
+    def end_within(self, study: optuna.Study) -> None:
+        """`on_sweep_end` of those that are called in transactions, in the last one."""
+        self._call_all(self._within, lambda callback: callback.on_sweep_end(study))
+
+    def post(self, call: Call) -> None:
+        """Inside a transaction: call those that belong there now, the others by `deliver`."""
+        self._call_all(self._within, call)
+        self._posted.append(call)
+
+    def deliver(self) -> None:
+        """Make the calls that were posted: what they tell of is stored."""
+        posted, self._posted = self._posted, []
+        for call in posted:
+            self._call_all(self._after, call)
+
+    def _call_all(self, callbacks: list[Callback], call: Call) -> None:
+        for callback in [*callbacks]:
+            try:
+                call(callback)
+            except BaseException as error:  # a user's hook may raise anything, SystemExit too
+                if callback.ends_sweep or ends_process(error):
+                    raise
+                callbacks.remove(callback)
+                name = type(callback).__name__
+                self._notice(f"callback {name} failed and is called no more: {error_line(error)}")
