@@ -54,9 +54,9 @@ def run_here(arguments: list[str]) -> None:
             super().__init__(engine, trial_timeout_s)
             self.began = time.perf_counter()
 
-        def start(self, lane: int, config: Any) -> None:
+        def start(self, lane: int, config: Any, **options: bool) -> None:
             began = time.perf_counter()
-            super().start(lane, config)
+            super().start(lane, config, **options)
             seconds["admitting"] += time.perf_counter() - began
 
         def wait(self) -> Any:

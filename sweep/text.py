@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import message_of
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,7 +27,7 @@ def shown_params(params: Mapping[str, Any]) -> str:
 
 def error_line(error: BaseException) -> str:
     """`ValueError: what it says`, whatever lines it has."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return " ".join(f"{type(error).__name__}: {message_of(error)}".split())
 
 
 def _shown(value: Any) -> str:

@@ -293,12 +293,13 @@ def _verify(
     interruption: "Interruption",
 ) -> None:
     from sweep.engines.registry import make_engine
+    from sweep.executors.in_process import InProcessExecutor
     from sweep.results.verify import TOLERANCE, check_recorded, verify
 
     check_recorded(config, provenance, device.keras_backend)
     widest = [tuple(widths) for widths in provenance.widest]
     engine = make_engine(provenance.engine, provenance.num_lanes, threads, interruption.check, widest)
-    verify(config, provenance, engine, TOLERANCE if tolerance is None else tolerance)
+    verify(config, provenance, InProcessExecutor(engine), TOLERANCE if tolerance is None else tolerance)
     print("verified: the stored score is reproduced")
 
 

@@ -4,14 +4,45 @@ Kept are the variables of model (weights, batch statistics, states of random lay
 number of epochs done, and what early stopping remembers.
 """
 
+import json
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sweep.engines.sequential import TrainingRun
+from sweep.config.trial import TrialConfig
+from sweep.engines.base import EpochMetrics
+from sweep.engines.sequential import SequentialEngine, TrainingRun
 from sweep.errors import InputError
 from sweep.system.files import replacing
+
+
+class CheckpointingEngine(SequentialEngine):
+    """The sequential engine; each run leaves a checkpoint after an epoch, and resumes from the one it finds."""
+
+    def __init__(self, path_of: Callable[[TrialConfig], Path], pause: Callable[[], None] = lambda: None) -> None:
+        """`path_of` a config's checkpoint. Its note are the records of the epochs, as JSON."""
+        super().__init__(pause=pause)
+        self._path_of = path_of
+        self._records: list[dict[str, Any]] = []
+
+    def admit(self, lane: int, config: TrialConfig) -> None:
+        """Build the model, and put it into the state of the checkpoint."""
+        super().admit(lane, config)
+        path = self._path_of(config)
+        self._records = json.loads(restore_checkpoint(self.run(lane), path)) if path.exists() else []
+
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochMetrics]:
+        """Train an epoch and write the state; after the last one the checkpoint is the one before."""
+        outcomes = super().train_epoch(lanes)
+        for lane, metrics in outcomes.items():
+            self._records.append(metrics.record())
+            if not metrics.is_last and not metrics.diverged():
+                run = self.run(lane)
+                save_checkpoint(run, self._path_of(run.config), json.dumps(self._records))
+        return outcomes
 
 
 def save_checkpoint(run: TrainingRun, path: Path, note: str) -> None:
@@ -26,12 +57,23 @@ def save_checkpoint(run: TrainingRun, path: Path, note: str) -> None:
         np.savez(unfinished, **arrays)  # type: ignore[arg-type]
 
 
+def read_note(path: Path) -> str:
+    """The text that belongs to a checkpoint; InputError if the file is not usable."""
+    with _usable(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return str(arrays["note"])
+
+
 def restore_checkpoint(run: TrainingRun, path: Path) -> str:
     """Put a run of the same config into the saved state; returns the note. InputError if the file is not usable."""
+    with _usable(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        _restore(run, dict(arrays))
+        return str(arrays["note"])
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            _restore(run, dict(arrays))
-            return str(arrays["note"])
+        yield
     except Exception as error:  # zipfile, OS, NumPy and Keras errors alike
         raise InputError(f"{path}: no usable checkpoint ({error}); move it away to train from the start") from None
 

@@ -9,7 +9,7 @@ import resource
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.engines.base import RunMetrics
@@ -70,14 +70,17 @@ class Executor(Protocol):
     num_lanes: int
     shares_process: bool  # whether a run that kills its process kills the launcher
 
-    def start(self, lane: int, config: RunConfig) -> None:
-        """Put a config on a free lane. Failures come as events, never as exceptions."""
+    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
+        """Put a config on a free lane; `keeps_model` where `model` is asked for. Failures come as events alone."""
 
     def stop(self, lane: int) -> None:
         """Free a lane: its run was pruned, cancelled or is over."""
 
     def wait(self) -> list[Event]:
         """Block until something happened; at least one event while any lane is taken."""
+
+    def model(self, lane: int) -> Any:
+        """The compiled `keras.Model` of a run that is over and whose lane is not free yet, with its kept weights."""
 
     def close(self) -> None:
         """Stop every lane and whatever runs engines."""

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Collection
+from typing import Any
 
 from sweep.config.function import RunConfig
 from sweep.engines.base import Engine, Outcome, RunMetrics
@@ -26,7 +27,7 @@ class InProcessExecutor:
         self._trained_s: defaultdict[int, float] = defaultdict(float)
         self._waiting: list[Event] = []
 
-    def start(self, lane: int, config: RunConfig) -> None:
+    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
         """Admit a config; a failure to build it is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
@@ -47,6 +48,10 @@ class InProcessExecutor:
         """Events that wait already, else one epoch (of these lanes alone)."""
         events, self._waiting = self._waiting, []
         return events or self._train_epoch(lanes)
+
+    def model(self, lane: int) -> Any:
+        """The engine's."""
+        return self._engine.model(lane)
 
     def close(self) -> None:
         """Evict every lane."""

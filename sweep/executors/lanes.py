@@ -1,7 +1,7 @@
 """The lanes of an executor, each with the job that it trains."""
 
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from sweep.config.function import RunConfig
 from sweep.executors.base import Event, Executor
@@ -36,9 +36,9 @@ class Lanes(Generic[Job]):
         lane = next(lane for lane in range(self._executor.num_lanes) if lane not in self._jobs)
         self._jobs[lane] = job
 
-    def start(self, job: Job, config: RunConfig) -> None:
-        """Train a config on the job's lane."""
-        self._executor.start(self._lane_of(job), config)
+    def start(self, job: Job, config: RunConfig, *, keeps_model: bool = False) -> None:
+        """Train a config on the job's lane; `keeps_model` where `model` is asked for."""
+        self._executor.start(self._lane_of(job), config, keeps_model=keeps_model)
 
     def start_next(self, job: Job, config: RunConfig) -> None:
         """Train the next of a job's configs, on the same lane."""
@@ -51,8 +51,32 @@ class Lanes(Generic[Job]):
         del self._jobs[lane]
         self._executor.stop(lane)
 
-    def wait(self) -> list[tuple[Job, Event]]:
-        """What happened on the lanes that have a job, at least one event."""
+    def model(self, job: Job) -> Any:
+        """The trained model of a job that is over and still has its lane."""
+        return self._executor.model(self._lane_of(job))
+
+    def rounds(
+        self, fill: Callable[[], None], check: Callable[[], None] = lambda: None
+    ) -> Iterator[list[tuple[Job, Event]]]:
+        """Fill the lanes and train, round after round, until no lane is taken: the one loop of all commands.
+
+        Args:
+            fill: Gives free lanes to jobs and starts them. Whoever iterates frees the lanes of jobs that have ended.
+            check: Called before each round; may raise.
+
+        Yields:
+            What a round brought: of each job an epoch, or its end.
+
+        """
+        while True:
+            check()
+            fill()
+            if not self._jobs:
+                return
+            yield self._wait()
+
+    def _wait(self) -> list[tuple[Job, Event]]:
+        """What happened on the lanes that have a job."""
         return [(self._jobs[event.lane], event) for event in self._executor.wait() if event.lane in self._jobs]
 
     def _lane_of(self, job: Job) -> int:

@@ -4,7 +4,8 @@ To a worker, `{"do": ...}`:
 
     set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ..., "code": ...}`
     make     the engine and its lanes                               answered by `{"made": ...}`
-    start    lane, attempt, config: put a config on a free lane
+    start    lane, attempt, config, keeps_model: put a config on a free lane; a model that is kept is sent as
+             "weights" beside its last event
     stop     lane
     train    lanes: one epoch of these                                  answered by `{"events": [...]}`
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from sweep.config.function import RunConfig
+from sweep.config.trial import TrialConfig
 from sweep.engines.devices import Device
 from sweep.executors.base import Event
 from sweep.executors.handle import WorkerHandle
@@ -113,10 +114,10 @@ class Workers(ABC):
                 most_runs=MOST_RUNS if name == "sequential" else None,
             )
 
-    def start(self, lane: int, config: RunConfig) -> None:
+    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
         """Send the config to the lane's worker."""
         slot, own = self._place(lane)
-        slot.start(own, config)
+        slot.start(own, config, keeps_model=keeps_model)
 
     def stop(self, lane: int) -> None:
         """Free it there."""
@@ -135,6 +136,15 @@ class Workers(ABC):
             for number, slot in enumerate(self._slots):
                 events += self._named(number, slot.check_time())
         return events
+
+    def model(self, lane: int) -> Any:
+        """Made here, with the weights that the worker has sent with the last epoch."""
+        from sweep.engines.saved_weights import model_of
+
+        slot, own = self._place(lane)
+        config, weights = slot.trained(own)
+        assert isinstance(config, TrialConfig)  # a function trains no model
+        return model_of(config, weights)
 
     def close(self) -> None:
         """End the workers, in the middle of an epoch too."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.config.function import RunConfig
 from sweep.errors import Cause, InputError, SweepStopped
-from sweep.executors.base import Circumstances, EpochDone, Event, LaneLost, LaneRetried
+from sweep.executors.base import Circumstances, Event, LaneLost, LaneRetried
 from sweep.executors.handle import Obituary, WorkerHandle
 from sweep.executors.messages import event_of
 
@@ -35,6 +35,8 @@ class Run:
     num_deaths: int = 0  # that it is charged with
     is_suspect: bool = False
     is_due: bool = False  # whether this round waits for its epoch
+    keeps_model: bool = False
+    weights: str = ""  # as the worker sent them when the run was over
 
 
 class WorkerSlot:
@@ -72,13 +74,13 @@ class WorkerSlot:
         self._make = {"most_runs": most_runs, **values}
         self.worker.send(do="make", **values)
 
-    def start(self, lane: int, config: RunConfig) -> None:
+    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
         """Put a config on a lane."""
         most_runs = self._make["most_runs"]
         if most_runs is not None and self._num_ended >= most_runs and not self._runs:
             self.worker.end()
             self._begin_anew()
-        self._runs[lane] = Run(config)
+        self._runs[lane] = Run(config, keeps_model=keeps_model)
         self._send_start(lane)
 
     def stop(self, lane: int) -> None:
@@ -86,6 +88,11 @@ class WorkerSlot:
         if self._runs.pop(lane, None) is not None:
             self._num_ended += 1
             self.worker.send(do="stop", lane=lane)
+
+    def trained(self, lane: int) -> tuple[RunConfig, str]:
+        """The config and the weights of a run that is over and kept its model."""
+        run = self._runs[lane]
+        return run.config, run.weights
 
     # ---- a round ----
 
@@ -127,9 +134,7 @@ class WorkerSlot:
         self._training, self._longest_step_s = [], max(self._longest_step_s, seconds)
         for lane in asked:
             self._runs[lane].trained_s += seconds
-        return [
-            told for values in answer["events"] for told in self._tell(values["attempt"], event_of(values["event"]))
-        ]
+        return [told for values in answer["events"] for told in self._tell(values)]
 
     def check_time(self) -> list[Event]:
         """Replace a worker that takes too long for an answer."""
@@ -150,11 +155,13 @@ class WorkerSlot:
         left = min(limit - self._runs[lane].trained_s for lane in self._training)
         return max(left, EPOCHS_OF_GRACE * self._longest_step_s)
 
-    def _tell(self, attempt: int, event: EpochDone | LaneLost) -> list[Event]:
+    def _tell(self, values: dict[str, Any]) -> list[Event]:
         """What is new of a worker's event."""
+        event = event_of(values["event"])
         run = self._runs.get(event.lane)
-        if run is None or attempt != run.attempt:
+        if run is None or values["attempt"] != run.attempt:
             return []  # of an attempt that was given up
+        run.weights = values.get("weights", "")
         event = replace(event, code=self._code)
         if isinstance(event, LaneLost):
             return self._lose(event, run)
@@ -223,4 +230,5 @@ class WorkerSlot:
 
     def _send_start(self, lane: int) -> None:
         run = self._runs[lane]
-        self.worker.send(do="start", lane=lane, attempt=run.attempt, config=run.config.values())
+        config = run.config.values()
+        self.worker.send(do="start", lane=lane, attempt=run.attempt, config=config, keeps_model=run.keeps_model)

@@ -32,6 +32,7 @@ class Worker:
     def __init__(self) -> None:
         self._executor: InProcessExecutor | None = None
         self._attempts: dict[int, int] = {}
+        self._keeping: set[int] = set()  # lanes of which the trained model is sent
 
     def do(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """One message; the answer, where there is one."""
@@ -62,9 +63,10 @@ class Worker:
         self._executor = InProcessExecutor(made, trial_timeout_s)
         return {"made": True}
 
-    def _start(self, lane: int, attempt: int, config: dict[str, Any]) -> None:
+    def _start(self, lane: int, attempt: int, config: dict[str, Any], *, keeps_model: bool) -> None:
         assert self._executor is not None
         self._attempts[lane] = attempt
+        (self._keeping.add if keeps_model else self._keeping.discard)(lane)
         self._executor.start(lane, run_config(config, "a config from the launcher"))
 
     def _stop(self, lane: int) -> None:
@@ -74,7 +76,17 @@ class Worker:
     def _train(self, lanes: list[int]) -> dict[str, Any]:
         assert self._executor is not None
         events = [event for event in self._executor.wait(lanes) if isinstance(event, EpochDone | LaneLost)]
-        return {"events": [{"attempt": self._attempts[event.lane], "event": event_values(event)} for event in events]}
+        return {"events": [self._told(event) for event in events]}
+
+    def _told(self, event: EpochDone | LaneLost) -> dict[str, Any]:
+        """With the weights, where the run is over and its model is kept."""
+        told = {"attempt": self._attempts[event.lane], "event": event_values(event)}
+        if isinstance(event, EpochDone) and event.metrics.is_last and event.lane in self._keeping:
+            from sweep.engines.saved_weights import weights_of
+
+            assert self._executor is not None
+            told["weights"] = weights_of(self._executor.model(event.lane))
+        return told
 
 
 def _digest_of(users_code: str | None) -> str:

@@ -6,13 +6,13 @@ command goes on after whatever ended it, and more seeds or candidates add what i
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.config.trial import TrialConfig
-from sweep.engines.base import RunMetrics, run_values
+from sweep.engines.base import run_values
 from sweep.errors import InputError
-from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.executors.base import Executor
+from sweep.executors.run_queue import QueuedRun, RunQueue
 from sweep.plugins.users_code import recorded_code
 from sweep.results.confirm_plan import ConfirmPlan
 from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
@@ -24,15 +24,13 @@ DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "onednn", "dat
 MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions", "code")
 
 
-@dataclass
-class _Run:
-    """Of a candidate from a seed, on a fold of the data or on all of it."""
+@dataclass(frozen=True)
+class _Place:
+    """Where the result of a run stands: of a candidate from a seed, on a fold of the data or on all of it."""
 
     trial: int
     seed: int
     part: int  # the fold's index
-    config: TrialConfig
-    history: list[RunMetrics] = field(default_factory=list)
 
 
 class Confirming:
@@ -55,14 +53,14 @@ class Confirming:
         made_with = {key: value for key, value in asdict(settings).items() if key in MADE_WITH}
         _check_made_with(stored.get("made_with", made_with), made_with)
         self._record = _merged(stored, plan, made_with)
-        self._waiting = self._missing_runs()
-        self._running: dict[int, _Run] = {}  # by lane
+        self._missing = self._missing_runs()
+        self._num_left = len(self._missing)
 
     def start_line(self) -> str:
         """What is to be trained."""
         plan, num_folds = self._plan, self._plan.num_folds
         folds = f" on {num_folds} folds" if num_folds > 1 else ""
-        stored = plan.num_runs - len(self._waiting)
+        stored = plan.num_runs - len(self._missing)
         trials = ", ".join(map(str, plan.configs))
         seeds, runs = counted(len(plan.seeds), "seed"), counted(plan.num_runs, "run")
         return f"trial {trials} from {seeds}{folds}: {runs}, {stored} stored already"
@@ -71,15 +69,13 @@ class Confirming:
         """Train and store; raises Interrupted when a signal has arrived."""
         with self._interruption.polled(), closing(executor):
             self._store()  # the candidates' ranks in the sweep may have changed
-            while self._waiting or self._running:
-                self._interruption.check()
-                self._fill_lanes(executor)
-                self._handle(executor, executor.wait())
+            for runs in RunQueue(executor, self._missing, check=self._interruption.check).rounds():
+                self._keep([run for run in runs if run.is_over])
 
-    def _missing_runs(self) -> list[_Run]:
+    def _missing_runs(self) -> list[QueuedRun[_Place]]:
         """Seed by seed, so that what is there after an interruption is paired."""
         return [
-            _Run(trial, seed, part, config)
+            QueuedRun(_Place(trial, seed, part), config)
             for seed in self._plan.seeds
             for trial in self._plan.configs
             for part, config in enumerate(self._plan.runs(trial, seed))
@@ -91,55 +87,35 @@ class Confirming:
         runs: dict[str, Any] = self._record["candidates"][str(trial)]["runs"]
         return runs.setdefault(str(seed), [None] * self._plan.num_folds)  # type: ignore[no-any-return]
 
-    def _fill_lanes(self, executor: Executor) -> None:
-        for lane in range(executor.num_lanes):
-            if lane not in self._running and self._waiting:
-                self._running[lane] = self._waiting.pop(0)
-                executor.start(lane, self._running[lane].config)
-
-    def _handle(self, executor: Executor, events: Sequence[Event]) -> None:
-        """One transaction for the runs that ended, then their lanes are free."""
-        ended = [event.lane for event in events if self._is_ended_by(event)]
-        if ended:
+    def _keep(self, ended: Sequence[QueuedRun[_Place]]) -> None:
+        """One transaction for the runs that ended in a round."""
+        results = [(run.key, _result(run, self._plan.metric)) for run in ended]
+        for place, result in results:
+            self._results(place.trial, place.seed)[place.part] = result
+        if results:
             self._store()
-        for lane in ended:
-            run = self._running.pop(lane)
-            executor.stop(lane)
-            left = len(self._waiting) + len(self._running)
-            self._say(f"{_line(run, self._results(run.trial, run.seed)[run.part])}  [{left} runs left]")
+        for place, result in results:
+            self._num_left -= 1
+            self._say(f"{self._line(place, result)}  [{self._num_left} runs left]")
 
-    def _is_ended_by(self, event: Event) -> bool:
-        """Whether the event ended its lane's run; what came of it is then in the record."""
-        run, result = self._running[event.lane], None
-        if isinstance(event, LaneLost):
-            result = {"error": event.error}
-        elif isinstance(event, EpochDone):
-            run.history.append(event.metrics)
-            result = _result(run.history, self._plan.metric)
-        if result is not None:
-            self._results(run.trial, run.seed)[run.part] = result
-        return result is not None
+    def _line(self, place: _Place, result: Mapping[str, Any]) -> str:
+        shown = f"{result['score']:.4f}" if "score" in result else f"failed: {result['error']}"
+        fold = f" fold {place.part + 1}" if self._plan.num_folds > 1 else ""
+        return f"trial {place.trial} seed {place.seed}{fold}: {shown}"
 
     def _store(self) -> None:
         with self._storage.transaction(self._wait):
             self._storage.set_study_user_attr(STUDY_ID, CONFIRMATION, self._record)
 
 
-def _result(history: Sequence[RunMetrics], metric: str) -> dict[str, Any] | None:
-    """None while the run goes on."""
-    last = history[-1]
+def _result(run: QueuedRun[_Place], metric: str) -> dict[str, Any]:
+    if run.lost is not None:
+        return {"error": run.lost.error}
+    last = run.history[-1]
     if last.diverged():
         return {"error": f"the loss is not finite after epoch {last.epoch}"}
-    if not last.is_last:
-        return None
-    (score,) = run_values(history, [metric])
+    (score,) = run_values(run.history, [metric])
     return {"score": score, "best_epoch": last.best_epoch, "num_epochs": last.epoch}
-
-
-def _line(run: _Run, result: dict[str, Any] | None) -> str:
-    assert result is not None
-    shown = f"{result['score']:.4f}" if "score" in result else f"failed: {result['error']}"
-    return f"trial {run.trial} seed {run.seed}{f' fold {run.part + 1}' if run.config.data.fold else ''}: {shown}"
 
 
 def _check_made_with(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -2,23 +2,27 @@
 
 Folder: `model.keras`, `model.json` (architecture), `model.weights.h5` of the first seed (the config's own), the same
 for the other seeds in `seed-N/`, `classes.json` (class names), `metrics.json`, and `curves.html`, which grows while it
-trains. The saved model takes raw images. Each epoch leaves a
-checkpoint, so that the same command resumes after the last epoch. What can fail after training is tried before it: the
-test part is read and checked, the model is saved and loaded. This is the only module that reads test data.
+trains. The saved model takes raw images. On the sequential engine each epoch leaves a checkpoint, so that the same
+command resumes after the last epoch; on the lanes of another executor seeds train side by side, and one that was cut
+off begins anew. What can fail after training is tried before it: the test part is read and checked, the model is saved
+and loaded. This is the only module that reads test data.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load, load_raw_test
-from sweep.engines.base import EpochMetrics
-from sweep.engines.checkpoint import restore_checkpoint, save_checkpoint
-from sweep.engines.sequential import SequentialEngine, compiled_model
+from sweep.engines.base import EpochMetrics, RunMetrics
+from sweep.engines.checkpoint import CheckpointingEngine, read_note
+from sweep.engines.sequential import compiled_model
 from sweep.errors import NO_LOCKS, NO_LOCKS_ERRORS, InputError, SweepError
+from sweep.executors.base import Executor
+from sweep.executors.in_process import InProcessExecutor
+from sweep.executors.run_queue import QueuedRun, RunQueue
 from sweep.results.curves import write_curves
 from sweep.results.raw_model import scaling_model, takes_raw_images
 from sweep.results.saved_model import SaveCheck, save_model, save_scaling, save_weights, try_to_save
@@ -67,9 +71,25 @@ class Retraining:
         folder: Path,
         say: Callable[[str], None] = print,
         pause: Callable[[], None] = lambda: None,
+        make_executor: Callable[[], Executor] | None = None,
     ) -> None:
-        """`pause` is called every second or so and may raise. InputError if the folder holds another config."""
+        """Of what is in the folder, a seed that is done is kept, and one that was cut off is resumed.
+
+        Args:
+            config: What is trained; its own seed is the first.
+            num_seeds: How many seeds.
+            folder: Of the models.
+            say: Takes each line for the user.
+            pause: Called every second or so; may raise.
+            make_executor: Of the lanes on which seeds are trained side by side; a seed that was cut off begins anew
+                there. Default: the sequential engine, a seed after the other, each with checkpoints.
+
+        Raises:
+            InputError: The folder holds another config.
+
+        """
         self._config, self._folder, self._say, self._pause = config, folder, say, pause
+        self._make_executor = make_executor
         self._seeds = seeds_from(config.training.seed, num_seeds)
         self._results = read_results(folder, config)  # perhaps of more seeds than are asked for now
         self._write_results()  # the folder is this config's from now on
@@ -78,11 +98,8 @@ class Retraining:
         """Train what is not trained yet; returns (and has written) the content of metrics.json."""
         to_train = [seed for seed in self._seeds if seed not in self._results or not self._results[seed].is_done]
         if to_train:
-            check = self._try_what_comes_after()
-            for seed in to_train:
-                self._results[seed] = SeedResult(seed, [])
-                self._train(self._results[seed], check)
-        write_curves(self._folder, [*self._results.values()], is_done=True)
+            self._train(to_train, self._try_what_comes_after())
+        write_curves(self._folder, self._in_order(), is_done=True)
         return self._write_results()
 
     def _try_what_comes_after(self) -> SaveCheck:
@@ -95,30 +112,52 @@ class Retraining:
             self._say(f"model.keras cannot be {what}: {check.problem}")
         return check
 
-    def _train(self, result: SeedResult, check: SaveCheck) -> None:
-        engine = SequentialEngine(pause=self._pause)
-        engine.admit(0, with_seed(self._config, result.seed))
-        checkpoint = self._folder / f"checkpoint-{result.seed}.npz"
-        if checkpoint.exists():
-            note = restore_checkpoint(engine.run(0), checkpoint)
-            with readable(checkpoint):
-                result.history = checked_history(json.loads(note))
-            self._say(f"seed {result.seed}: goes on after epoch {len(result.history)}")
-        while metrics := engine.train_epoch():
-            self._keep(result, metrics[0])
-            if not metrics[0].is_last:
-                save_checkpoint(engine.run(0), checkpoint, json.dumps(result.history))
-        self._finish(result, engine.model(0), check)
-        engine.evict(0)
-        checkpoint.unlink(missing_ok=True)
+    def _train(self, seeds: Sequence[int], check: SaveCheck) -> None:
+        stored = {} if self._make_executor is not None else {seed: self._stored_epochs(seed) for seed in seeds}
+        runs = [QueuedRun(seed, with_seed(self._config, seed)) for seed in seeds]
+        with closing(self._executor()) as executor:
+            queue = RunQueue(executor, runs, check=self._pause, keeps_models=True)
+            for changed in queue.rounds():
+                for run in changed:
+                    run.raise_if_lost()
+                    if len(run.history) == 1:
+                        self._begin(run.key, stored.get(run.key, []))
+                    self._keep(self._results[run.key], run.history[-1])
+                    if run.is_over:
+                        self._finish(self._results[run.key], queue.model(run), check)
+                        self._checkpoint(run.key).unlink(missing_ok=True)
 
-    def _keep(self, result: SeedResult, metrics: EpochMetrics) -> None:
+    def _executor(self) -> Executor:
+        if self._make_executor is not None:
+            return self._make_executor()
+        engine = CheckpointingEngine(lambda config: self._checkpoint(config.training.seed), self._pause)
+        return InProcessExecutor(engine)
+
+    def _checkpoint(self, seed: int) -> Path:
+        return self._folder / f"checkpoint-{seed}.npz"
+
+    def _stored_epochs(self, seed: int) -> list[dict[str, Any]]:
+        """Those that a checkpoint holds; they are not trained again."""
+        path = self._checkpoint(seed)
+        if not path.exists():
+            return []
+        note = read_note(path)
+        with readable(path):
+            return checked_history(json.loads(note))
+
+    def _begin(self, seed: int, history: list[dict[str, Any]]) -> None:
+        self._results[seed] = SeedResult(seed, history)
+        if history:
+            self._say(f"seed {seed}: resumes after epoch {len(history)}")
+
+    def _keep(self, result: SeedResult, metrics: RunMetrics) -> None:
+        assert isinstance(metrics, EpochMetrics)
         result.history.append(metrics.record())
         result.best_epoch = metrics.best_epoch or None
         self._say(epoch_line(result.seed, metrics, self._config.training.epochs))
         if metrics.diverged():
             raise SweepError(f"seed {result.seed}: the loss is not finite after epoch {metrics.epoch}")
-        write_curves(self._folder, [*self._results.values()], is_done=False)
+        write_curves(self._folder, self._in_order(), is_done=False)
 
     def _finish(self, result: SeedResult, network: Any, check: SaveCheck) -> None:
         """Weights and scores first. A seed that is not marked as saved is trained again from its checkpoint."""
@@ -147,8 +186,13 @@ class Retraining:
         """Of an image as it is in the source: (H, W, C), or (H, W). The test part is read and checked for it."""
         return load_raw_test(self._config.data)[0].shape[1:]
 
+    def _in_order(self) -> list[SeedResult]:
+        """By seed, the config's own first; on lanes a later one may be done before it."""
+        places = {seed: place for place, seed in enumerate(self._seeds)}
+        return sorted(self._results.values(), key=lambda result: places.get(result.seed, len(places)))
+
     def _write_results(self) -> dict[str, Any]:
-        done = [result for result in self._results.values() if result.test_accuracy is not None]
+        done = [result for result in self._in_order() if result.test_accuracy is not None]
         facts = {
             "config": self._config.values(),
             "num_train": len(self._dataset.train),

@@ -1,14 +1,17 @@
 """Repeat the sweep's own run of an exported config, and compare with the score that was stored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
 
 from sweep.config.file import Provenance
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import Engine, RunMetrics, metrics_of, run_values
+from sweep.engines.base import run_values
 from sweep.errors import InputError, SweepError
+from sweep.executors.base import Executor
+from sweep.executors.run_queue import QueuedRun, RunQueue
 from sweep.space.runs import RunPlan
 
 TOLERANCE = 1e-6  # the same machine gives the same bits; another processor or version may need --tolerance
@@ -39,19 +42,27 @@ def check_recorded(config: TrialConfig, provenance: Provenance, keras_backend: s
 
 
 def verify(
-    config: TrialConfig, provenance: Provenance, engine: Engine, tolerance: float, say: Callable[[str], None] = print
+    config: TrialConfig,
+    provenance: Provenance,
+    executor: Executor,
+    tolerance: float,
+    say: Callable[[str], None] = print,
 ) -> Verification:
-    """Train as recorded, as many epochs and runs as the trial had.
+    """Train as recorded, as many epochs and runs as the trial had, one run at a time.
 
-    ScoreMissed if the score differs by more than `tolerance`.
+    Raises:
+        ScoreMissed: The score differs by more than `tolerance`.
+        SweepError: A run failed.
+
     """
     plan = RunPlan(provenance.repeats, provenance.cross_validation)
-    if plan.num_runs == 1:
-        what, repeated = f"after epoch {provenance.best_epoch}", _repeat_epochs(config, provenance, engine)
-    else:
-        runs = plan.runs(config)[: provenance.num_runs]
-        scores = [_repeat_run(run, provenance.metric, engine) for run in runs]
-        what, repeated = f"of {len(runs)} runs", fmean(scores) if provenance.state == "COMPLETE" else scores[-1]
+    with closing(executor):
+        if plan.num_runs == 1:
+            what, repeated = f"after epoch {provenance.best_epoch}", _repeat_epochs(config, provenance, executor)
+        else:
+            runs = plan.runs(config)[: provenance.num_runs]
+            scores = _repeat_runs(runs, provenance.metric, executor)
+            what, repeated = f"of {len(runs)} runs", fmean(scores) if provenance.state == "COMPLETE" else scores[-1]
     say(f"{provenance.metric} {what}: stored {provenance.score:.8f}, repeated {repeated:.8f}")
     if not abs(repeated - provenance.score) <= tolerance:
         raise ScoreMissed(
@@ -61,24 +72,23 @@ def verify(
     return Verification(provenance.metric, provenance.score, repeated)
 
 
-def _repeat_epochs(config: TrialConfig, provenance: Provenance, engine: Engine) -> float:
+def _repeat_epochs(config: TrialConfig, provenance: Provenance, executor: Executor) -> float:
     """The score after the epochs of a trial that may have been pruned."""
-    history = _train(config, engine, provenance.num_epochs)
-    if len(history) < provenance.num_epochs:
+    run = QueuedRun(0, config, provenance.num_epochs)
+    _train([run], executor)
+    if len(run.history) < provenance.num_epochs:
         return float("nan")
-    return history[provenance.best_epoch - 1].score(provenance.metric)
+    return run.history[provenance.best_epoch - 1].score(provenance.metric)
 
 
-def _repeat_run(config: TrialConfig, metric: str, engine: Engine) -> float:
-    """The score of a whole run."""
-    history = _train(config, engine, config.training.epochs)
-    return run_values(history, [metric])[0]
+def _repeat_runs(configs: Sequence[TrialConfig], metric: str, executor: Executor) -> list[float]:
+    """The score of each whole run."""
+    runs = [QueuedRun(number, config) for number, config in enumerate(configs, start=1)]
+    _train(runs, executor)
+    return [run_values(run.history, [metric])[0] for run in runs]
 
 
-def _train(config: TrialConfig, engine: Engine, num_epochs: int) -> list[RunMetrics]:
-    engine.admit(0, config)
-    history: list[RunMetrics] = []
-    while len(history) < num_epochs and (outcomes := engine.train_epoch()):
-        history.append(metrics_of(0, outcomes))
-    engine.evict(0)
-    return history
+def _train(runs: Sequence[QueuedRun[int]], executor: Executor) -> None:
+    for changed in RunQueue(executor, runs, at_once=1).rounds():
+        for run in changed:
+            run.raise_if_lost()

@@ -48,6 +48,14 @@ class ForeignChange:
     state: TrialState
     problem: str | None = None  # why the trial is set aside
 
+    def line(self, study_name: str) -> str:
+        """What to say of it."""
+        if self.problem is not None:
+            return f"study {study_name}: trial {self.number} is set aside: {self.problem}"
+        if self.is_new:
+            return f"trial {self.number} ({self.state.name}) was added by another program"
+        return f"trial {self.number} was told {self.state.name} by another program"
+
 
 class WriteBehindStorage(MemoryStorage):
     """One study. Reads come from memory; writes outside a `transaction` are an error of the program.
@@ -133,63 +141,68 @@ class WriteBehindStorage(MemoryStorage):
     # attributes as JSON gives them back, so that samplers see the same before and after a resume
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        text = json.dumps(value)
+        pending, text = self._to_write(), json.dumps(value)
         super().set_study_user_attr(study_id, key, json.loads(text))
         self._is_study_sealed &= key not in OWN_STUDY_ATTRS
-        self._to_write().add_attr(rows.STUDY_USER_ATTRS, None, key, text)
+        pending.add_attr(rows.STUDY_USER_ATTRS, None, key, text)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        text = json.dumps(value)
+        pending, text = self._to_write(), json.dumps(value)
         super().set_study_system_attr(study_id, key, json.loads(text))
-        self._to_write().add_attr(rows.STUDY_SYSTEM_ATTRS, None, key, text)
+        pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, key, text)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         if template_trial is not None:
             raise StudyError("trials are enqueued through another storage, not through the one that sweeps")
+        pending = self._to_write()
         number = super().create_new_trial(study_id)
         self.open_numbers.add(number)
-        self._to_write().new_trials.append(self.get_trial(number))
+        pending.new_trials.append(self.get_trial(number))
         return number
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         """As Optuna's, of the value that it gives back: enqueued for an int, 2.5 is 2 and is stored as 2."""
+        pending = self._to_write()
         stored = distribution.to_internal_repr(distribution.to_external_repr(param_value_internal))
         super().set_trial_param(trial_id, param_name, stored, distribution)
-        self._to_write().add_param(trial_id, param_name, stored, distribution)
+        pending.add_param(trial_id, param_name, stored, distribution)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        pending = self._to_write()
         was_waiting = self.get_trial(trial_id).state == TrialState.WAITING
         if not super().set_trial_state_values(trial_id, state, values):
             return False
         if state.is_finished():
             self._count_as_finished(trial_id)
         if was_waiting:
-            self._to_write().add_content(self.get_trial(trial_id))
-        self._to_write().add_state(self.get_trial(trial_id))
+            pending.add_content(self.get_trial(trial_id))
+        pending.add_state(self.get_trial(trial_id))
         return True
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        pending = self._to_write()
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
-        self._to_write().add_intermediate_value(trial_id, step, intermediate_value)
+        pending.add_intermediate_value(trial_id, step, intermediate_value)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        text = json.dumps(value)
+        pending, text = self._to_write(), json.dumps(value)
         super().set_trial_user_attr(trial_id, key, json.loads(text))
         if key == TRAINED_BY_SWEEP:
             self._own_numbers.add(trial_id)
-        self._to_write().add_attr(rows.TRIAL_USER_ATTRS, trial_id, key, text)
+        pending.add_attr(rows.TRIAL_USER_ATTRS, trial_id, key, text)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        text = json.dumps(value)
+        pending, text = self._to_write(), json.dumps(value)
         super().set_trial_system_attr(trial_id, key, json.loads(text))
-        self._to_write().add_attr(rows.TRIAL_SYSTEM_ATTRS, trial_id, key, text)
+        pending.add_attr(rows.TRIAL_SYSTEM_ATTRS, trial_id, key, text)
 
     # ---- loading, and what others write ----
 
     def _to_write(self) -> rows.PendingRows:
-        assert self._pending is not None, "a write outside a transaction would never reach the database"
+        if self._pending is None:
+            raise StudyError("a study is written by its sweep alone; callbacks, builders and functions read it")
         return self._pending
 
     def _load(self, distributions: Mapping[str, BaseDistribution]) -> None:

@@ -20,6 +20,7 @@ from sweep.pareto import pareto_front, shown, shown_values
 from sweep.storage.stored_trials import cause_and_error
 from sweep.tuning.callback import Callback, SweepInfo
 
+NOTEBOOK_S = 0.5  # at least between two drawings in a notebook
 LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
 
 
@@ -154,6 +155,7 @@ class LiveProgress(PlainProgress):
         self._task = self._bar.add_task("trials")
         self._lines: dict[int, str] = {}
         self._live: Live | None = None
+        self._next_s = 0.0  # when it is drawn again in a notebook
 
     def notice(self, text: str) -> None:
         """Print it above the bar."""
@@ -163,7 +165,10 @@ class LiveProgress(PlainProgress):
         """Draw the bar."""
         super().on_sweep_start(study, info)
         self._bar.update(self._task, total=info.num_trials, completed=self.scoreboard.num_finished)
-        self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=8)
+        is_terminal = not self._console.is_jupyter  # a notebook's widget takes in what is printed while it is drawn
+        self._live = Live(
+            get_renderable=self._view, console=self._console, auto_refresh=is_terminal, refresh_per_second=8
+        )
         self._live.start()
 
     def on_sweep_end(self, study: optuna.Study) -> None:
@@ -187,6 +192,7 @@ class LiveProgress(PlainProgress):
             f"trial {number}: {place}epoch {epoch}/{scoreboard.epochs}  "
             f"{metric} {shown(logs[metric])}  {rate}{logs['seconds']:.2f} s"
         )
+        self._draw_in_notebook()
 
     def on_trial_end(self, trial: FrozenTrial) -> None:
         """The line scrolls up."""
@@ -194,6 +200,12 @@ class LiveProgress(PlainProgress):
         self._lines.pop(trial.number, None)
         self.notice(self.scoreboard.finished_line(trial))
         self._bar.update(self._task, completed=self.scoreboard.num_finished)
+        self._draw_in_notebook()
+
+    def _draw_in_notebook(self) -> None:
+        if self._live is not None and self._console.is_jupyter and time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + NOTEBOOK_S
+            self._live.refresh()
 
     def _view(self) -> Group:
         """Made when the screen is drawn, not at each epoch of each lane; lanes beyond the screen are counted."""

@@ -22,7 +22,7 @@ from sweep.tuning.limits import Limits
 from sweep.tuning.plan import Settled
 from sweep.tuning.progress import Scoreboard, make_progress
 from sweep.tuning.study import Settings, SweepStudy
-from sweep.tuning.tuner import Tuner, sweep_info
+from sweep.tuning.tuner import Tuner
 
 MOST_SHOWN = 10  # of a Pareto front
 ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
@@ -41,7 +41,7 @@ def run_to_limits(
     The engine is made in the workers, or here without any.
     """
     limits = Limits(options.trials or space.study.num_trials, options.timeout, options.max_failures)
-    scoreboard = Scoreboard.of(sweep_info(study, space, limits))
+    scoreboard = Scoreboard.of(study.info(limits.num_trials))
     if scoreboard.is_done:
         more = "--trials N asks for more" if study.num_left() != 0 else "every point of the space has been tried"
         print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, {more}")

@@ -32,6 +32,7 @@ from sweep.storage import (
 )
 from sweep.storage.stored_trials import CODE, code_digest
 from sweep.tuning.bounded_history import MOST_BEST, RecentSampler, RecentStudy
+from sweep.tuning.callback import SweepInfo
 from sweep.tuning.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.tuning.pruners import build_pruner
 from sweep.tuning.samplers import LISTING, MODELS_HISTORY, sampler_factory
@@ -147,6 +148,19 @@ class SweepStudy(optuna.Study):
             return None
         asked = sum("fixed_params" not in trial.system_attrs for trial in self.frozen_trials())
         return max(0, self._num_before - asked)
+
+    def info(self, num_trials: int) -> SweepInfo:
+        """What a sweep to so many finished trials is to do; fewer where the space has no more."""
+        trials, num_left, space = self.frozen_trials(), self.num_left(), self._space
+        return SweepInfo(
+            study_name=self.study_name,
+            metrics=space.metrics,
+            directions=space.directions,
+            num_trials=num_trials if num_left is None else min(num_trials, len(trials) + num_left),
+            epochs=space.max_epochs(),
+            num_runs=space.plan.num_runs,
+            trials=trials,
+        )
 
     def should_prune(self, number: int) -> bool:
         """What the pruner says of a running trial."""

@@ -18,6 +18,7 @@ class TrialRecorder:
         """`counts_starts` of a trial's epochs, where a trial that kills its process kills this one."""
         self._study, self._metrics, self._counts_starts = study, metrics, counts_starts
         self._storage = study.write_behind
+        self._edited: set[str] = set()  # digests of the user's code that workers imported later
 
     def count_start(self, number: int, change: int) -> None:
         """One process more, or less, has begun the trial's next epoch without ending in order."""
@@ -30,14 +31,20 @@ class TrialRecorder:
         """Another worker trains it from now on."""
         self._storage.set_trial_system_attr(number, ATTEMPTS, attempt)
 
-    def trained_by(self, running: RunningTrial, digest: str) -> bool:
-        """Of a worker that was replaced: it imports the user's code as it is by then; whether that is other code."""
-        known = self._study.code.digest if self._study.code is not None else ""
-        if not known or digest in ("", running.code or known):
-            return False
+    def trained_by(self, running: RunningTrial, digest: str) -> str | None:
+        """Of a worker that was replaced: it imports the user's code as it is by then; what to say of other code."""
+        code = self._study.code
+        if code is None or not code.digest or digest in ("", running.code or code.digest):
+            return None
         running.code = digest
         self._study.note_code(running.number, digest)
-        return True
+        if digest in self._edited:
+            return None
+        self._edited.add(digest)
+        return (
+            f"the code of {code} was edited during the sweep: trial {running.number} is trained by {digest}, as "
+            f"are others of workers that start from now on; earlier ones were by {code.digest}"
+        )
 
     def epoch_ended(self, running: RunningTrial, metrics: RunMetrics) -> bool:
         """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""

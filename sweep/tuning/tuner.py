@@ -23,7 +23,7 @@ from sweep.space.runs import derived_seed, trial_values
 from sweep.space.space import Space
 from sweep.storage import ForeignChange, Wait, set_aside_lines
 from sweep.system.interruption import Interruption
-from sweep.tuning.callback import Callback, SweepInfo
+from sweep.tuning.callback import Callback
 from sweep.tuning.callback_list import CallbackList
 from sweep.tuning.dashboard_notes import DashboardNotes
 from sweep.tuning.failures import Failure, FailureStreak
@@ -59,7 +59,6 @@ class Tuner:
         self._resume_plan = ResumePlan()
         self._recorder = TrialRecorder(study, space.metrics, counts_starts=executor.shares_process)
         self._failures = FailureStreak(study.write_behind, limits.max_failures)
-        self._edited: set[str] = set()  # digests of the user's code that workers imported later
         self._wait = Wait(self._interruption.check, progress.notice)
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
 
@@ -68,7 +67,7 @@ class Tuner:
 
         Raises SweepStopped, or Interrupted after marking the running trials.
         """
-        info = sweep_info(self._study, self._space, self._limits)
+        info = self._study.info(self._limits.num_trials)
         with self._interruption.polled(), closing(self._executor), self._callbacks.sweep(self._study, info):
             try:
                 if not self._clock.is_timed_out:
@@ -85,12 +84,10 @@ class Tuner:
         return self._clock.is_timed_out and self._may_ask()
 
     def _run_rounds(self) -> None:
-        while not self._clock.is_timed_out:
-            self._interruption.check()
-            self._fill_lanes()
-            if not self._lanes:
+        for events in self._lanes.rounds(self._fill_lanes, self._interruption.check):
+            self._handle(events)
+            if self._clock.is_timed_out:
                 break
-            self._handle(self._lanes.wait())
 
     @property
     def num_finished(self) -> int:
@@ -214,21 +211,13 @@ class Tuner:
             self._notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
             self._recorder.retried(running.number, event.attempt)
             return
-        self._note_code(running, event.code)
+        edited = self._recorder.trained_by(running, event.code)
+        if edited is not None:
+            self._notice(edited)
         if isinstance(event, LaneLost):
             self._fail(running.number, Failure.of(event), running)
         else:
             self._report(running, event.metrics, event.circumstances)
-
-    def _note_code(self, running: RunningTrial, digest: str) -> None:
-        if self._recorder.trained_by(running, digest) and digest not in self._edited:
-            self._edited.add(digest)
-            code = self._study.code
-            assert code is not None
-            self._notice(
-                f"the code of {code} was edited during the sweep: trial {running.number} is trained by {digest}, as "
-                f"are others of workers that start from now on; earlier ones were by {code.digest}"
-            )
 
     def _report(self, running: RunningTrial, metrics: RunMetrics, where: Circumstances | None) -> None:
         running.add(metrics, self._space.metrics)
@@ -278,13 +267,7 @@ class Tuner:
 
     def _adopt(self, change: ForeignChange) -> None:
         """Another program created the trial, or has finished one of ours, which is trained no further."""
-        if change.problem is not None:
-            name = self._study.study_name
-            self._notice(f"study {name}: trial {change.number} is set aside: {change.problem}")
-        elif change.is_new:
-            self._notice(f"trial {change.number} ({change.state.name}) was added by another program")
-        else:
-            self._notice(f"trial {change.number} was told {change.state.name} by another program")
+        self._notice(change.line(self._study.study_name))
         self._drop(change.number)
         trial = self._study.write_behind.get_trial(change.number)
         if trial.state.is_finished():
@@ -295,18 +278,3 @@ class Tuner:
         for running in self._lanes:
             if running.number == number:
                 self._lanes.free(running)
-
-
-def sweep_info(study: SweepStudy, space: Space, limits: Limits) -> SweepInfo:
-    """What is to be done; fewer trials than the limit where the space has no more."""
-    trials, num_left = study.frozen_trials(), study.num_left()
-    num_trials = limits.num_trials if num_left is None else min(limits.num_trials, len(trials) + num_left)
-    return SweepInfo(
-        study_name=study.study_name,
-        metrics=space.metrics,
-        directions=space.directions,
-        num_trials=num_trials,
-        epochs=space.max_epochs(),
-        num_runs=space.plan.num_runs,
-        trials=trials,
-    )

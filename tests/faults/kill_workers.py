@@ -43,9 +43,9 @@ class Unlucky(Workers):
         self.num_retried = 0
         self._draw()
 
-    def start(self, lane: int, config: TrialConfig) -> None:
+    def start(self, lane: int, config: TrialConfig, **options: bool) -> None:
         self._reach("before start")
-        super().start(lane, config)
+        super().start(lane, config, **options)
         self._reach("after start")
 
     def stop(self, lane: int) -> None:

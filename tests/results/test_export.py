@@ -9,6 +9,7 @@ from sweep.config.file import Provenance, read_config, write_config
 from sweep.data import load
 from sweep.engines.fake import FakeEngine
 from sweep.errors import InputError, SpaceError
+from sweep.executors.in_process import InProcessExecutor
 from sweep.results.export import export_trials, trial_config
 from sweep.results.verify import ScoreMissed, check_recorded, verify
 from sweep.space.file import load_space
@@ -52,7 +53,8 @@ def test_any_trial_by_number_pruned_ones_too(tmp_path, study):
     (path,) = export_trials(study, [pruned], 3, tmp_path)
     config, provenance = read_config(path)
     assert provenance.state == "PRUNED"
-    assert verify(config, provenance, FakeEngine(), 0.0, say=lambda _: None).repeated == study.trials[pruned].value
+    verified = verify(config, provenance, InProcessExecutor(FakeEngine()), 0.0, say=lambda _: None)
+    assert verified.repeated == study.trials[pruned].value
 
 
 @pytest.mark.parametrize("number", [-1, 20])
@@ -78,10 +80,11 @@ def test_study_without_a_complete_trial_is_refused(tmp_path):
 
 def test_verify_repeats_the_score_and_notices_another_config(tmp_path, study):
     config, provenance = read_config(export_trials(study, [], 1, tmp_path)[0])
-    assert verify(config, provenance, FakeEngine(), 0.0, say=lambda _: None).repeated == provenance.score
+    verified = verify(config, provenance, InProcessExecutor(FakeEngine()), 0.0, say=lambda _: None)
+    assert verified.repeated == provenance.score
     altered, _ = read_config(tmp_path / f"trial-{provenance.trial:05d}.toml", ["regularizer.l2=0.009"])
     with pytest.raises(ScoreMissed):
-        verify(altered, provenance, FakeEngine(), 1e-6, say=lambda _: None)
+        verify(altered, provenance, InProcessExecutor(FakeEngine()), 1e-6, say=lambda _: None)
 
 
 def test_verify_refuses_other_data_or_backend(tmp_path, study):

@@ -5,6 +5,8 @@ import pytest
 from sweep.config.file import Provenance
 from sweep.config.trial import TrialConfig
 from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.errors import SweepError
+from sweep.executors.in_process import InProcessExecutor
 from sweep.results.verify import ScoreMissed, verify
 
 CONFIG = TrialConfig.from_values({"training": {"epochs": 3}}, "test")
@@ -19,9 +21,9 @@ def provenance(score):
 
 def test_the_score_of_the_best_epoch_is_compared():
     score = fake_metrics(CONFIG, 2).val_accuracy
-    assert verify(CONFIG, provenance(score), FakeEngine(), tolerance=0.0).repeated == score
+    assert verify(CONFIG, provenance(score), InProcessExecutor(FakeEngine()), tolerance=0.0).repeated == score
     with pytest.raises(ScoreMissed, match="the stored score is missed"):
-        verify(CONFIG, provenance(score + 1e-3), FakeEngine(), tolerance=1e-6)
+        verify(CONFIG, provenance(score + 1e-3), InProcessExecutor(FakeEngine()), tolerance=1e-6)
 
 
 def test_a_run_that_fails_is_raised_not_scored():
@@ -29,5 +31,5 @@ def test_a_run_that_fails_is_raised_not_scored():
         def train_epoch(self, lanes=None):
             return {lane: MemoryError("too large") for lane in super().train_epoch()}
 
-    with pytest.raises(MemoryError, match="too large"):
-        verify(CONFIG, provenance(0.5), FailingEngine(), tolerance=1e-6)
+    with pytest.raises(SweepError, match="too large"):
+        verify(CONFIG, provenance(0.5), InProcessExecutor(FailingEngine()), tolerance=1e-6)

@@ -12,6 +12,7 @@ from sweep.config.file import read_config
 from sweep.data import load
 from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import DataError, SpaceError
+from sweep.executors.in_process import InProcessExecutor
 from sweep.results.export import export_trials
 from sweep.results.report import make_page
 from sweep.results.verify import verify
@@ -100,7 +101,7 @@ def test_an_exported_trial_is_verified_over_all_its_runs(tmp_path, study):
     for path in [*export_trials(swept, [], 1, tmp_path), *export_trials(swept, [pruned], 1, tmp_path)]:
         config, provenance = read_config(path)
         assert (config.data.fold, provenance.num_runs <= 3) == (None, True)
-        found = verify(config, provenance, FakeEngine(), 0.0, say=lambda _: None)
+        found = verify(config, provenance, InProcessExecutor(FakeEngine()), 0.0, say=lambda _: None)
         assert found.repeated == swept.trials[provenance.trial].value
 
 

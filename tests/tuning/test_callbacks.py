@@ -101,6 +101,20 @@ def test_what_callbacks_are_told_of_is_stored_and_the_database_is_free(tmp_path)
     assert found == [(number, TrialState.COMPLETE) for number in range(3)]
 
 
+def test_a_callback_that_writes_to_the_study_is_dropped_and_nothing_is_written(tmp_path, capsys):
+    class Writer(Callback):
+        def on_sweep_start(self, study, info):
+            self.study = study
+
+        def on_trial_end(self, trial):
+            self.study.tell(self.study.ask(), 1.0)
+
+    sweep(tmp_path / "with", Writer())
+    assert "Writer" in capsys.readouterr().err
+    sweep(tmp_path / "without")
+    assert read_trials(tmp_path / "with") == read_trials(tmp_path / "without")
+
+
 def test_a_signal_within_a_callback_ends_the_sweep_in_order_and_it_resumes(tmp_path):
     class Stop(Callback):
         ended = 0

@@ -113,11 +113,11 @@ class EndedAtStart(InProcessExecutor):
         super().__init__(FakeEngine(num_lanes))
         self._end, self._num_started = end, 0
 
-    def start(self, lane, config):
+    def start(self, lane, config, **options):
         self._num_started += 1
         if self._num_started == 2:
             raise self._end
-        super().start(lane, config)
+        super().start(lane, config, **options)
 
 
 def test_trials_of_a_round_are_stored_before_the_first_of_them_starts(tmp_path):

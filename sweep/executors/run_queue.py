@@ -1,0 +1,84 @@
+"""Trains runs that are known beforehand on the lanes of an executor: for `confirm`, `retrain` and `verify`."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sweep.config.trial import TrialConfig
+from sweep.engines.base import RunMetrics
+from sweep.errors import SweepError
+from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.executors.lanes import Lanes
+
+Key = TypeVar("Key")
+
+
+@dataclass(eq=False)
+class QueuedRun(Generic[Key]):
+    """A config to train, and its epochs so far."""
+
+    key: Key  # whose it is: the caller's to choose
+    config: TrialConfig
+    num_epochs: int | None = None  # after which it is stopped; None: as many as it has
+    history: list[RunMetrics] = field(default_factory=list)
+    lost: LaneLost | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it leaves its lane: all epochs are trained, a loss is not finite, or it failed."""
+        if self.lost is not None or not self.history:
+            return self.lost is not None
+        last = self.history[-1]
+        return last.is_last or last.diverged() or len(self.history) == self.num_epochs
+
+    def raise_if_lost(self) -> None:
+        """SweepError with the traceback's end, where the run failed."""
+        if self.lost is not None:
+            raise SweepError("\n".join(filter(None, (self.lost.error, self.lost.traceback_tail))))
+
+    def follow(self, event: Event) -> None:
+        """What happened on its lane."""
+        if isinstance(event, EpochDone):
+            self.history.append(event.metrics)
+        elif isinstance(event, LaneLost):
+            self.lost = event
+
+
+class RunQueue(Generic[Key]):
+    """As many runs at once as there are lanes, the others follow in their order."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        runs: Iterable[QueuedRun[Key]],
+        *,
+        check: Callable[[], None] = lambda: None,
+        at_once: int | None = None,
+        keeps_models: bool = False,
+    ) -> None:
+        """`at_once` is the most lanes that are used; `check` is called before each round and may raise."""
+        self._lanes: Lanes[QueuedRun[Key]] = Lanes(executor)
+        self._waiting = deque(runs)
+        self._check, self._at_once, self._keeps_models = check, at_once, keeps_models
+
+    def rounds(self) -> Iterator[list[QueuedRun[Key]]]:
+        """Those that ended an epoch, or failed, in each round. Those that are over leave their lanes after it."""
+        for events in self._lanes.rounds(self._fill, self._check):
+            for run, event in events:
+                run.follow(event)
+            changed = [run for run, event in events if isinstance(event, EpochDone | LaneLost)]
+            yield changed
+            for run in changed:
+                if run.is_over:
+                    self._lanes.free(run)
+
+    def model(self, run: QueuedRun[Key]) -> Any:
+        """The compiled `keras.Model` of a run that is over in this round, with the weights that are kept."""
+        return self._lanes.model(run)
+
+    def _fill(self) -> None:
+        while self._waiting and self._lanes.num_free > 0 and len(self._lanes) != self._at_once:
+            run = self._waiting.popleft()
+            self._lanes.take(run)
+            self._lanes.start(run, run.config, keeps_model=self._keeps_models)
