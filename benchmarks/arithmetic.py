@@ -2,7 +2,7 @@
 
     python benchmarks/arithmetic.py 2        # GFLOP/s of float32 matrix products on two threads, as JSON
 
-What training takes beside it is counted by `sweep.engines.auto.trial_cost`, the first layer's gradient of its input
+What training takes beside it is counted by `sweep.models.cost.trial_cost`, the first layer's gradient of its input
 included, though nobody computes that.
 """
 

@@ -92,9 +92,10 @@ def lane_configs(job: Job) -> list[Any]:
 def train(job: Job) -> Measured:
     """Set up the device and train every lane to its last epoch."""
     from sweep.data import load
-    from sweep.engines.auto import operation_threads, trial_cost
+    from sweep.engines.auto import operation_threads
     from sweep.engines.cpu import default_onednn
     from sweep.engines.devices import set_up_device
+    from sweep.models.cost import trial_cost
 
     num_threads = operation_threads(job.engine, job.threads)
     device = set_up_device(job.device, job.threads, operation_threads=num_threads, onednn=default_onednn())

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.config.trial import KEYS, SECTIONS, TrialConfig
+from sweep.config.trial import SECTIONS, TrialConfig, section_keys
 from sweep.data import Dataset, class_counts, load
 from sweep.engines.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
@@ -44,8 +44,10 @@ def print_space(space: Space) -> None:
 
 def _print_defaults(space: Space, console: Console) -> None:
     varied = {str(parameter.key) for parameter in space.parameters.values()}
+    keys = section_keys()
+    keys["model"] = sorted({key for config in space.extreme_configs() for key in type(config.model).model_fields})
     for section in SECTIONS:
-        left = [key for key in sorted(KEYS[section]) if key not in space.fixed.get(section, {})]
+        left = [key for key in keys[section] if key not in space.fixed.get(section, {})]
         left = [key for key in left if not any(f"{section}.{key}" in name for name in varied)]
         console.print(Text(f"default [{section}] {', '.join(left)}", style="dim"))
 

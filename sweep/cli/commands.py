@@ -249,7 +249,7 @@ def retrain(options: argparse.Namespace) -> None:
     on = [] if options.on is None else [f"data.train_on={options.on}"]
     config, provenance = read_config(options.config, [*options.overrides, *on])
     recorded = recorded_code(provenance.code) if provenance else None
-    if config.model.builder is not None:
+    if config.model.users_code is not None:
         look_for_recorded(recorded, options.config.resolve().parent, Path.cwd())
     to_verify = provenance if options.verify else None
     if options.verify and to_verify is None:
@@ -265,11 +265,11 @@ def retrain(options: argparse.Namespace) -> None:
     for note in (device.note, slow_precision_note(device, [config])):
         if note:
             print(note)
-    if config.model.builder is not None:
-        code = code_of(config.model.builder)
+    if config.model.users_code is not None:
+        code = code_of(config.model.users_code)
         announce(code)
         print_change(code, recorded)
-    with Interruption() as interruption, contained(config.model.builder):
+    with Interruption() as interruption, contained(config.model.users_code):
         if to_verify is not None:
             _verify(config, to_verify, device, threads, options.tolerance, interruption)
         else:

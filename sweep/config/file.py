@@ -11,12 +11,14 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import Field, ValidationError
 
+from sweep.config.families import look_for_families
 from sweep.config.keys import apply_override
 from sweep.config.plain_values import read_toml, resolved_path
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import MOST_NAME
 from sweep.config.trial import SECTIONS, TrialConfig
 from sweep.errors import SpaceError
+from sweep.plugins.users_code import recorded_code
 from sweep.system.files import write_text
 
 HEAD = "# Trial "  # of every exported file
@@ -77,7 +79,9 @@ def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> Non
 def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig, Provenance | None]:
     """The config, changed by `section.key=value` overrides, and its provenance. SpaceError if the file is wrong."""
     content = read_toml(path)
-    provenance = _whole(content, path)
+    provenance, overrides = _whole(content, path), [*overrides]
+    recorded = recorded_code(provenance.get("code")) if isinstance(provenance, dict) else None
+    look_for_families(content, overrides, path.resolve().parent, Path.cwd(), recorded=recorded)
     for override in overrides:
         apply_override(content, override, str(path))
     data = content.get("data", {})

@@ -1,15 +1,17 @@
 """`section.key` names of config values: which there are, setting one, and `--set section.key=value`."""
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.config.families import families_in, model_keys
 from sweep.config.plain_values import check_plain, resolved_path
-from sweep.config.trial import CONFIG_KEYS, KEYS
+from sweep.config.trial import config_keys, section_keys
 from sweep.errors import SpaceError
 from sweep.spelling import did_you_mean
 
-LIST_KEYS = ("filters", "hidden_units")  # of [model]: an item for each layer
+OPTIONS = "options"  # of [model]: a table, whose keys are the matter of a builder
 FLAGS = {  # what changes the other sections of a space file
     "study": "; use --study, --trials or --seed",
     "sampler": "; use --sampler",
@@ -23,7 +25,7 @@ def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None
     head, _, rest = name.partition(".")
     target = values.setdefault(section, {})
     check_is_section(target, source, section)
-    if head in LIST_KEYS and rest:
+    if rest and head != OPTIONS:
         items = target.get(head, [])
         if not isinstance(items, list):
             raise SpaceError(f"{source}: model.{head}: a list is wanted, as in [32, 64] (got {items!r})")
@@ -81,7 +83,7 @@ def apply_override(content: dict[str, Any], override: str, source: str) -> None:
     if key.startswith("space.") and isinstance(parameters, dict) and parameters:
         _override_parameter(parameters, key, text, override)
         return
-    _check_key(key, override)
+    _check_key(key, override, _families(content, source))
     varied = [one for one in parameters.values() if isinstance(one, dict) and one.get("key") == key]
     if not text.strip():
         if varied:
@@ -95,6 +97,16 @@ def apply_override(content: dict[str, Any], override: str, source: str) -> None:
         set_value(content, key, value, source)
 
 
+def _families(content: Mapping[str, Any], source: str) -> tuple[str, ...]:
+    """Those that the content names; SpaceError if there is no such one."""
+    try:
+        families = families_in(content)
+        model_keys(families)
+    except SpaceError as error:
+        raise SpaceError(f"{source}: {error}") from None
+    return families
+
+
 def _put_default_back(content: dict[str, Any], key: str) -> None:
     *tables, last = key.split(".")
     for name in tables:
@@ -103,14 +115,15 @@ def _put_default_back(content: dict[str, Any], key: str) -> None:
         content.pop(last, None)
 
 
-def _check_key(key: str, override: str) -> None:
+def _check_key(key: str, override: str, families: Iterable[str]) -> None:
     section, _, name = key.partition(".")
     head, _, rest = name.partition(".")
-    if section not in KEYS or head not in KEYS[section] or (rest and head not in ("options", *LIST_KEYS)):
-        meant = FLAGS.get(section) or did_you_mean(key, CONFIG_KEYS)
+    has_items = section == "model" and model_keys(families).get(head, False)
+    if head not in section_keys(families).get(section, ()) or (rest and head != OPTIONS and not has_items):
+        meant = FLAGS.get(section) or did_you_mean(key, config_keys(families))
         reason = "write section.key=value with a config key, as in training.epochs=5"
         raise SpaceError(f'--set {override}: "{key}" is not a config key{meant or f"; {reason}"}')
-    if head in LIST_KEYS and rest and not rest.isdigit():
+    if has_items and rest and not rest.isdigit():
         raise SpaceError(f"--set {override}: must end in a layer's number, as in model.{head}.1")
 
 

@@ -28,10 +28,10 @@ class Section(BaseModel):
         """TOML has no null: `patience = "none"` is the same as no line."""
         if not isinstance(values, dict):
             return values
-        return {key: value for key, value in values.items() if not (value in NO_VALUE and cls._may_be_off(key, value))}
+        return {key: value for key, value in values.items() if not (value in NO_VALUE and cls.may_be_off(key, value))}
 
     @classmethod
-    def _may_be_off(cls, key: str, text: Any) -> bool:
+    def may_be_off(cls, key: str, text: Any) -> bool:
         """Whether the key's default is off (None, 0 or false), and the text is none of its values."""
         field = cls.model_fields.get(key)
         if field is None or field.default not in (None, 0, False):

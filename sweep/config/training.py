@@ -31,6 +31,11 @@ class RegularizerConfig(Section):
     l2: Annotated[float, Field(ge=0)] = 0.0
     scope: Literal["dense", "hidden", "all"] = "dense"
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a penalty."""
+        return bool(self.l1 or self.l2)
+
 
 class OptimizerConfig(Section):
     """A Keras optimizer; its learning rate is the schedule's."""

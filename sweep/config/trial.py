@@ -4,12 +4,14 @@ A sweep produces one, an export writes one, a retrain reads one. The sections ar
 are given in this package and nowhere else. It knows neither Keras nor Optuna.
 """
 
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from sweep.config.data import DataConfig
-from sweep.config.model import FAMILY_KEYS, ModelConfig
+from sweep.config.families import config_class, families_in, model_config, model_keys
+from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
 from sweep.config.section import Section, first_problem
 from sweep.config.training import OptimizerConfig, Precision, RegularizerConfig, ScheduleConfig, TrainingConfig
 from sweep.errors import SpaceError
@@ -19,7 +21,9 @@ class TrialConfig(Section):
     """One training run. Equal configs on the same machine give equal weights, bit for bit."""
 
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(model_config)] = Field(
+        default_factory=lambda: config_class(DEFAULT_FAMILY)()  # type: ignore[call-arg]
+    )
     regularizer: RegularizerConfig = RegularizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -32,15 +36,13 @@ class TrialConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _regularizer_has_layers(self) -> Self:
-        if self.model.builder is not None and (self.regularizer.l1 or self.regularizer.l2):
-            raise ValueError("regularizer has no effect with a builder; pass it through [model.options]")
-        return self
-
-    @model_validator(mode="after")
-    def _families_give_probabilities(self) -> Self:
-        if self.training.from_logits and self.model.builder is None:
-            raise ValueError("training.from_logits belongs to a builder: our families give probabilities; remove it")
+    def _model_has_what_is_asked_of_it(self) -> Self:
+        model, is_built = self.model, self.model.family == OF_BUILDERS
+        if self.regularizer.is_on and not model.uses_regularizer:
+            instead = "a builder; pass it through [model.options]" if is_built else f"family {model.family}; remove it"
+            raise ValueError(f"regularizer has no effect with {instead}")
+        if self.training.from_logits and not model.may_give_logits:
+            raise ValueError(f"training.from_logits has no effect: {model.family} gives probabilities; remove it")
         return self
 
     @classmethod
@@ -49,7 +51,9 @@ class TrialConfig(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SpaceError(f"{source}: {first_problem(error, known=CONFIG_KEYS)}") from None
+            raise SpaceError(f"{source}: {first_problem(error, known=config_keys(families_in(values)))}") from None
+        except SpaceError as error:  # no such family
+            raise SpaceError(f"{source}: {error}") from None
 
     def with_precision(self, precision: Precision) -> Self:
         """The config with this precision in place of "auto"; an explicit one stays."""
@@ -60,19 +64,23 @@ class TrialConfig(Section):
     def values(self) -> dict[str, Any]:
         """Nested plain values (JSON and TOML kinds), without None and without keys that have no effect."""
         values: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
-        if self.model.builder is not None:
-            values["model"] = {"builder": self.model.builder, "options": self.model.options}
-        else:
-            del values["model"]["options"]
-            for family, keys in FAMILY_KEYS.items():
-                for key in keys if family != self.model.family else ():
-                    del values["model"][key]
-        return values
+        return {**values, "model": self.model.values()}
 
 
 SECTIONS = tuple(TrialConfig.model_fields)
-KEYS: dict[str, set[str]] = {
-    section: set(TrialConfig.model_fields[section].annotation.model_fields)  # type: ignore[union-attr]
-    for section in SECTIONS
-}
-CONFIG_KEYS = tuple(f"{section}.{key}" for section in SECTIONS for key in sorted(KEYS[section]))
+
+
+def section_keys(families: Iterable[str] = ()) -> dict[str, list[str]]:
+    """The keys of each section, sorted; of `[model]` those of our families and of the named ones.
+
+    Raises:
+        SpaceError: There is no such family.
+    """
+    fields = {section: field.annotation for section, field in TrialConfig.model_fields.items() if section != "model"}
+    keys: dict[str, Iterable[str]] = {section: kind.model_fields for section, kind in fields.items()}  # type: ignore[union-attr]
+    return {section: sorted(model_keys(families) if section == "model" else keys[section]) for section in SECTIONS}
+
+
+def config_keys(families: Iterable[str] = ()) -> tuple[str, ...]:
+    """`section.key` of each of `section_keys`."""
+    return tuple(f"{section}.{key}" for section, keys in section_keys(families).items() for key in keys)

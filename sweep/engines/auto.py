@@ -2,7 +2,7 @@
 
 device           engine and lanes
 ---------------  ------------------------------------------------------------------------------------------------------
-any              a user's builder: sequential, one lane, as nothing is known of its size
+any              a family without lane kernel or known cost (a user's builder): sequential, one lane
 CPU              packed, a lane on each thread: more lanes train no more images a second, and a round waits for all of
                  them; but sequential, where lanes would leave half of the threads idle and a training step is large
                  enough to occupy all of them
@@ -19,14 +19,11 @@ threads    30 trials of TPE    30 random trials without a pruner
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sweep.config.model import ModelConfig
-from sweep.config.trial import TrialConfig
 from sweep.errors import InputError
-from sweep.space.space import Space
+from sweep.models.cost import TrialCost
 from sweep.text import counted
 
 DeviceKind = Literal["cpu", "gpu"]
@@ -36,25 +33,13 @@ ROUNDS = 4  # lanes are at most one of so many parts of the trials, where scores
 LEAST_LANES = 2  # even so, as a few trials are too few to learn from
 MEMORY_PARTS = 2  # lanes fill at most one of so many parts of the memory
 LARGE_STEP_FLOPS = 200e6  # of a training step: below, a thread a lane beats all threads on one lane
-PASSES = 3  # of a training step: forward, and backward to the layer's inputs and to its weights
-COPIES_OF_WEIGHTS = 4  # the weights, their gradients and two slots of the optimizer
-COPIES_OF_MAPS = 3  # a feature map, its gradient, and what is kept of it for the way back
-BYTES = 4  # of a float32
-
-
-@dataclass(frozen=True)
-class TrialCost:
-    """What one lane needs: floating-point operations of a training step, bytes of memory."""
-
-    step_flops: int
-    lane_bytes: int
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What the automatic choice depends on. No `cost`: a user's builder. No `memory_bytes`: unknown, no limit.
+    """What the automatic choice depends on. No `cost`: it is unknown. No `memory_bytes`: unknown, no limit.
 
-    `is_adaptive` says that scores decide what is asked or pruned.
+    `is_adaptive` says that scores decide what is asked or pruned; `without_kernel` names families that have none.
     """
 
     cost: TrialCost | None
@@ -64,12 +49,13 @@ class Situation:
     num_trials: int
     keras_backend: str = "tensorflow"
     is_adaptive: bool = True
+    without_kernel: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """`cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most`."""
         where = self.device_kind if self.device_kind == "gpu" else f"cpu with {counted(self.threads, 'thread')}"
         if self.cost is None:
-            return f"{where}; the size of a user's builder is unknown"
+            return f"{where}; the size of {' and '.join(self.without_kernel) or 'a model'} is unknown"
         flops, megabytes = self.cost.step_flops / 1e6, self.cost.lane_bytes / 1e6
         return f"{where}; {flops:,.1f} MFLOP a step and {megabytes:,.1f} MB a lane at most"
 
@@ -100,7 +86,9 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
     reasons = [f"{' and '.join(asked)} as asked"] if asked else []
     if len(asked) < 2 and chosen != "fake":
         reasons.append(situation.describe())
-    if engine is None and chosen == "sequential" and situation.cost is not None:
+    if engine is None and situation.without_kernel:
+        reasons.append(f"without a lane kernel: {', '.join(situation.without_kernel)}")
+    elif engine is None and chosen == "sequential" and situation.cost is not None:
         reasons.append(f"{counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
     if num_lanes is None and chosen == "packed" and lanes < _lanes_of_device(situation):
         trials = counted(situation.num_trials, "trial")
@@ -110,7 +98,7 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
 
 def best_engine(situation: Situation, num_lanes: int) -> str:
     """packed or sequential, were there so many lanes."""
-    if situation.cost is None:
+    if situation.cost is None or situation.without_kernel:
         return "sequential"
     busy = min(num_lanes, situation.num_trials)
     leaves_threads_idle = situation.device_kind == "cpu" and 2 * busy <= situation.threads and situation.threads > 1
@@ -118,7 +106,7 @@ def best_engine(situation: Situation, num_lanes: int) -> str:
 
 
 def most_lanes(situation: Situation) -> int:
-    """How many lanes of the packed engine are of use, by the table above; a user's builder gets one a thread."""
+    """How many lanes of the packed engine are of use, by the table above; one a thread where the cost is unknown."""
     return max(1, min(_lanes_of_device(situation), _lanes_for(situation)))
 
 
@@ -146,49 +134,3 @@ def operation_threads(engine: str, threads: int) -> int:
 def host_memory_bytes() -> int:
     """The machine's physical memory. What is free at the moment is no measure, as the system's caches give way."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def largest_cost(space: Space, image_shape: tuple[int, int, int], num_classes: int) -> TrialCost | None:
-    """The most that a config of the space needs, over its extreme configs; None for a user's builder."""
-    if space.fixed.get("model", {}).get("builder") is not None:
-        return None
-    costs = [trial_cost(config, image_shape, num_classes) for config in space.extreme_configs()]
-    return TrialCost(max(cost.step_flops for cost in costs), max(cost.lane_bytes for cost in costs))
-
-
-def trial_cost(config: TrialConfig, image_shape: tuple[int, int, int], num_classes: int) -> TrialCost:
-    """Of a config without a builder, with B images a minibatch:
-
-    step_flops = 3 B * 2 * multiply-adds of a forward pass
-    lane_bytes = 4 * (4 * weights + 3 B * values of the feature maps)
-    """
-    layers = [*_layers(config.model, image_shape, num_classes)]
-    batch_size = config.training.batch_size
-    num_values = COPIES_OF_WEIGHTS * sum(layer.num_weights for layer in layers)
-    num_values += COPIES_OF_MAPS * batch_size * sum(layer.num_map_values for layer in layers)
-    step_flops = PASSES * batch_size * 2 * sum(layer.num_multiply_adds for layer in layers)
-    return TrialCost(step_flops, BYTES * num_values)
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """Weights; for one image, multiply-adds of a forward pass and values of the feature maps, pooled ones too."""
-
-    num_weights: int
-    num_multiply_adds: int
-    num_map_values: int
-
-
-def _layers(model: ModelConfig, image_shape: tuple[int, int, int], num_classes: int) -> Iterator[_Layer]:
-    height, width, channels = image_shape
-    shrink = 0 if model.padding == "same" else model.kernel - 1
-    for filters, sides in zip(model.convolutions, model.feature_map_sides(height, width), strict=True):
-        height, width = height - shrink, width - shrink
-        kernel, per_filter = model.kernel**2 * channels * filters, 5 if model.batch_norm else 1
-        pooled = 0 if sides == (height, width) else sides[0] * sides[1]
-        yield _Layer(kernel + per_filter * filters, height * width * kernel, (height * width + pooled) * filters)
-        (height, width), channels = sides, filters
-    inputs = height * width * channels
-    for units in (*model.hidden, num_classes):
-        yield _Layer((inputs + 1) * units, inputs * units, 0)
-        inputs = units

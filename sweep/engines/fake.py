@@ -14,6 +14,8 @@ from typing import Any
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochMetrics
 
+UNKNOWN_UNITS = 96  # of a network that says nothing of its widths
+
 
 class FakeEngine:
     """Follows the `Engine` protocol. `epoch_s` seconds are slept for each epoch, to stand in for training."""
@@ -71,7 +73,7 @@ def _top(config: TrialConfig) -> float:
     distance = (math.log10(config.schedule.initial_rate) + 3) ** 2 / 4
     distance += (math.log10(max(config.regularizer.l2, 1e-8)) + 4) ** 2 / 16
     distance += ((config.optimizer.momentum or 0.0) - 0.8) ** 2
-    distance += 4 / sum(config.model.convolutions or config.model.hidden)
+    distance += 4 / sum(getattr(config.model, "filters", config.model.widths) or (UNKNOWN_UNITS,))
     return math.exp(-distance / 2) * 0.99
 
 

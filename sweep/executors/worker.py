@@ -22,7 +22,7 @@ from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.models.probe import probe
-from sweep.plugins.users_code import BUILDER, code_of, import_code
+from sweep.plugins.users_code import code_of, import_object
 from sweep.space.functions import check_calls, is_own
 
 
@@ -50,9 +50,9 @@ class Worker:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
         digest = _digest_of(builder or (function or {}).get("function"))
-        if builder is not None:
-            import_code(builder, BUILDER)
         probe(probed)
+        if builder is not None:
+            import_object(builder, "model")
         if function is not None:
             check_calls(**function)
         return {"device": found, "code": digest}

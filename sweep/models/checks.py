@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.errors import ModelError
+from sweep.models.family import users_model
 
 TOLERANCE = 0.02  # of a sum of probabilities: bfloat16 has three digits
 SHRINKING = 0.25  # a layer that multiplies scaled images by less than this was meant for raw ones
@@ -23,8 +24,8 @@ def check_model(model: Any, config: TrialConfig, images: NDArray[Any]) -> None:
     """ModelError, with the fix, unless training on such images can go as the config says.
 
     Args:
-        model: The builder's `keras.Model`, with weights; it is left as it is.
-        config: A config with a `model.builder`.
+        model: The user's `keras.Model`, with weights; it is left as it is.
+        config: A config of a builder, or of a family of the user's.
         images: A few training images float32 (N, H, W, C), scaled.
     """
     if config.data.scaling != "none":
@@ -41,7 +42,7 @@ def _check_is_not_scaled_again(model: Any, config: TrialConfig) -> None:
     shrinking = next((layer for layer in before_weights if _factor(layer) < SHRINKING), None)
     if shrinking is not None:
         raise ModelError(
-            f"model.builder: {config.model.builder} scales its images ({type(shrinking).__name__}, by "
+            f"{users_model(config.model)} scales its images ({type(shrinking).__name__}, by "
             f'{_factor(shrinking):.3g}), and data.scaling = "{config.data.scaling}" does so before; '
             'set data.scaling = "none", or remove the layer'
         )
@@ -69,25 +70,23 @@ def _check_input_dtypes(model: Any, config: TrialConfig, images: NDArray[Any]) -
     for dtype in (str(given.dtype) for given in getattr(model, "inputs", None) or ()):
         if "int" in dtype and (images.astype(dtype) != images).any():
             raise ModelError(
-                f"model.builder: {config.model.builder} takes images of dtype {dtype}, which rounds those of "
+                f"{users_model(config.model)} takes images of dtype {dtype}, which rounds those of "
                 f'data.scaling = "{config.data.scaling}"; set data.scaling = "none", or make its Input of float32'
             )
 
 
 def _check_outputs(outputs: NDArray[np.float32], model: Any, config: TrialConfig) -> None:
     """Probabilities, or logits where the config says so. The loss divides what a sigmoid gives by its sum."""
-    builder, from_logits = config.model.builder, config.training.from_logits
+    name, from_logits = users_model(config.model), config.training.from_logits
     if not np.isfinite(outputs).all():
-        raise ModelError(f"model.builder: {builder} gives NaN or infinity for training images; correct the model")
+        raise ModelError(f"{name} gives NaN or infinity for training images; correct the model")
     are_fractions = bool((outputs >= 0).all() and (outputs <= 1).all())
     add_to_one = are_fractions and bool((np.abs(outputs.sum(axis=-1) - 1) <= TOLERANCE).all())
     if from_logits and add_to_one:
-        raise ModelError(
-            f"model.builder: {builder} gives probabilities, not logits; remove training.from_logits, or its softmax"
-        )
+        raise ModelError(f"{name} gives probabilities, not logits; remove training.from_logits, or its softmax")
     if not from_logits and not add_to_one and not (are_fractions and _ends_with_sigmoid(model)):
         raise ModelError(
-            f"model.builder: {builder} gives no probabilities ({outputs.min():.3g} to {outputs.max():.3g}, "
+            f"{name} gives no probabilities ({outputs.min():.3g} to {outputs.max():.3g}, "
             f"sum {outputs[0].sum():.3g}); end it with a softmax, or set training.from_logits = true"
         )
 

@@ -1,4 +1,4 @@
-"""Try a user's builder before the sweep: on a few images, with a few of the options that trials will give it."""
+"""Try a user's builder or family before the sweep: on a few images, with a few of the configs that trials will have."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.errors import InputError, SpaceError, ends_process
-from sweep.plugins.users_code import BUILDER, import_code
+from sweep.models.family import users_model
 from sweep.text import error_line
 
 MOST_PROBED = 8  # configs; the trials check their models once more
@@ -15,11 +15,11 @@ PROBE_S = 2.0  # after which no other one is begun
 
 
 def configs_to_probe(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
-    """Of configs with a builder, those whose model, data or loss differ: the first few, as plain values."""
+    """Of configs whose model is not ours, those whose model, data or loss differ: the first few, as plain values."""
     distinct: dict[str, TrialConfig] = {}
     for config in configs:
-        if config.model.builder is not None:
-            distinct.setdefault(repr((config.model.options, config.data, config.training.from_logits)), config)
+        if config.model.users_code is not None:
+            distinct.setdefault(repr((config.model, config.data, config.training.from_logits)), config)
     return [config.values() for config in list(distinct.values())[:MOST_PROBED]]
 
 
@@ -30,7 +30,7 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
         configs: As `configs_to_probe` gives them.
 
     Raises:
-        SpaceError: The builder cannot be imported, or it raises whatever it is given. What it raises for some options
+        SpaceError: The code cannot be imported, or it raises whatever it is given. What it raises for some options
             ends the trials that have these.
         ModelError: A model does not fit the data or the loss.
     """
@@ -39,9 +39,7 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
     started, num_tried, failures = time.monotonic(), 0, []
     for number, values in enumerate(configs):
         config = TrialConfig.from_values(dict(values), "a config of the space")
-        if number == 0:
-            import_code(str(config.model.builder), BUILDER)
-        elif time.monotonic() - started > PROBE_S:
+        if number and time.monotonic() - started > PROBE_S:
             break
         num_tried += 1
         try:
@@ -53,4 +51,4 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
                 raise
             failures.append(error_line(error))
     if failures and len(failures) == num_tried:
-        raise SpaceError(f"model.builder: {configs[0]['model']['builder']} builds no model: {failures[0]}; correct it")
+        raise SpaceError(f"{users_model(config.model)} builds no model: {failures[0]}; correct it")

@@ -13,7 +13,7 @@ from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar
 
 from sweep.errors import SpaceError, ends_process
-from sweep.plugins.users_code import import_code
+from sweep.plugins.users_code import import_code, import_object
 from sweep.spelling import did_you_mean
 
 Thing = TypeVar("Thing")
@@ -29,12 +29,14 @@ class Registry(Generic[Thing]):
         key: The config key or option that names one, which opens messages: "data.name".
         group: The entry points' group: "sweep.sources".
         built_in: Of our own, `package.module:attribute` by short name.
+        is_function: Whether each is called; one of the user's that cannot be is refused.
     """
 
     kind: str
     key: str
     group: str
     built_in: Mapping[str, str]
+    is_function: bool = True
 
     @cached_property
     def _installed(self) -> dict[str, EntryPoint]:
@@ -71,7 +73,8 @@ class Registry(Generic[Thing]):
             return found
         if name in self._installed:
             return self._loaded(self._installed[name])  # type: ignore[no-any-return]
-        return import_code(name, self.key)  # type: ignore[return-value]
+        own: Any = import_code(name, self.key) if self.is_function else import_object(name, self.key)
+        return own  # type: ignore[no-any-return]
 
     def _loaded(self, point: EntryPoint) -> Any:
         try:

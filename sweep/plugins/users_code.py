@@ -100,14 +100,23 @@ def code_of(name: str) -> UsersCode:
 
 
 def import_code(name: str, key: str) -> Callable[..., Any]:
-    """Import `module:function`, which runs the module.
+    """`import_object` of a function; SpaceError if it is none."""
+    found = import_object(name, key)
+    if not callable(found):
+        raise SpaceError(f"{key}: {name} is a {type(found).__name__}; name a function")
+    return found  # type: ignore[no-any-return]
+
+
+def import_object(name: str, key: str) -> Any:
+    """Import `module:attribute`, which runs the module.
 
     Raises:
-        SpaceError: It cannot be imported, or is no function. The message begins with `key`, which names it.
+        SpaceError: It cannot be imported. The message begins with `key`, which names it.
     """
     module_name, function_name = name.split(":")
     try:
-        found = getattr(import_module(module_name), function_name)
+        with _no_silent_exit():
+            return getattr(import_module(module_name), function_name)
     except BaseException as error:  # a module of the user's own may raise anything
         if ends_process(error):
             raise
@@ -115,9 +124,6 @@ def import_code(name: str, key: str) -> Callable[..., Any]:
             f"{key}: {name} cannot be imported: {type(error).__name__}: {' '.join(message_of(error).split())}; "
             "correct it, run from its folder or set PYTHONPATH"
         ) from None
-    if not callable(found):
-        raise SpaceError(f"{key}: {name} is a {type(found).__name__}; name a function")
-    return found  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -5,9 +5,11 @@ import re
 
 from pydantic import ValidationError
 
-from sweep.config.keys import LIST_KEYS, option_is_set
+from sweep.config.families import model_keys
+from sweep.config.keys import OPTIONS, option_is_set
+from sweep.config.model import ImageShape
 from sweep.config.section import first_problem
-from sweep.config.trial import CONFIG_KEYS, KEYS, SECTIONS, TrialConfig
+from sweep.config.trial import SECTIONS, TrialConfig, config_keys, section_keys
 from sweep.errors import SpaceError
 from sweep.space.functions import check_calls, is_own
 from sweep.space.parameters import Params, active_parameters, combined_params, extreme_params
@@ -15,13 +17,6 @@ from sweep.space.space import Space
 from sweep.spelling import did_you_mean
 
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
-SHAPE_KEYS = (  # with the conditions of filters_n, what shapes the maps
-    "model.filters",
-    "model.kernel",
-    "model.pool",
-    "model.convolutions_per_pool",
-    "model.padding",
-)
 
 
 def check_space(space: Space) -> None:
@@ -29,6 +24,7 @@ def check_space(space: Space) -> None:
     if space.function is not None:
         _check_function(space)
     else:
+        _check_families(space)
         _check_keys(space)
         _check_configs(space)
 
@@ -50,6 +46,20 @@ def _check_function(space: Space) -> None:
             raise SpaceError(f"{space.source}: {error}") from None
 
 
+def _check_families(space: Space) -> None:
+    """Those that are named exist; the user's own are of one module, as one digest of code is stored with a trial."""
+    try:
+        model_keys(space.families)
+    except SpaceError as error:
+        raise SpaceError(f"{space.source}: {error}") from None
+    modules = list(dict.fromkeys(code.partition(":")[0] for code in space.users_families))
+    if len(modules) > 1:
+        raise SpaceError(
+            f"{space.source}: model.family: families of your own are of one module, not of {' and '.join(modules)}; "
+            "import one module in the other"
+        )
+
+
 def _check_keys(space: Space) -> None:
     """Each parameter varies a key that exists, that nothing else sets, or decides a condition."""
     used_in_conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
@@ -66,7 +76,7 @@ def _check_keys(space: Space) -> None:
         if parameter.key == "training.precision" and parameter.can_be("auto"):
             raise SpaceError(f'{space.source}: space.{name}: "auto" is one of the others; remove it from what varies')
         owners.setdefault(parameter.key, []).append(name)
-    for head in LIST_KEYS:
+    for head in (key for key, is_list in model_keys(space.families).items() if is_list):
         fixed = space.fixed.get("model", {}).get(head, [])
         if (
             isinstance(fixed, list)
@@ -85,23 +95,24 @@ def _check_keys(space: Space) -> None:
 def _check_key(space: Space, key: str, where: str) -> None:
     section, _, name = key.partition(".")
     head, _, rest = name.partition(".")
-    if section not in KEYS or head not in KEYS[section]:
+    keys = section_keys(space.families)
+    if head not in keys.get(section, ()):
         known = (
-            f"{section} has {', '.join(sorted(KEYS[section]))}"
-            if section in KEYS
+            f"{section} has {', '.join(keys[section])}"
+            if section in keys
             else f"the sections are {', '.join(SECTIONS)}"
         )
-        meant = did_you_mean(key, CONFIG_KEYS)
+        meant = did_you_mean(key, config_keys(space.families))
         raise SpaceError(f'{where}: "{key}" is not a config key{meant or f"; {known}"}')
     if key == "model.builder":
         raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
-    if head in LIST_KEYS and rest:
+    if rest and section == "model" and model_keys(space.families)[head]:
         if not re.fullmatch("[1-9][0-9]{0,3}", rest):
             raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.{head}.1 is the first layer')
         return
-    if head != "options" and rest:
+    if head != OPTIONS and rest:
         raise SpaceError(f'{where}: "{key}" goes too deep; use "{section}.{head}"')
-    if head == "options" and not rest:
+    if head == OPTIONS and not rest:
         raise SpaceError(f'{where}: name the option, as in "model.options.width"')
     given = space.fixed.get(section, {})
     if option_is_set(given.get("options", {}), rest) if rest else (head in given):
@@ -158,15 +169,15 @@ def _check_set_once(space: Space, params: Params) -> None:
             raise SpaceError(f"{space.source}: space.{other}.when: {one} sets {key} under the same conditions")
 
 
-def check_feature_maps(space: Space, image_shape: tuple[int, int, int]) -> None:
-    """SpaceError if some config of the space leaves no feature map of such images (height, width, channels)."""
+def check_feature_maps(space: Space, image_shape: ImageShape) -> None:
+    """SpaceError if the network of some config cannot take such images, as it leaves no feature map of them."""
+    shape_keys = {f"model.{key}" for config in space.extreme_configs() for key in config.model.shape_keys}
     conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
-    shaping = [name for name, one in space.parameters.items() if one.key in SHAPE_KEYS or name in conditions]
+    shaping = [name for name, one in space.parameters.items() if one.key in shape_keys or name in conditions]
     for params in combined_params(space.parameters, shaping):
         config = space.resolve(params, seed=0)
-        if config.model.builder is None:
-            try:
-                config.model.feature_map_sides(*image_shape[:2])
-            except SpaceError as error:
-                size = "x".join(map(str, image_shape))
-                raise SpaceError(f"{space.source}: {error} for images of {size} (height, width, channels)") from None
+        try:
+            config.model.check_images(image_shape)
+        except SpaceError as error:
+            size = "x".join(map(str, image_shape))
+            raise SpaceError(f"{space.source}: {error} for images of {size} (height, width, channels)") from None

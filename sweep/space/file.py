@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sweep.config.families import look_for_families
 from sweep.config.keys import apply_override, check_is_section, parse_value
 from sweep.config.plain_values import read_toml, resolved_path, shown
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
-from sweep.config.trial import CONFIG_KEYS, SECTIONS
+from sweep.config.trial import SECTIONS, config_keys
 from sweep.errors import SpaceError
+from sweep.plugins.users_code import recorded_code
 from sweep.space.checks import check_space
 from sweep.space.objective import stored_objectives
 from sweep.space.parameters import KINDS, Parameter
@@ -31,7 +33,8 @@ MOST_CHARACTERS = 200  # of a parameter's name
 
 def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
-    content = read_toml(path)
+    content, overrides = read_toml(path), [*overrides]
+    look_for_families(content, overrides, path.resolve().parent, Path.cwd())
     for override in overrides:
         apply_override(content, override, str(path))
     return parse_space(content, str(path), folder=path.parent)
@@ -43,6 +46,7 @@ def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
     content = {**space["fixed"], "space": space["space"]}
     runs = {key: space[key] for key in ("repeats", "cross_validation") if key in space}
     content["study"] = {"name": name_as_file(study_name), **stored_objectives(space), **runs}
+    look_for_families(content, [], Path.cwd(), recorded=recorded_code(settings.get("code")))
     return parse_space(content, f"study {study_name}")
 
 
@@ -51,7 +55,7 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
     unknown = sorted(set(content) - {*SECTIONS, "study", "sampler", "pruner", "space"})
     if unknown:
         sections = (*SECTIONS, "study", "sampler", "pruner", "space")
-        meant = did_you_mean(unknown[0], (*sections, *CONFIG_KEYS))
+        meant = did_you_mean(unknown[0], (*sections, *config_keys()))
         raise SpaceError(
             f"{source}: unknown section [{unknown[0]}]{meant or '; the sections are ' + ', '.join(sections)}"
         )

@@ -14,8 +14,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sweep.config.data import DataConfig
+from sweep.config.families import families_in
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.config.keys import set_value
+from sweep.config.model import FAMILIES
 from sweep.config.section import Positive, Section
 from sweep.config.study_name import STUDY_NAME
 from sweep.config.training import Precision
@@ -67,11 +69,25 @@ class Space:
         """The objective that is a plain function; None where models are trained."""
         return self.study.function
 
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        """The model families that are named."""
+        varied = {name: one.model_dump() for name, one in self.parameters.items() if one.key == "model.family"}
+        return families_in({**self.fixed, "space": varied})
+
     @property
     def users_code(self) -> str | None:
-        """`module:function` of the user's own that a trial runs, if there is one."""
+        """`module:attribute` of the user's own that a trial runs, if there is one."""
+        if is_own(self.function or ""):
+            return self.function
         builder: str | None = self.fixed.get("model", {}).get("builder")
-        return self.function if is_own(self.function or "") else builder
+        return builder or next(iter(self.users_families), None)
+
+    @property
+    def users_families(self) -> tuple[str, ...]:
+        """`module:attribute` of the families that are not ours."""
+        codes = map(FAMILIES.code_of, self.families)
+        return tuple(dict.fromkeys(code for code in codes if code is not None))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -147,8 +163,7 @@ class Space:
     def widest(self) -> list[tuple[int, ...]]:
         """For each number of layers, the most filters or units of each."""
         widest: dict[int, tuple[int, ...]] = {}
-        for config in self.extreme_configs():
-            widths = config.model.widths
+        for widths in (config.model.widths for config in self.extreme_configs() if config.model.widths):
             widest[len(widths)] = tuple(map(max, widths, widest.get(len(widths), widths)))
         return [*widest.values()]
 

@@ -19,7 +19,6 @@ from sweep.engines.auto import (
     Situation,
     choose,
     host_memory_bytes,
-    largest_cost,
     operation_threads,
 )
 from sweep.engines.cpu import default_onednn
@@ -28,6 +27,7 @@ from sweep.engines.precision import fast_precision
 from sweep.errors import StudyError
 from sweep.executors.auto import gpu_memory_gb
 from sweep.executors.pool import Share, Workers
+from sweep.models.cost import largest_cost, names_without_kernel
 from sweep.models.probe import configs_to_probe, probe
 from sweep.plugins.users_code import announce, code_of
 from sweep.space.checks import check_feature_maps
@@ -205,6 +205,7 @@ def _situation(
         num_trials=-(-num_trials // processes),
         keras_backend=device.keras_backend if device else "tensorflow",
         is_adaptive=space.sampler.name not in INDEPENDENT or space.pruner.name != "none",
+        without_kernel=names_without_kernel(space),
     )
 
 

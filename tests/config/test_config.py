@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from sweep.config.model import ModelConfig
 from sweep.config.plain_values import read_toml
 from sweep.config.trial import TrialConfig
 from sweep.errors import SpaceError
+from sweep.models.cnn.config import CnnConfig
 
 CONFIGS = {
     "defaults": {},
@@ -119,7 +119,7 @@ def test_a_config_cannot_be_changed_after_it_was_checked() -> None:
     ],
 )
 def test_feature_map_sides(options: dict, side: int, expected: list[int] | None) -> None:
-    model = ModelConfig(**options)
+    model = CnnConfig(**options)
     if expected is None:
         with pytest.raises(SpaceError, match="leaves no feature map; use fewer filters, a smaller kernel or padding"):
             model.feature_map_sides(side, side)

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.config.model import ModelConfig
 from sweep.config.trial import TrialConfig
 from sweep.errors import ModelError, SpaceError
 from sweep.models.build import build_model
+from sweep.models.cnn.config import CnnConfig
 from sweep.plugins.users_code import BUILDER, import_code
 
 IMAGE_SHAPE = (8, 8, 1)
@@ -106,7 +106,7 @@ def test_weights_are_drawn_from_the_seed() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-@pytest.mark.parametrize("initializer", get_args(ModelConfig.model_fields["initializer"].annotation))
+@pytest.mark.parametrize("initializer", get_args(CnnConfig.model_fields["initializer"].annotation))
 def test_every_initializer_is_one_of_keras(initializer: str) -> None:
     assert isinstance(keras.initializers.get(initializer), keras.initializers.Initializer)
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from sweep.data import Dataset
 from sweep.engines.backends.jax_steps import EVALUATION_BATCH_SIZE, Source, minibatch
-from sweep.engines.packed.model import Tensor, forward, loss, num_correct
+from sweep.engines.packed.model import forward, loss, num_correct
 from sweep.engines.packed.stacks import JaxLane, Stack, Stacks, by_row
 from sweep.engines.packed.start import EpochInput, LaneArrays
-from sweep.engines.packed.structure import LaneNumbers, Structure, Widths, cut_weights, pad_weights, padded
+from sweep.engines.packed.structure import LaneNumbers, Structure, cut_weights, pad_weights, padded
 from sweep.engines.packed.updates import update
+from sweep.models.lane_kernel import Tensor, Widths
 
 MOST_LANES_A_CALL = 256
 Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
@@ -32,12 +33,10 @@ def places_of_a_call() -> int:
     return MOST_LANES_A_CALL if jax.default_backend() == "gpu" else 1
 
 
-def fitted(structure: Structure, _: Dataset, widths: Widths, widest: Sequence[Widths]) -> Structure:
-    """The structure of a lane's program: padded, and with convolutions as matrix products.
-
-    These batch over lanes, and on a CPU they were 1.3 to 8 times as fast as XLA's convolutions.
-    """
-    return replace(padded(structure, widths, widest), convolution="patches")
+def fitted(structure: Structure, dataset: Dataset, widths: Widths, widest: Sequence[Widths]) -> Structure:
+    """The structure of a lane's program: padded."""
+    num_images = len(dataset.train) + len(dataset.validation)
+    return replace(padded(structure, widths, widest), kernel=structure.kernel.fitted("jax", num_images))
 
 
 class LaneProgram:
@@ -67,7 +66,7 @@ class LaneProgram:
         """The lane as NumPy arrays, not padded."""
         arrays = jax.tree.map(np.asarray, lane.read())
         widths = tuple(int(width) for width in arrays.widths)
-        shapes = self._structure.statistics_shapes(widths)
+        shapes = self._structure.kernel.statistics_shapes(widths)
         return arrays._replace(  # type: ignore[no-any-return]
             weights=cut_weights(self._structure, widths, arrays.weights),
             slots=[],
@@ -172,13 +171,13 @@ class LaneProgram:
     ) -> Carry:
         """Padded weights are zeros and stay so: their gradients are masked."""
         lane, sums = carry
-        numbers, statistics = LaneNumbers(*lane.numbers), lane.statistics
+        numbers, statistics = LaneNumbers.of(lane.numbers), lane.statistics
 
         def total_loss(weights: list[Tensor]) -> tuple[Tensor, Any]:
             def dropout(x: Tensor, layer: int) -> Tensor:
-                seed = lane.dropout_seeds[self._structure.dropout_number(layer)]
-                _, kept = self._structure.dropout_of(numbers, layer)
-                return _dropout(x, kept, lane.widths[layer], seed)
+                number = self._structure.dropout_number(layer)
+                _, kept = numbers.dropout(number)
+                return _dropout(x, kept, lane.widths[layer], lane.dropout_seeds[number])
 
             probabilities_BY, moved = forward(self._structure, weights, statistics, images_BHWC, dropout)
             return loss(self._structure, weights, numbers, labels_B, probabilities_BY), (probabilities_BY, moved)
@@ -201,14 +200,14 @@ class LaneProgram:
     def _evaluation_step(self, carry: Carry, images_BHWC: Tensor, labels_B: Tensor) -> Tensor:
         lane, sums = carry
         probabilities_BY, _ = forward(self._structure, lane.weights, lane.statistics, images_BHWC, None)
-        total = loss(self._structure, lane.weights, LaneNumbers(*lane.numbers), labels_B, probabilities_BY)
+        total = loss(self._structure, lane.weights, LaneNumbers.of(lane.numbers), labels_B, probabilities_BY)
         return sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
 
     def _pad(self, arrays: LaneArrays) -> LaneArrays:
         widths = tuple(int(width) for width in arrays.widths)
         assert self._structure.widths is not None
         slots = [pad_weights(self._structure, widths, [*values]) for values in zip(*arrays.slots, strict=True)]
-        shapes = self._structure.statistics_shapes(self._structure.widths)
+        shapes = self._structure.kernel.statistics_shapes(self._structure.widths)
         return arrays._replace(
             weights=pad_weights(self._structure, widths, arrays.weights),
             slots=[[*values] for values in zip(*slots, strict=True)],

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from sweep.data import Dataset
 from sweep.engines.backends.tensorflow_steps import EVALUATION_BATCH_SIZE, Source, minibatch
-from sweep.engines.packed.model import Tensor, forward, loss, num_correct
+from sweep.engines.packed.model import forward, loss, num_correct
 from sweep.engines.packed.start import EpochInput, LaneArrays
-from sweep.engines.packed.structure import LaneNumbers, Structure, Widths
+from sweep.engines.packed.structure import LaneNumbers, Structure
 from sweep.engines.packed.updates import update
+from sweep.models.lane_kernel import Tensor, Widths
 
-MOST_PATCH_BYTES = 2**26
 Range = tuple[int, int]
 
 
@@ -31,13 +31,9 @@ def places_of_a_call() -> int:
 
 
 def fitted(structure: Structure, dataset: Dataset, _: Widths, __: Sequence[Widths]) -> Structure:
-    """The structure of a lane's program: widths are free.
-
-    Images are cut to the first convolution's patches once, if these are few bytes: a quarter less time on digits.
-    """
-    num_pixels = (len(dataset.train) + len(dataset.validation)) * math.prod(dataset.image_shape)
-    is_small = structure.kernel**2 * num_pixels * np.float32().itemsize <= MOST_PATCH_BYTES
-    return replace(structure, takes_patches=structure.num_convolutions > 0 and is_small)
+    """The structure of a lane's program: widths are free."""
+    num_images = len(dataset.train) + len(dataset.validation)
+    return replace(structure, kernel=structure.kernel.fitted("tensorflow", num_images))
 
 
 class LaneProgram:
@@ -72,7 +68,7 @@ class LaneProgram:
     def read(self, lane: LaneArrays) -> LaneArrays:
         """The lane as NumPy arrays, without slots."""
         lane = tf.nest.map_structure(lambda variable: variable.numpy(), lane)
-        shapes = self._structure.weight_shapes(tuple(int(width) for width in lane.widths))
+        shapes = self._structure.kernel.weight_shapes(tuple(int(width) for width in lane.widths))
         parts = np.split(lane.weights[0], np.cumsum([math.prod(shape) for shape in shapes])[:-1])
         weights = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
         return lane._replace(weights=weights, slots=[])
@@ -175,8 +171,8 @@ class LaneProgram:
         return tf.stack([total * tf.cast(tf.size(labels_B), total.dtype), num_correct(labels_B, probabilities_BY)])
 
     def _drop(self, x: Tensor, layer: int, lane: LaneArrays, numbers: LaneNumbers) -> Tensor:
-        seed = lane.dropout_seeds[self._structure.dropout_number(layer)]
-        return _dropout(x, *self._structure.dropout_of(numbers, layer), seed)
+        number = self._structure.dropout_number(layer)
+        return _dropout(x, *numbers.dropout(number), lane.dropout_seeds[number])
 
     def _evaluation_steps(
         self, lane: LaneArrays, given: EpochInput, images: Source, start: Tensor, stop: Tensor, sums: Tensor
@@ -196,8 +192,8 @@ class LaneProgram:
 
     def _shapes(self, lane: LaneArrays) -> list[Tensor]:
         """Of each weight, known when it runs."""
-        widths = tf.unstack(lane.widths, self._structure.num_convolutions + self._structure.num_hidden)
-        return [tf.stack(shape) for shape in self._structure.weight_shapes(tuple(widths))]
+        widths = tf.unstack(lane.widths, len(self._structure.kernel.dropouts))
+        return [tf.stack(shape) for shape in self._structure.kernel.weight_shapes(tuple(widths))]
 
 
 def _spec_of_any_length(tensor: Tensor) -> tf.TensorSpec:
@@ -231,7 +227,7 @@ def _parts(flat: Tensor, shapes: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _numbers(lane: LaneArrays) -> LaneNumbers:
-    return LaneNumbers(*tf.unstack(lane.numbers, len(LaneNumbers._fields)))
+    return LaneNumbers.of(tf.unstack(lane.numbers, len(LaneNumbers._fields) - 1 + 2 * len(lane.dropout_seeds)))
 
 
 def _variable(values: NDArray[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 Each lane keeps its own steps, schedule, epoch, seed, minibatch order and early stopping, and follows the trajectory
 that the sequential engine gives for its config. What lanes must share is their `Structure`; lanes of other structures
-run through other programs side by side. A config with a user's own builder is trained in its lane as there.
+run through other programs side by side. A config whose family has no lane kernel is trained in its lane as there.
 """
 
 import threading
@@ -17,13 +17,14 @@ from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.base import EpochMetrics, Outcome
 from sweep.engines.packed.grouping import Group, group_lanes
-from sweep.engines.packed.model import with_patches
 from sweep.engines.packed.run import LaneRun, train_together
-from sweep.engines.packed.structure import Structure, Widths, structure_of
+from sweep.engines.packed.structure import Structure, structure_of
 from sweep.engines.placed import Arrays, ImageStore, Placed
 from sweep.engines.recent import Recent
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.errors import ends_process, is_out_of_memory
+from sweep.models.family import family_of
+from sweep.models.lane_kernel import Widths
 
 if keras.backend.backend() == "tensorflow":
     from sweep.engines.backends.tensorflow_lanes import LaneProgram, fitted, places_of_a_call
@@ -34,7 +35,7 @@ else:
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
 MOST_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
-MOST_IDLE_PATCHES = 1
+MOST_IDLE_PREPARED = 1
 
 
 class Stopped(Exception):
@@ -60,7 +61,7 @@ class PackedEngine:
         self._num_threads, self._pause, self._widest = num_threads, pause, widest
         self._num_places = min(places_of_a_call(), num_lanes)  # lanes of one call
         self._store = ImageStore(put, DIVIDES_EXACTLY)
-        self._patches: Recent[Any, Arrays] = Recent(MOST_IDLE_PATCHES)
+        self._prepared: Recent[Any, Arrays] = Recent(MOST_IDLE_PREPARED)
         self._programs: Recent[Structure, LaneProgram] = Recent(MOST_IDLE_PROGRAMS)
         self._runs: dict[int, LaneRun | TrainingRun] = {}
         self._is_stopping = threading.Event()
@@ -76,7 +77,7 @@ class PackedEngine:
             raise ValueError(f"lane {lane} is not free")
         dataset = load(config.data)
         placed = self._store.place(dataset)
-        if config.model.builder is not None:
+        if family_of(config.model).kernel is None:
             self._runs[lane] = TrainingRun(config, dataset, placed, (), self._pause)
         else:
             structure = fitted(structure_of(config, dataset), dataset, config.model.widths, self._widest)
@@ -115,10 +116,11 @@ class PackedEngine:
 
     def _input(self, structure: Structure, placed: Placed) -> Arrays:
         """What the program's minibatches come from."""
-        if not structure.takes_patches:
-            return placed.arrays
-        key = placed.arrays, structure.kernel, structure.padding
-        return self._patches.get(key, lambda: with_patches(structure, placed.arrays))
+        arrays, kernel = placed.arrays, structure.kernel
+        if kernel.input_key is None:
+            return arrays
+        key = arrays, kernel.input_key
+        return self._prepared.get(key, lambda: Arrays(kernel.prepared(arrays.images), arrays.labels))
 
     # ---- an epoch ----
 

@@ -28,7 +28,7 @@ class LaneArrays(NamedTuple):
     slots: list[list[Any]]  # of each weight, the optimizer's
     statistics: list[Any]  # moving mean and variance of each batch normalization
     dropout_seeds: list[Any]  # of each dropout (2,): seed and number of draws, as Keras's SeedGenerator holds them
-    numbers: Any  # (9,): LaneNumbers
+    numbers: Any  # LaneNumbers, as a vector
     widths: Any  # (number of widths,) int32
     masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
 
@@ -44,36 +44,21 @@ class EpochInput(NamedTuple):
 
 
 def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
-    """Initial weights and dropout seed from `training.layers_seed`."""
-    dtype, widths = keras.config.floatx(), config.model.widths
-    weights, dropout_seeds = _initial_weights(config, structure)
-    statistics = structure.statistics_shapes(widths)
+    """Initial weights and dropout seeds from `training.layers_seed`."""
+    dtype, widths, kernel = keras.config.floatx(), config.model.widths, structure.kernel
+    with _SEEDING:
+        layers = seeded_layers(config, kernel.image_shape, kernel.num_classes)
+    weights, statistics = kernel.initial_weights(layers, widths), kernel.statistics_shapes(widths)
+    seeds = [layer.seed_generator.state for layer in layers if isinstance(layer, keras.layers.Dropout)]
     return LaneArrays(
         weights=weights,
         slots=[[np.zeros_like(weight) for _ in range(NUM_SLOTS[structure.optimizer])] for weight in weights],
         statistics=[np.full(shape, index % 2, dtype) for index, shape in enumerate(statistics)],
-        dropout_seeds=dropout_seeds,
-        numbers=np.asarray(lane_numbers(config), dtype),
+        dropout_seeds=[ops.convert_to_numpy(seed) for seed in seeds],
+        numbers=np.asarray(lane_numbers(config).vector(), dtype),
         widths=np.asarray(widths, np.int32),
         masks=[],
     )
-
-
-def _initial_weights(config: TrialConfig, structure: Structure) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """Draw kernels by the initializers of the same layers, made in the same order under the same seed."""
-    with _SEEDING:
-        layers = seeded_layers(config, structure.image_shape, structure.num_classes)
-    kernels = iter([layer.kernel_initializer for layer in layers if hasattr(layer, "kernel_initializer")])
-    dtype, weights = keras.config.floatx(), []
-    for shape in structure.weight_shapes(config.model.widths):
-        if len(shape) > 1:
-            weights.append(np.asarray(ops.convert_to_numpy(next(kernels)(shape, dtype=dtype))))
-            num_vectors = 0
-        else:  # bias; with batch normalization then gamma, which is one, and beta
-            weights.append(np.full(shape, float(num_vectors == 1), dtype))
-            num_vectors += 1
-    seeds = [layer.seed_generator.state for layer in layers if isinstance(layer, keras.layers.Dropout)]
-    return weights, [ops.convert_to_numpy(seed) for seed in seeds]
 
 
 def learning_rates(config: TrialConfig, num_steps: int) -> NDArray[Any]:

@@ -1,22 +1,22 @@
 """What lanes must share to run through one compiled program, and what is free in each of them. Pure Python and NumPy.
 
-A **structure** is all of a config that shapes the program: number of layers, activation, optimizer, batch size, ...
-Everything that is a plain number is an input (`lane_numbers`). On TensorFlow widths (filters, dense units) are free
-too; JAX compiles for fixed shapes, so there a lane's arrays are padded to the structure's `widths`.
+A **structure** is all of a config that shapes the program: the network's kernel, optimizer, batch size, ... Everything
+that is a plain number is an input (`lane_numbers`). On TensorFlow widths (filters, dense units) are free too; JAX
+compiles for fixed shapes, so there a lane's arrays are padded to the structure's `widths`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
+from sweep.models.family import family_of
+from sweep.models.lane_kernel import LaneKernel, Shape, Widths
 
-Shape = tuple[int, ...]
-Widths = tuple[int, ...]  # as `ModelConfig.widths`
 ADAMW_WEIGHT_DECAY = 0.004  # Keras's default, where the config has none
 
 
@@ -24,73 +24,17 @@ ADAMW_WEIGHT_DECAY = 0.004  # Keras's default, where the config has none
 class Structure:
     """What is compiled in."""
 
-    image_shape: tuple[int, int, int]
-    num_classes: int
-    num_convolutions: int
-    num_hidden: int  # dense layers but the output
-    kernel: int
-    pools: tuple[int, ...]  # as `ModelConfig.pools`
-    padding: str
-    activation: str
-    output: str
-    batch_norm: bool
-    dropouts: tuple[bool, ...]  # whether one follows, after each of `ModelConfig.widths`
+    kernel: LaneKernel
     has_l1: bool
     has_l2: bool
-    penalizes_convolutions: bool
-    penalizes_output: bool
     optimizer: str
     batch_size: int
     precision: str
-    sides: tuple[tuple[int, int], ...]  # as `ModelConfig.feature_map_sides`; none of an MLP
     widths: Widths | None = None  # padded to; None: free
-    convolution: Literal["direct", "patches"] = "direct"  # as Keras computes it, or as a matrix product over patches
-    takes_patches: bool = False  # images come as the first convolution's patches, cut once
-
-    @property
-    def last_sides(self) -> tuple[int, int]:
-        """(height, width) of what is flattened."""
-        return self.sides[-1] if self.sides else self.image_shape[:2]
-
-    @property
-    def weights_per_convolution(self) -> int:
-        """Kernel, bias; and gamma, beta of a batch normalization."""
-        return 4 if self.batch_norm else 2
-
-    @property
-    def first_dense(self) -> int:
-        """The index of the first dense kernel among the trainable variables."""
-        return self.num_convolutions * self.weights_per_convolution
 
     def dropout_number(self, layer: int) -> int:
         """How many dropouts come before the one after `layer` of the widths."""
-        return sum(self.dropouts[:layer])
-
-    def dropout_of(self, numbers: "LaneNumbers", layer: int) -> tuple[float, float]:
-        """(rate, 1 - rate) of the dropout after `layer` of the widths."""
-        if layer < self.num_convolutions:
-            return numbers.convolution_dropout, numbers.convolution_kept
-        return numbers.dropout, numbers.kept
-
-    def weight_shapes(self, widths: Widths) -> list[Shape]:
-        """Shapes of the trainable variables, in the order of the Keras model's."""
-        shapes: list[Shape] = []
-        channels = self.image_shape[2]
-        for filters in widths[: self.num_convolutions]:
-            shapes += [(self.kernel, self.kernel, channels, filters), (filters,)]
-            shapes += [(filters,), (filters,)] if self.batch_norm else []
-            channels = filters
-        height, width = self.last_sides
-        inputs = height * width * channels
-        for units in (*widths[self.num_convolutions :], self.num_classes):
-            shapes += [(inputs, units), (units,)]
-            inputs = units
-        return shapes
-
-    def statistics_shapes(self, widths: Widths) -> list[Shape]:
-        """Shapes of batch normalization's moving means and variances, a pair for each convolution."""
-        convolutions = widths[: self.num_convolutions]
-        return [(filters,) for filters in convolutions for _ in range(2)] if self.batch_norm else []
+        return sum(self.kernel.dropouts[:layer])
 
 
 class LaneNumbers(NamedTuple):
@@ -101,35 +45,34 @@ class LaneNumbers(NamedTuple):
     momentum: float
     nesterov: float  # 1 or 0
     weight_decay: float
-    convolution_dropout: float
-    convolution_kept: float  # 1 - convolution_dropout
-    dropout: float
-    kept: float  # 1 - dropout
+    rates: Sequence[float] = ()  # of each dropout, and 1 - rate: two numbers each
+
+    @classmethod
+    def of(cls, vector: Any) -> "LaneNumbers":
+        """From the vector, or a list of its entries."""
+        l1, l2, momentum, nesterov, weight_decay, *rates = vector
+        return cls(l1, l2, momentum, nesterov, weight_decay, rates)
+
+    def vector(self) -> list[float]:
+        """All of them."""
+        return [*self[:-1], *self.rates]
+
+    def dropout(self, number: int) -> tuple[float, float]:
+        """(rate, 1 - rate) of dropout 0, 1, ..."""
+        return self.rates[2 * number], self.rates[2 * number + 1]
 
 
 def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
-    """The structure of a config without a builder, widths free. SpaceError if no feature map is left."""
-    model, regularizer, training = config.model, config.regularizer, config.training
+    """The structure of a config whose family has a kernel, widths free. SpaceError if it does not fit the images."""
+    kernel = family_of(config.model).kernel
+    assert kernel is not None
     return Structure(
-        image_shape=dataset.image_shape,
-        num_classes=dataset.num_classes,
-        num_convolutions=len(model.convolutions),
-        num_hidden=len(model.hidden),
-        kernel=model.kernel,
-        pools=model.pools,
-        padding=model.padding,
-        activation=model.activation,
-        output=model.output,
-        batch_norm=model.batch_norm,
-        dropouts=tuple(rate > 0 for rate in model.dropouts),
-        has_l1=regularizer.l1 > 0,
-        has_l2=regularizer.l2 > 0,
-        penalizes_convolutions=bool(regularizer.l1 or regularizer.l2) and regularizer.scope == "all",
-        penalizes_output=bool(regularizer.l1 or regularizer.l2) and regularizer.scope != "hidden",
+        kernel=kernel(config.model, config.regularizer, dataset.image_shape, dataset.num_classes),
+        has_l1=config.regularizer.l1 > 0,
+        has_l2=config.regularizer.l2 > 0,
         optimizer=config.optimizer.name,
-        batch_size=training.batch_size,
-        precision=training.precision,
-        sides=tuple(model.feature_map_sides(*dataset.image_shape[:2])),
+        batch_size=config.training.batch_size,
+        precision=config.training.precision,
     )
 
 
@@ -149,39 +92,32 @@ def lane_numbers(config: TrialConfig) -> LaneNumbers:
         momentum=optimizer.momentum or 0.0,
         nesterov=float(optimizer.nesterov),
         weight_decay=weight_decay if optimizer.name == "adamw" else 0.0,
-        convolution_dropout=config.model.convolution_dropout,
-        convolution_kept=1.0 - config.model.convolution_dropout,
-        dropout=config.model.dropout,
-        kept=1.0 - config.model.dropout,
+        rates=[number for rate in config.model.dropouts if rate > 0 for number in (rate, 1.0 - rate)],
     )
 
 
 def pad_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]]) -> list[NDArray[Any]]:
     """True shapes -> padded shapes, zeros outside."""
-    return [_pad(weight, *_blocks(structure, widths, index)) for index, weight in enumerate(weights)]
+    return [_pad(weight, *shapes) for weight, shapes in zip(weights, _shapes(structure, widths), strict=True)]
 
 
 def cut_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]]) -> list[NDArray[Any]]:
     """Padded shapes -> true shapes: the inverse of `pad_weights`."""
-    return [_cut(weight, *_blocks(structure, widths, index)) for index, weight in enumerate(weights)]
+    return [_cut(weight, *shapes) for weight, shapes in zip(weights, _shapes(structure, widths), strict=True)]
 
 
-def _blocks(structure: Structure, widths: Widths, index: int) -> tuple[Shape, Shape, Shape]:
-    """Of weight `index`: its true shape, and true and padded shape with the flattened feature map taken apart."""
+def _shapes(structure: Structure, widths: Widths) -> list[tuple[Shape, Shape, Shape, Shape]]:
+    """Of each weight, the true and the padded shape, each as a block and as it is."""
     assert structure.widths is not None
-    true, wide = structure.weight_shapes(widths), structure.weight_shapes(structure.widths)
-    if index != structure.first_dense:
-        return true[index], true[index], wide[index]
-    area = structure.last_sides[0] * structure.last_sides[1]
-    blocks = [(*structure.last_sides, inputs // area, units) for inputs, units in (true[index], wide[index])]
-    return true[index], blocks[0], blocks[1]
+    kernel, sizes = structure.kernel, (widths, structure.widths)
+    blocks, shapes = map(kernel.weight_blocks, sizes), map(kernel.weight_shapes, sizes)
+    return [*zip(*blocks, *shapes, strict=True)]
 
 
-def _pad(weight: NDArray[Any], _: Shape, true: Shape, wide: Shape) -> NDArray[Any]:
-    added = [(0, more - size) for size, more in zip(true, wide, strict=True)]
-    array = np.pad(weight.reshape(true), added)
-    return array.reshape((-1, wide[-1])) if len(weight.shape) == 2 else array
+def _pad(weight: NDArray[Any], block: Shape, wide_block: Shape, _: Shape, wide: Shape) -> NDArray[Any]:
+    added = [(0, more - size) for size, more in zip(block, wide_block, strict=True)]
+    return np.pad(weight.reshape(block), added).reshape(wide)
 
 
-def _cut(weight: NDArray[Any], shape: Shape, true: Shape, wide: Shape) -> NDArray[Any]:
-    return weight.reshape(wide)[tuple(slice(size) for size in true)].reshape(shape)
+def _cut(weight: NDArray[Any], block: Shape, wide_block: Shape, shape: Shape, _: Shape) -> NDArray[Any]:
+    return weight.reshape(wide_block)[tuple(slice(size) for size in block)].reshape(shape)

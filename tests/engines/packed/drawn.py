@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from sweep.config.model import ModelConfig
 from sweep.config.training import OPTIMIZERS, ScheduleName
 from sweep.config.trial import TrialConfig
 from sweep.errors import SpaceError
+from sweep.models.cnn.config import CnnConfig
 from tests.engines.training import config_of
 
 SCHEDULES = get_args(ScheduleName)
@@ -60,7 +60,7 @@ def _model(generator: np.random.Generator) -> dict[str, Any]:
         }
         choices["convolutions_per_pool"] = 2 if len(choices["filters"]) == 3 else 1
         try:
-            ModelConfig(**choices).feature_map_sides(8, 8)
+            CnnConfig(**choices).feature_map_sides(8, 8)
         except SpaceError:
             continue
         return {

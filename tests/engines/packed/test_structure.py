@@ -85,11 +85,12 @@ def test_a_network_that_leaves_no_feature_map_has_no_structure() -> None:
 
 def test_numbers_of_a_lane_are_the_configs_or_keras_defaults() -> None:
     plain = lane_numbers(config_of({}))
-    assert (plain.l1, plain.l2, plain.momentum, plain.dropout, plain.kept) == (0, 0, 0, 0, 1)
+    assert (plain.l1, plain.l2, plain.momentum, plain.rates) == (0, 0, 0, [])
     sections = {"regularizer": {"l1": 0.1, "l2": 0.2}, "optimizer": {"name": "sgd", "momentum": 0.5, "nesterov": True}}
     numbers = lane_numbers(config_of({**sections, "model": {"dropout": 0.25}}))
     assert (numbers.l1, numbers.l2) == (0.1, 0.2)
-    assert (numbers.momentum, numbers.nesterov, numbers.dropout, numbers.kept) == (0.5, 1.0, 0.25, 0.75)
+    assert (numbers.momentum, numbers.nesterov, numbers.dropout(0)) == (0.5, 1.0, (0.25, 0.75))
+    assert type(numbers).of(numbers.vector()) == numbers
 
 
 def test_only_adamw_decays_weights_and_by_keras_default_if_nothing_is_said() -> None:
@@ -114,9 +115,9 @@ def test_padding_keeps_every_weight_and_cutting_gives_them_back(index: int) -> N
     config, wide = drawn(index)
     widths, generator = config.model.widths, np.random.default_rng(index)
     assert wide.widths is not None
-    weights = [generator.normal(size=shape) for shape in wide.weight_shapes(widths)]
+    weights = [generator.normal(size=shape) for shape in wide.kernel.weight_shapes(widths)]
     wider = pad_weights(wide, widths, weights)
-    assert [array.shape for array in wider] == wide.weight_shapes(wide.widths)
+    assert [array.shape for array in wider] == wide.kernel.weight_shapes(wide.widths)
     for before, array, after in zip(weights, wider, cut_weights(wide, widths, wider), strict=True):
         np.testing.assert_array_equal(after, before)
         assert np.count_nonzero(array) == before.size
@@ -125,7 +126,7 @@ def test_padding_keeps_every_weight_and_cutting_gives_them_back(index: int) -> N
 def test_a_feature_maps_units_keep_their_rows_when_channels_are_padded() -> None:
     """The dense kernel's rows are (height, width, channel): padding goes between them, not below."""
     wide = padded(structure(model={"filters": [2], "padding": "same"}), (2, 3), [(4, 5)])
-    weights = [np.zeros(shape) for shape in wide.weight_shapes((2, 3))]
+    weights = [np.zeros(shape) for shape in wide.kernel.weight_shapes((2, 3))]
     weights[-4] = np.arange(1.0, 8 * 8 * 2 * 3 + 1).reshape(-1, 3)
     kernel = pad_weights(wide, (2, 3), weights)[-4].reshape(8, 8, 4, 5)
     np.testing.assert_array_equal(kernel[:, :, :2, :3].reshape(-1, 3), weights[-4])
@@ -146,6 +147,6 @@ def test_shapes_are_those_of_the_keras_model(index: int) -> None:
     config = draw_config(index)
     free, widths = structure_of(config, dataset()), config.model.widths
     model = build_model(config, (8, 8, 1), 10)
-    assert free.weight_shapes(widths) == [tuple(variable.shape) for variable in model.trainable_variables]
+    assert free.kernel.weight_shapes(widths) == [tuple(variable.shape) for variable in model.trainable_variables]
     moving = [tuple(variable.shape) for variable in model.non_trainable_variables if "moving" in variable.name]
-    assert free.statistics_shapes(widths) == moving
+    assert free.kernel.statistics_shapes(widths) == moving
