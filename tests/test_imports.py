@@ -45,6 +45,8 @@ FORBIDDEN = {  # libraries by package, or by module where that says more
     "config": {"keras", "optuna", "numpy"},
     "data": {"optuna", "sqlalchemy"},
     "models": {"optuna", "sqlalchemy"},
+    "models.family": {"keras", "tensorflow"},
+    "models.cost": {"keras", "tensorflow"},
     "storage": {"keras", "tensorflow"},
     "engines": {"optuna", "sqlalchemy"},
     "engines.auto": {"keras", "tensorflow", "optuna"},

@@ -22,11 +22,23 @@ from typing import Any, Generic, TypeVar
 
 from sweep.config.families import family_named
 from sweep.config.model import OF_BUILDERS, ImageShape, ModelConfig
+from sweep.config.section import Fraction, IntList, Positive, Rate
 from sweep.config.training import RegularizerConfig
 from sweep.models.lane_kernel import LaneKernel
 from sweep.models.layer_cost import LayerCost
 
-__all__ = ["Family", "ImageShape", "LayerCost", "ModelConfig", "RegularizerConfig", "family_of"]
+__all__ = [  # what a family's file may need
+    "Family",
+    "Fraction",
+    "ImageShape",
+    "IntList",
+    "LayerCost",
+    "ModelConfig",
+    "Positive",
+    "Rate",
+    "RegularizerConfig",
+    "family_of",
+]
 
 Config = TypeVar("Config", bound=ModelConfig)
 

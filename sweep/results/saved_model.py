@@ -130,9 +130,10 @@ def how_to_use(folder: Path, content: dict[str, Any]) -> list[str]:
     comment = f"# images of shape ({shape}) as in the data; {folder}/classes.json names the columns"
     if result["problem"] is None:
         return [f'model = keras.models.load_model("{folder}/model.keras")', f"model.predict(images)  {comment}"]
+    build = model.get("builder") or f"{model['family']}.build"
     return [
         f'scaling = keras.models.load_model("{folder}/scaling.keras")',
-        f"network = {model['builder'].replace(':', '.')}(...)  # called as in training, then with images, once",
+        f"network = {build.replace(':', '.')}(...)  # called as in training, then with images, once",
         f'network.load_weights("{folder}/model.weights.h5")',
         f"network.predict(scaling.predict(images))  {comment}",
     ]
