@@ -91,7 +91,7 @@ def train_packed(configs: Sequence[Any]) -> list[float]:
     """Final validation accuracies in percent, through lanes that are refilled as they end."""
     from sweep.engines.packed.engine import PackedEngine
 
-    engine = PackedEngine(NUM_LANES, os.cpu_count() or 1, widest=[*{c.model.widths for c in configs}])
+    engine = PackedEngine(NUM_LANES, os.cpu_count() or 1, widest=[*{c.model.lane_widths for c in configs}])
     accuracies, running = [0.0] * len(configs), {}
     waiting = list(range(len(configs)))
     while waiting or running:

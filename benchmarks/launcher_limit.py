@@ -150,7 +150,7 @@ def digits_epoch_s() -> float:
     threads = os.cpu_count() or 1
     set_up_device("cpu", threads, operation_threads=1)
     configs = draw_configs(SPACE_FILE, LANES, EPOCHS, seed=0)
-    engine = PackedEngine(LANES, threads, widest=[*{config.model.widths for config in configs}])
+    engine = PackedEngine(LANES, threads, widest=[*{config.model.lane_widths for config in configs}])
     for lane, config in enumerate(configs):
         engine.admit(lane, config)
     seconds = []

@@ -146,7 +146,7 @@ def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
     whole, _ = read_config(file)
     config, _ = read_config(file, [f"training.epochs={min(epochs or sys.maxsize, whole.training.epochs)}"])
     started = time.monotonic()
-    engine = PackedEngine(num_seeds, os.cpu_count() or 1, widest=[config.model.widths])
+    engine = PackedEngine(num_seeds, os.cpu_count() or 1, widest=[config.model.lane_widths])
     for lane, seed in enumerate(seeds_from(config.training.seed, num_seeds)):
         engine.admit(lane, with_seed(config, seed))
     histories: list[list[Any]] = [[] for _ in range(num_seeds)]

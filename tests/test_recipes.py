@@ -31,7 +31,7 @@ def test_weights_are_those_of_the_articles_networks() -> None:
     sizes = {}
     for name in ("mlp_reference", "mlp_rmsprop"):
         config, _ = read_config(FOLDER / f"{name}.toml")
-        shapes = structure_of(config, dataset()).kernel.weight_shapes(config.model.widths)
+        shapes = structure_of(config, dataset()).kernel.weight_shapes(config.model.lane_widths)
         sizes[name] = [shape for shape in shapes if len(shape) == 2]
     assert sizes == {"mlp_reference": [(64, 70), (70, 30), (30, 10)], "mlp_rmsprop": [(64, 64), (64, 64), (64, 10)]}
 

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweep.config.families import own_keys
 from sweep.config.trial import SECTIONS, TrialConfig, section_keys
 from sweep.data import Dataset, class_counts, load
 from sweep.engines.devices import import_keras, quiet_stderr
@@ -45,7 +46,7 @@ def print_space(space: Space) -> None:
 def _print_defaults(space: Space, console: Console) -> None:
     varied = {str(parameter.key) for parameter in space.parameters.values()}
     keys = section_keys()
-    keys["model"] = sorted({key for config in space.extreme_configs() for key in type(config.model).model_fields})
+    keys["model"] = sorted(set().union(*(own_keys(config.model.family) for config in space.extreme_configs())))
     for section in SECTIONS:
         left = [key for key in keys[section] if key not in space.fixed.get(section, {})]
         left = [key for key in left if not any(f"{section}.{key}" in name for name in varied)]

@@ -220,10 +220,17 @@ def confirm(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Config files of trials, the best ones or those named."""
     from sweep.config.study_name import study_folder
+    from sweep.plugins.users_code import announce
     from sweep.results.export import export_trials
+    from sweep.space.file import stored_family_code
     from sweep.storage import database_url
+    from sweep.storage.stored_trials import section
+    from sweep.tuning.study import SETTINGS
 
     study = _read_study(database_url(options.studies, options.storage), options.study)
+    code = stored_family_code(section(study.user_attrs, SETTINGS))
+    if code is not None:
+        announce(code)
     folder = options.out or study_folder(options.studies, options.study) / "configs"
     for path in export_trials(study, options.trial, options.top, folder):
         print(path)

@@ -42,10 +42,14 @@ def model_config(values: Any) -> Any:
     if not isinstance(values, dict):
         return values  # a config already, or what pydantic will refuse
     name = family_in(values)
-    kind = config_class(name)
-    own = kind.model_fields.keys() - ({"family"} if name == OF_BUILDERS else set())
+    kind, own = config_class(name), own_keys(name)
     strange = [key for key in sorted(values) if key not in own and not _is_kept_out(key, values[key], name)]
     return kind.model_validate({key: value for key, value in values.items() if key in own or key in strange})
+
+
+def own_keys(name: str) -> set[str]:
+    """The keys of a family's `[model]`."""
+    return set(config_class(name).model_fields) - ({"family"} if name == OF_BUILDERS else set())
 
 
 def family_in(values: Mapping[str, Any]) -> str:

@@ -43,13 +43,13 @@ class ModelConfig(Section):
         return FAMILIES.code_of(self.family)
 
     @property
-    def widths(self) -> tuple[int, ...]:
+    def lane_widths(self) -> tuple[int, ...]:
         """Sizes of the layers in which lanes of one program may differ; none for a family without a lane kernel."""
         return ()
 
     @property
-    def dropouts(self) -> tuple[float, ...]:
-        """The rate of the dropout after each of `widths`; 0 where there is none."""
+    def lane_dropouts(self) -> tuple[float, ...]:
+        """The rate of the dropout after each of `lane_widths`; 0 where there is none."""
         return ()
 
     def check_images(self, image_shape: ImageShape) -> None:

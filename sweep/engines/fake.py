@@ -73,7 +73,7 @@ def _top(config: TrialConfig) -> float:
     distance = (math.log10(config.schedule.initial_rate) + 3) ** 2 / 4
     distance += (math.log10(max(config.regularizer.l2, 1e-8)) + 4) ** 2 / 16
     distance += ((config.optimizer.momentum or 0.0) - 0.8) ** 2
-    distance += 4 / sum(getattr(config.model, "filters", config.model.widths) or (UNKNOWN_UNITS,))
+    distance += 4 / sum(getattr(config.model, "filters", config.model.lane_widths) or (UNKNOWN_UNITS,))
     return math.exp(-distance / 2) * 0.99
 
 

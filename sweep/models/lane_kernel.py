@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Tensor = Any
 Shape = tuple[int, ...]
-Widths = tuple[int, ...]  # as `ModelConfig.widths`
+Widths = tuple[int, ...]  # as `ModelConfig.lane_widths`
 Dropout = Callable[[Tensor, int], Tensor]  # what comes from layer 0, 1, ... of the widths
 
 

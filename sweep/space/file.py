@@ -12,14 +12,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweep.config.families import look_for_families
+from sweep.config.families import families_in, look_for_families
 from sweep.config.keys import apply_override, check_is_section, parse_value
+from sweep.config.model import FAMILIES
 from sweep.config.plain_values import read_toml, resolved_path, shown
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
 from sweep.config.trial import SECTIONS, config_keys
 from sweep.errors import SpaceError
-from sweep.plugins.users_code import recorded_code
+from sweep.plugins.users_code import UsersCode, recorded_code
 from sweep.space.checks import check_space
 from sweep.space.objective import stored_objectives
 from sweep.space.parameters import KINDS, Parameter
@@ -48,6 +49,14 @@ def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
     content["study"] = {"name": name_as_file(study_name), **stored_objectives(space), **runs}
     look_for_families(content, [], Path.cwd(), recorded=recorded_code(settings.get("code")))
     return parse_space(content, f"study {study_name}")
+
+
+def stored_family_code(settings: Mapping[str, Any]) -> UsersCode | None:
+    """The user's own family that `stored_space` imports, as the study has recorded it; None if there is none."""
+    space = settings.get("space", {})
+    named = families_in({**space.get("fixed", {}), "space": space.get("space", {})})
+    codes = [code for name in named if (code := FAMILIES.code_of(name)) is not None]
+    return recorded_code(settings.get("code")) or UsersCode(codes[0], "", "") if codes else None
 
 
 def parse_space(content: dict[str, Any], source: str, folder: Path | None = None) -> Space:

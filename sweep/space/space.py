@@ -163,7 +163,7 @@ class Space:
     def widest(self) -> list[tuple[int, ...]]:
         """For each number of layers, the most filters or units of each."""
         widest: dict[int, tuple[int, ...]] = {}
-        for widths in (config.model.widths for config in self.extreme_configs() if config.model.widths):
+        for widths in (config.model.lane_widths for config in self.extreme_configs() if config.model.lane_widths):
             widest[len(widths)] = tuple(map(max, widths, widest.get(len(widths), widths)))
         return [*widest.values()]
 

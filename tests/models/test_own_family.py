@@ -85,6 +85,7 @@ def test_it_is_swept_exported_verified_and_retrained(folder, capsys, monkeypatch
         forget()
         config = next((str(file) for file in elsewhere.glob("configs/*.toml")), "")
         assert main([config if one == "configs" and arguments[0] == "retrain" else one for one in arguments]) == 0
+        assert f"this runs your code: {OWN} ({folder})" in capsys.readouterr().out
     model = json.loads((elsewhere / "models" / "metrics.json").read_text())["config"]["model"]
     assert model.keys() == {"family", "blocks", "width", "activation", "head", "dropout"}
     assert (elsewhere / "models" / "model.keras").exists()

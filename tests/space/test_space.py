@@ -265,7 +265,7 @@ def test_hidden_layers_of_an_mlp_vary_one_by_one() -> None:
     )
     config = space.resolve({"x": 8}, 0)
     assert config.model.hidden_units == (70, 8)
-    assert config.model.widths == (70, 8)
+    assert config.model.lane_widths == (70, 8)
     assert space.widest() == [(70, 8)]
 
 

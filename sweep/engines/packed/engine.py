@@ -80,7 +80,7 @@ class PackedEngine:
         if family_of(config.model).kernel is None:
             self._runs[lane] = TrainingRun(config, dataset, placed, (), self._pause)
         else:
-            structure = fitted(structure_of(config, dataset), dataset, config.model.widths, self._widest)
+            structure = fitted(structure_of(config, dataset), dataset, config.model.lane_widths, self._widest)
             program = self._programs.get(structure, lambda: LaneProgram(structure, IMAGES_PER_CALL))
             self._runs[lane] = LaneRun(config, dataset, structure, program, placed, self._input(structure, placed))
 

@@ -103,7 +103,7 @@ class LaneRun:
 
     def set_weights(self, weights: Sequence[NDArray[Any]]) -> None:
         """Put back what `get_weights` gave."""
-        number = len(self._structure.kernel.weight_shapes(self._config.model.widths))
+        number = len(self._structure.kernel.weight_shapes(self._config.model.lane_widths))
         self.program.write(self.lane, weights[:number], weights[number:])
 
     def _metrics(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:

@@ -45,7 +45,7 @@ class EpochInput(NamedTuple):
 
 def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
     """Initial weights and dropout seeds from `training.layers_seed`."""
-    dtype, widths, kernel = keras.config.floatx(), config.model.widths, structure.kernel
+    dtype, widths, kernel = keras.config.floatx(), config.model.lane_widths, structure.kernel
     with _SEEDING:
         layers = seeded_layers(config, kernel.image_shape, kernel.num_classes)
     weights, statistics = kernel.initial_weights(layers, widths), kernel.statistics_shapes(widths)

@@ -92,7 +92,7 @@ def lane_numbers(config: TrialConfig) -> LaneNumbers:
         momentum=optimizer.momentum or 0.0,
         nesterov=float(optimizer.nesterov),
         weight_decay=weight_decay if optimizer.name == "adamw" else 0.0,
-        rates=[number for rate in config.model.dropouts if rate > 0 for number in (rate, 1.0 - rate)],
+        rates=[number for rate in config.model.lane_dropouts if rate > 0 for number in (rate, 1.0 - rate)],
     )
 
 

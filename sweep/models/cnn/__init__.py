@@ -26,7 +26,7 @@ def _kernel(model: CnnConfig, regularizer: RegularizerConfig, image_shape: Image
         num_hidden=1,
         activation=model.activation,
         output=model.output,
-        dropouts=tuple(rate > 0 for rate in model.dropouts),
+        dropouts=tuple(rate > 0 for rate in model.lane_dropouts),
         penalizes_convolutions=regularizer.is_on and regularizer.scope == "all",
         penalizes_output=regularizer.is_on and regularizer.scope != "hidden",
         kernel=model.kernel,

@@ -36,7 +36,7 @@ class CnnConfig(ModelConfig):
     shape_keys: ClassVar[tuple[str, ...]] = ("filters", "kernel", "pool", "convolutions_per_pool", "padding")
 
     @property
-    def widths(self) -> tuple[int, ...]:
+    def lane_widths(self) -> tuple[int, ...]:
         """Filters of each convolution, then units of the dense layer."""
         return (*self.filters, self.dense_units)
 
@@ -51,10 +51,10 @@ class CnnConfig(ModelConfig):
         return tuple(self.pool if index != last and self._ends_group(index) else 1 for index in range(last + 1))
 
     @property
-    def dropouts(self) -> tuple[float, ...]:
-        """The rate of the dropout after each of `widths`; 0 where there is none.
+    def lane_dropouts(self) -> tuple[float, ...]:
+        """The rate of the dropout after each of `lane_widths`; 0 where there is none.
 
-        >>> CnnConfig(filters=(32, 32, 64), convolutions_per_pool=2, convolution_dropout=0.3, dropout=0.5).dropouts
+        >>> CnnConfig(filters=(32, 32, 64), convolutions_per_pool=2, convolution_dropout=0.3, dropout=0.5).lane_dropouts
         (0.0, 0.3, 0.3, 0.5)
         """
         indices = range(len(self.filters))

@@ -18,7 +18,7 @@ def layers(model: CnnConfig, regularizer: RegularizerConfig, image_shape: ImageS
         made += _convolution(filters, model, regularizer)
         if model.pools[index] > 1:
             made.append(keras.layers.MaxPooling2D(model.pools[index]))
-        made += dropout(model.dropouts[index])
+        made += dropout(model.lane_dropouts[index])
     made.append(keras.layers.Flatten())
     made += hidden_layers((model.dense_units,), model.activation, model.initializer, model.dropout, regularizer)
     return [*made, output_layer(num_classes, model.output, model.initializer, regularizer)]

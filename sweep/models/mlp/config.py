@@ -23,11 +23,11 @@ class MlpConfig(ModelConfig):
     may_give_logits: ClassVar[bool] = False
 
     @property
-    def widths(self) -> tuple[int, ...]:
+    def lane_widths(self) -> tuple[int, ...]:
         """Units of each hidden layer."""
         return self.hidden_units
 
     @property
-    def dropouts(self) -> tuple[float, ...]:
+    def lane_dropouts(self) -> tuple[float, ...]:
         """The rate of the dropout after each hidden layer."""
         return (self.dropout,) * len(self.hidden_units)

@@ -106,14 +106,14 @@ def drawn(index: int) -> tuple[TrialConfig, Structure]:
     """A random config, padded to wider widths of as many layers."""
     config = draw_config(index)
     free = structure_of(config, dataset())
-    wider = [width + 1 + index % 3 for width in config.model.widths]
-    return config, padded(free, config.model.widths, [tuple(wider), (99, 99, 99, 99, 99)])
+    wider = [width + 1 + index % 3 for width in config.model.lane_widths]
+    return config, padded(free, config.model.lane_widths, [tuple(wider), (99, 99, 99, 99, 99)])
 
 
 @pytest.mark.parametrize("index", range(12))
 def test_padding_keeps_every_weight_and_cutting_gives_them_back(index: int) -> None:
     config, wide = drawn(index)
-    widths, generator = config.model.widths, np.random.default_rng(index)
+    widths, generator = config.model.lane_widths, np.random.default_rng(index)
     assert wide.widths is not None
     weights = [generator.normal(size=shape) for shape in wide.kernel.weight_shapes(widths)]
     wider = pad_weights(wide, widths, weights)
@@ -145,7 +145,7 @@ def test_shapes_are_those_of_the_keras_model(index: int) -> None:
     from sweep.models.build import build_model
 
     config = draw_config(index)
-    free, widths = structure_of(config, dataset()), config.model.widths
+    free, widths = structure_of(config, dataset()), config.model.lane_widths
     model = build_model(config, (8, 8, 1), 10)
     assert free.kernel.weight_shapes(widths) == [tuple(variable.shape) for variable in model.trainable_variables]
     moving = [tuple(variable.shape) for variable in model.non_trainable_variables if "moving" in variable.name]
