@@ -115,8 +115,7 @@ def import_object(name: str, key: str) -> Any:
     """
     module_name, function_name = name.split(":")
     try:
-        with _no_silent_exit():
-            return getattr(import_module(module_name), function_name)
+        return getattr(import_module(module_name), function_name)
     except BaseException as error:  # a module of the user's own may raise anything
         if ends_process(error):
             raise

@@ -184,6 +184,22 @@ def test_without_a_lane_kernel_the_sequential_engine_trains_and_it_is_said_why(f
         assert OWN in choice.line()
 
 
+def test_on_a_lane_of_the_packed_engine_it_trains_as_on_the_sequential_one(folder, monkeypatch):
+    from sweep.engines.packed.engine import PackedEngine
+    from sweep.engines.sequential import SequentialEngine
+
+    monkeypatch.syspath_prepend(folder)
+    few = {"data": {"num_train": 60, "num_validation": 30}, "training": {"epochs": 1}}
+    own, mlp = (TrialConfig.from_values({**few, "model": {"family": name}}, "test") for name in (OWN, "mlp"))
+    packed, alone = PackedEngine(2), SequentialEngine()
+    packed.admit(0, own)
+    packed.admit(1, mlp)
+    alone.admit(0, own)
+    beside, expected = packed.train_epoch(), alone.train_epoch()
+    assert beside[0].val_loss == expected[0].val_loss
+    assert beside[1].val_loss > 0
+
+
 @pytest.mark.parametrize("given", [{}, {"layers": list, "build": list}, {"build": list, "kernel": list}])
 def test_a_family_says_in_one_way_how_its_models_are_made(given):
     with pytest.raises(TypeError, match="CnnConfig"):
