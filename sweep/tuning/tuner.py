@@ -9,6 +9,7 @@ A trial is one run on a lane, which reports each epoch; or several (folds, repea
 which report each run's score.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
@@ -184,7 +185,7 @@ class Tuner:
 
     def _start(self, running: RunningTrial) -> None:
         trial = self._study.write_behind.get_trial(running.number)
-        self._callbacks.post(lambda callback: callback.on_trial_start(trial))
+        self._callbacks.post(lambda callback: callback.on_trial_start(_own_copy(callback, trial)))
         self._callbacks.deliver()
         self._lanes.start(running, running.begin_run())
 
@@ -251,7 +252,7 @@ class Tuner:
         self._tell_end(self._study.write_behind.get_trial(number))
 
     def _tell_end(self, trial: FrozenTrial) -> None:
-        self._callbacks.post(lambda callback: callback.on_trial_end(trial))
+        self._callbacks.post(lambda callback: callback.on_trial_end(_own_copy(callback, trial)))
 
     # ---- the study ----
 
@@ -278,3 +279,8 @@ class Tuner:
         for running in self._lanes:
             if running.number == number:
                 self._lanes.free(running)
+
+
+def _own_copy(callback: Callback, trial: FrozenTrial) -> FrozenTrial:
+    """What a user's callback does to a trial stays there."""
+    return trial if callback.ends_sweep else copy.deepcopy(trial)

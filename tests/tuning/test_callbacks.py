@@ -107,6 +107,7 @@ def test_a_callback_that_writes_to_the_study_is_dropped_and_nothing_is_written(t
             self.study = study
 
         def on_trial_end(self, trial):
+            trial.user_attrs["seed"] = trial.params["momentum"] = 0.25
             self.study.tell(self.study.ask(), 1.0)
 
     sweep(tmp_path / "with", Writer())
