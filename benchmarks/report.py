@@ -19,12 +19,13 @@ import results
 from optuna.trial import TrialState
 from processes import run_measured
 
+from sweep.config.study_settings import StudySettings
 from sweep.engines.fake import fake_metrics
 from sweep.errors import Cause
 from sweep.space.file import load_space
 from sweep.space.space import Choice, Space
 from sweep.storage import database_url
-from sweep.tuning.study import Settings, SweepStudy, open_study, stored_settings
+from sweep.tuning.study import SweepStudy, open_study, stored_settings
 
 SPACE_FILE = results.ROOT / "benchmarks" / "spaces" / "digits.toml"
 NAME = "large"
@@ -51,7 +52,7 @@ def main() -> None:
 def make_study(folder: Path, num_trials: int) -> int:
     """Write the study; returns the epochs that its trials hold."""
     space = replace(load_space(SPACE_FILE), sampler=Choice(name="random"), pruner=Choice(name="none"))
-    settings = Settings(space.record(), {"name": "random"}, {"name": "none"}, 0, "", "fake", 1, 1, "none", "none")
+    settings = StudySettings(space.record(), {"name": "random"}, {"name": "none"}, 0, "", "fake", 1, 1, "none", "none")
     url = database_url(folder)
     study = open_study(url, NAME, space, settings, stored_settings(url, NAME))
     num_epochs = 0

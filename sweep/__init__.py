@@ -1,20 +1,60 @@
 """Hyperparameter sweeps for Keras image classifiers on Optuna.
 
-Only names are here; `import sweep` loads nothing heavy (see tests/test_imports.py).
+    import sweep
+    study = sweep.run("space.toml", trials=30)
+    study.dataframe()
+    model = study.retrain(seeds=5).model
+
+Names are imported when they are first used; `import sweep` loads nothing heavy.
 """
 
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep import errors
+    from sweep.api.running import load_study, run
+    from sweep.api.spaces import load_space
+    from sweep.api.study import Study
+    from sweep.config.trial import TrialConfig
+    from sweep.space.space import Space
+    from sweep.tuning.keras_callback import PruningCallback
+    from sweep.tuning.objective import Objective
 
 __version__ = version("sweep")
-__all__ = ["Objective", "PruningCallback", "__version__"]
+__all__ = [
+    "Objective",
+    "PruningCallback",
+    "Space",
+    "Study",
+    "TrialConfig",
+    "__version__",
+    "errors",
+    "load_space",
+    "load_study",
+    "run",
+]
 
-_HOMES = {"Objective": "sweep.tuning.objective", "PruningCallback": "sweep.tuning.keras_callback"}
+_HOMES = {
+    "Objective": "sweep.tuning.objective",
+    "PruningCallback": "sweep.tuning.keras_callback",
+    "Space": "sweep.space.space",
+    "Study": "sweep.api.study",
+    "TrialConfig": "sweep.config.trial",
+    "load_space": "sweep.api.spaces",
+    "load_study": "sweep.api.running",
+    "run": "sweep.api.running",
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("sweep.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'sweep' has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

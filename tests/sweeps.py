@@ -8,6 +8,7 @@ from wsgiref.util import setup_testing_defaults
 
 import optuna
 
+from sweep.config.study_settings import StudySettings
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import Engine
 from sweep.engines.fake import FakeEngine
@@ -18,7 +19,7 @@ from sweep.space.space import Space
 from sweep.storage import database_url
 from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
-from sweep.tuning.study import Settings, SweepStudy, open_study, stored_settings
+from sweep.tuning.study import SweepStudy, open_study, stored_settings
 from sweep.tuning.tuner import Tuner
 
 NASTY = 'no ``` such <img src=x onerror="alert(1)"> | `layer` [/red]'
@@ -55,7 +56,7 @@ def make_space(sampler: str = "random", pruner: str = "none", epochs: int = 9, *
     return parse_space({**content, **sections}, "space.toml")
 
 
-def make_settings(space: Space, **changes: Any) -> Settings:
+def make_settings(space: Space, **changes: Any) -> StudySettings:
     """Settings as `sweep run` would store them."""
     values: dict[str, Any] = {
         "space": space.record(),
@@ -69,7 +70,7 @@ def make_settings(space: Space, **changes: Any) -> Settings:
         "device": "none",
         "keras_backend": "none",
     }
-    return Settings(**{**values, **changes})
+    return StudySettings(**{**values, **changes})
 
 
 def open_in(folder: Path, space: Space, **changes: Any) -> SweepStudy:

@@ -1,112 +1,28 @@
-"""What `sweep check` prints: what is fixed, what varies, what could, and a few sampled configs with weight counts."""
+"""`sweep check`."""
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import argparse
 
-from sweep.config.families import own_keys
-from sweep.config.trial import SECTIONS, TrialConfig, section_keys
-from sweep.data import Dataset, class_counts, load
-from sweep.engines.devices import import_keras, quiet_stderr
-from sweep.errors import InputError, SpaceError, ends_process
-from sweep.plugins.users_code import announce, code_of
-from sweep.space.checks import check_feature_maps
-from sweep.space.functions import check_calls
-from sweep.space.points import size_line
-from sweep.space.runs import derived_seed
-from sweep.space.space import Space
-from sweep.text import error_line, make_console, shown_params
-from sweep.tuning.pruners import build_pruner, check_reports
-from sweep.tuning.samplers import sampler_factory
+from sweep.cli.arguments import add_space, at_least_one, seed
+
+NAME = "check"
+SUMMARY = "validate a space file; show what is fixed, what varies, some configs"
 
 
-def print_space(space: Space) -> None:
-    """Sought, fixed, varied, and the keys that are left at their defaults."""
-    console = make_console()
-    runs = f" of {space.plan.num_runs} runs" if space.plan.num_runs > 1 else ""
-    sought = f"{space.goal}, {space.study.num_trials} trials{runs}"
-    console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
-    console.print(Text(f"sampler {space.sampler.name}; pruner {space.pruner.name}"))
-    sampler_factory(space, 0)  # SpaceError for a grid over a continuum
-    check_reports(space)
-    size = size_line(space, space.study.num_trials)
-    if size is not None:
-        console.print(Text(size))
-    if space.function is not None:
-        console.print(Text(f"calls {space.function}"))
-    for section in SECTIONS:
-        fixed = space.fixed.get(section)
-        if fixed:
-            console.print(Text(f"fixed   [{section}] " + ", ".join(f"{key} = {value}" for key, value in fixed.items())))
-    console.print(_varied_table(space))
-    if space.function is None:
-        _print_defaults(space, console)
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The space file and the samples."""
+    add_space(command)
+    command.add_argument("--samples", type=at_least_one, default=3, metavar="N", help="sampled configs to show (3)")
+    command.add_argument("--seed", type=seed, default=0, help="of the samples (0)")
 
 
-def _print_defaults(space: Space, console: Console) -> None:
-    varied = {str(parameter.key) for parameter in space.parameters.values()}
-    keys = section_keys()
-    keys["model"] = sorted(set().union(*(own_keys(config.model.family) for config in space.extreme_configs())))
-    for section in SECTIONS:
-        left = [key for key in keys[section] if key not in space.fixed.get(section, {})]
-        left = [key for key in left if not any(f"{section}.{key}" in name for name in varied)]
-        console.print(Text(f"default [{section}] {', '.join(left)}", style="dim"))
+def run(arguments: argparse.Namespace) -> None:
+    """Validate a space file and show what it makes."""
+    from sweep.api.spaces import open_space
+    from sweep.cli.space_summary import print_samples, print_space
+    from sweep.plugins.users_code import contained
+    from sweep.system.interruption import Interruption
 
-
-def print_samples(space: Space, num_samples: int, seed: int) -> None:
-    """Load the data, build models of random params; SpaceError or DataError if something does not fit."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler_factory(space, seed)
-    build_pruner(space)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    if space.users_code is not None:
-        announce(code_of(space.users_code))
-    if space.function is not None:
-        _check_function(space)
-        for number in range(num_samples):
-            print(f"sample {number}: {shown_params(space.suggest(study.ask()))}")
-        return
-    dataset = load(space.data_configs()[0])
-    check_feature_maps(space, dataset.image_shape)
-    print(f"data: {len(dataset.train)} train, {len(dataset.validation)} validation images of {dataset.image_shape}")
-    print(f"images reach the model as float32 in {dataset.image_range}")
-    print("\n".join(class_counts(dataset).lines()))
-    with quiet_stderr():
-        import_keras()
-
-    for number in range(num_samples):
-        params = space.suggest(study.ask())
-        config = space.resolve(params, derived_seed(seed, number)).with_precision("float32")  # weights are the same
-        print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {shown_params(params)}")
-
-
-def _check_function(space: Space) -> None:
-    """A user's own is found, which runs its module."""
-    assert space.function is not None
-    check_calls(space.function, space.function_calls())
-
-
-def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
-    from sweep.models.build import build_checked
-
-    try:
-        return int(build_checked(config, dataset).count_params())
-    except InputError:
-        raise
-    except BaseException as error:  # whatever a user's builder raises
-        if ends_process(error):
-            raise
-        summary = error_line(error)
-        raise SpaceError(f"{source}: the model cannot be built: {summary}") from None
-
-
-def _varied_table(space: Space) -> Table:
-    table = Table("varied", "key", "values", "when", box=None, pad_edge=False)
-    for name, parameter in space.parameters.items():
-        shown = parameter.model_dump(exclude={"key", "when", "type"}, exclude_none=True)
-        values = ", ".join(f"{key} {value}" for key, value in shown.items() if value is not False)
-        when = ", ".join(f"{key} in {wanted}" for key, wanted in (parameter.when or {}).items())
-        table.add_row(Text(name), Text(parameter.key or "-"), Text(f"{parameter.type}: {values}"), Text(when))
-    return table
+    space = open_space(arguments.space, arguments.overrides)
+    print_space(space)
+    with Interruption(), contained(space.users_code):
+        print_samples(space, arguments.samples, arguments.seed)

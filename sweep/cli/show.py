@@ -1,174 +1,35 @@
-"""What `sweep list` and `sweep show` print: tables for people, JSON and CSV for programs."""
+"""`sweep show`."""
 
-import csv
-import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+import argparse
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
+from sweep.cli.arguments import add_storage, storage_options
+from sweep.cli.say import warn
 
-from sweep.pareto import losses, metric_names, only_value, pareto_front, shown
-from sweep.results.confirmation import read_confirmation
-from sweep.results.confirmation_table import print_confirmation, records
-from sweep.storage.stored_trials import cause_and_error, reported
-from sweep.storage.studies import StudySummary
-from sweep.text import make_console, print_as_json
-
-MOST_ROWS = 30
-CSV_COLUMNS = (
-    *("number", "state", "epochs", "seconds"),  # after the state come the values
-    *("datetime_start", "datetime_complete", "seed", "cause", "error"),
-)
+NAME = "show"
+SUMMARY = "show a study's trials, best first, or everything about one trial"
 
 
-def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
-    """Name, counts by state, best value, last change (local time)."""
-    if as_json:
-        print_as_json([_study_record(study) for study in studies])
-        return
-    table = Table("study", "trials", "complete", "pruned", "fail", "running", "best", "last change", box=None)
-    for study in studies:
-        counts = [str(study.num_trials[state]) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")]
-        best = "-" if study.best_value is None else shown(study.best_value)
-        if study.num_best_trials is not None:
-            best = f"{study.num_best_trials} Pareto-optimal"
-        last = "-" if study.last_activity is None else f"{_local(study.last_activity):%Y-%m-%d %H:%M}"
-        table.add_row(Text(study.name), str(study.num_trials.total()), *counts, best, last)
-    make_console().print(table)
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """What is shown, and in what form."""
+    command.add_argument("study", metavar="STUDY")
+    command.add_argument("trial", nargs="?", type=int, metavar="TRIAL", help="a trial's number")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything about every trial, or about the one")
+    form.add_argument("--csv", action="store_true", help="one row a trial; of one trial, one row an epoch")
+    add_storage(command)
 
 
-def print_table(study: optuna.Study) -> None:
-    """The best trials, the Pareto-optimal ones of several objectives marked; then the failures with their causes."""
-    trials = study.get_trials(deepcopy=False)
-    counts = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
-    print(f"{study.study_name}: {len(trials)} trials ({', '.join(f'{n} {s}' for s, n in counts.items() if n)})")
-    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    metrics = metric_names(study.user_attrs, len(study.directions))
-    table = Table("trial", "state", *map(escape, metrics), "epochs", *map(escape, names), box=None)
-    front = _front(study, trials)
-    for trial in sort_trials(study, trials)[:MOST_ROWS]:
-        values = [Text(_short(trial.params.get(name, "-"))) for name in names]
-        told = map(shown, trial.values) if trial.values else ["-"] * len(metrics)
-        number = f"{trial.number} *" if trial.number in front else str(trial.number)
-        table.add_row(number, trial.state.name, *told, str(len(trial.intermediate_values)), *values)
-    console = make_console()
-    console.print(table)
-    if len(trials) > MOST_ROWS:
-        print(f"the best {MOST_ROWS} of {len(trials)}; --csv and --json give all")
-    if front:
-        print(f"* Pareto-optimal: {len(front)}; no other trial is as good in every metric and better in one")
-    confirmation = read_confirmation(study.user_attrs)
-    if confirmation is not None:
-        print_confirmation(confirmation)
-    for trial in trials:
-        if trial.state == TrialState.FAIL:
-            cause, error = cause_and_error(trial)
-            console.print(Text(f"trial {trial.number} FAIL ({cause}): {error}"))
+def run(arguments: argparse.Namespace) -> None:
+    """A study's trials, or one of them."""
+    from sweep.api.reading import read_stored
+    from sweep.cli.tables import print_csv, print_json, print_table
+    from sweep.cli.trial_tables import find_trial, print_epochs_csv, print_trial, print_trial_json
 
-
-def sort_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """COMPLETE best first, then PRUNED best first, then the rest by number.
-
-    Of several objectives the Pareto-optimal ones come first, and the first objective ranks.
-    """
-    front, order = _front(study, trials), {TrialState.COMPLETE: 0, TrialState.PRUNED: 1}
-
-    def rank(trial: FrozenTrial) -> tuple[int, bool, tuple[float, ...], int]:
-        told = losses(trial.values, study.directions) if trial.values else (0.0,)
-        return order.get(trial.state, 2), trial.number not in front, told, trial.number
-
-    return sorted(trials, key=rank)
-
-
-def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> set[int]:
-    """Numbers of the Pareto-optimal trials; none where there is one objective."""
-    several = len(study.directions) > 1
-    return {trial.number for trial in pareto_front(trials, study.directions)} if several else set()
-
-
-def print_json(study: optuna.Study) -> None:
-    """The study with every trial, its attributes and its epochs."""
-    trials = study.get_trials(deepcopy=False)
-    directions, confirmation = _in_words(study.directions), read_confirmation(study.user_attrs)
-    record = {
-        "study": study.study_name,
-        "direction": directions[0] if len(directions) == 1 else None,
-        "directions": directions,
-        "metrics": metric_names(study.user_attrs, len(directions)),
-        "pareto_optimal": sorted(_front(study, trials)),
-        "user_attrs": study.user_attrs,
-        **({"confirmation": records(confirmation)} if confirmation is not None else {}),
-    }
-    print_as_json({**record, "trials": [_trial_record(trial) for trial in trials]})
-
-
-def print_csv(study: optuna.Study) -> None:
-    """One row a trial, by number; columns are named as in Optuna's `trials_dataframe`, empty where there is nothing."""
-    trials = study.get_trials(deepcopy=False)
-    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    several = [f"values_{number}" for number in range(len(study.directions))]
-    values = several if len(several) > 1 else ["value"]
-    writer.writerow([*CSV_COLUMNS[:2], *values, *CSV_COLUMNS[2:], *(f"params_{name}" for name in names)])
-    for trial in trials:
-        seconds = None if trial.duration is None else f"{trial.duration.total_seconds():.3f}"
-        told = trial.values or [None] * len(values)
-        start = [trial.number, trial.state.name, *told, len(trial.intermediate_values), seconds]
-        times = [_iso(trial.datetime_start), _iso(trial.datetime_complete)]
-        failure = cause_and_error(trial) if trial.state == TrialState.FAIL else (None, None)
-        attrs = [trial.user_attrs.get("seed"), *failure]
-        writer.writerow(map(_inert, [*start, *times, *attrs, *(trial.params.get(name) for name in names)]))
-
-
-def _inert(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; --json has it as it is."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
-
-
-def _study_record(study: StudySummary) -> dict[str, Any]:
-    last = None if study.last_activity is None else _local(study.last_activity).isoformat()
-    return {
-        "study": study.name,
-        "direction": _in_words(study.directions)[0] if len(study.directions) == 1 else None,
-        "directions": _in_words(study.directions),
-        "num_trials": study.num_trials,
-        "best_value": study.best_value,
-        "num_best_trials": study.num_best_trials,
-        "last_activity": last,
-    }
-
-
-def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "state": trial.state.name,
-        "value": only_value(trial),
-        "values": trial.values,
-        "params": trial.params,
-        "datetime_start": _iso(trial.datetime_start),
-        "datetime_complete": _iso(trial.datetime_complete),
-        "intermediate_values": reported(trial),
-        "user_attrs": trial.user_attrs,
-    }
-
-
-def _in_words(directions: Sequence[optuna.study.StudyDirection]) -> list[str]:
-    return [direction.name.lower() for direction in directions]
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def _local(stored: datetime) -> datetime:
-    """The database holds naive UTC."""
-    return stored.replace(tzinfo=UTC).astimezone()
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    study = read_stored(arguments.study, storage_options(arguments), warn).study
+    if arguments.trial is None:
+        printer = print_json if arguments.json else print_csv if arguments.csv else print_table
+        printer(study)
+    else:
+        trial = find_trial(study, arguments.trial)
+        print_one = print_trial_json if arguments.json else print_epochs_csv if arguments.csv else print_trial
+        print_one(study, trial)

@@ -131,14 +131,16 @@ def import_keras() -> str:
 def _set_up_tensorflow(name: str, threads: int, gpu_memory_gb: float | None, operation_threads: int) -> Device:
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(operation_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
     gpus = tf.config.list_physical_devices("GPU")
     index = _gpu_index(name, len(gpus), "tensorflow")
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(operation_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.config.set_visible_devices([] if index is None else gpus[index], "GPU")
+    except RuntimeError:  # it was used before, in a notebook perhaps, and takes no settings any more
+        return _tensorflow_in_use(name, threads, operation_threads, index)
     if index is None:
-        tf.config.set_visible_devices([], "GPU")
         return _cpu(name, threads, "tensorflow", has_gpus=bool(gpus))
-    tf.config.set_visible_devices(gpus[index], "GPU")
     if gpu_memory_gb is None:
         tf.config.experimental.set_memory_growth(gpus[index], True)
     else:
@@ -146,6 +148,32 @@ def _set_up_tensorflow(name: str, threads: int, gpu_memory_gb: float | None, ope
         tf.config.set_logical_device_configuration(gpus[index], [limit])
     model = tf.config.experimental.get_device_details(gpus[index]).get("device_name", "GPU")
     return Device(f"gpu:{index}", f"gpu:{index} ({model}), Keras on tensorflow", "tensorflow")
+
+
+def _tensorflow_in_use(name: str, threads: int, operation_threads: int, index: int | None) -> Device:
+    """The device as TensorFlow has it in this process; DeviceError if it is another one than is asked for."""
+    import tensorflow as tf
+
+    visible, every = tf.config.get_visible_devices("GPU"), tf.config.list_physical_devices("GPU")
+    wanted = [] if index is None else [every[index]]
+    if name != "auto" and visible != wanted:
+        shown = ", ".join(f"gpu:{every.index(one)}" for one in visible) or "cpu"
+        raise DeviceError(f"--device {name}: TensorFlow already uses {shown} in this process; restart it")
+    in_force = tf.config.threading.get_intra_op_parallelism_threads()
+    is_as_wanted = in_force == operation_threads
+    note = (
+        ""
+        if is_as_wanted
+        else (
+            f"TensorFlow was used before in this process and keeps {in_force or 'all'} threads an operation, where "
+            f"{operation_threads} would be taken: last bits of scores and speed may differ; restart it for the others"
+        )
+    )
+    if not visible:
+        return replace(_cpu(name, threads, "tensorflow", has_gpus=bool(every)), note=note)
+    number = every.index(visible[0])
+    model = tf.config.experimental.get_device_details(visible[0]).get("device_name", "GPU")
+    return Device(f"gpu:{number}", f"gpu:{number} ({model}), Keras on tensorflow", "tensorflow", note)
 
 
 def _set_up_jax(name: str, threads: int, gpu_memory_gb: float | None) -> Device:

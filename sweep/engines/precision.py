@@ -4,9 +4,10 @@ Products in bfloat16 are fast on a GPU from compute capability 8 on, and on a CP
 TensorFlow uses oneDNN. Anything else imitates them: 7 times the CPU time of float32 was measured.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import cast
 
+from sweep.config.study_settings import StudySettings
 from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
 from sweep.engines.devices import Device
@@ -17,7 +18,7 @@ SLOW = (
 )
 
 
-def fast_precision(device: Device | None, stored: Mapping[str, Any] | None = None) -> Precision:
+def fast_precision(device: Device | None, stored: StudySettings | None = None) -> Precision:
     """What "auto" means: as the study with these settings began, else what is fast on the device.
 
     Args:
@@ -27,9 +28,8 @@ def fast_precision(device: Device | None, stored: Mapping[str, Any] | None = Non
     Returns:
         mixed_bfloat16 or float32.
     """
-    began_with: Precision | None = (stored or {}).get("space", {}).get("fixed", {}).get("training", {}).get("precision")
-    if began_with is not None:
-        return began_with
+    if stored is not None and stored.precision is not None:
+        return cast(Precision, stored.precision)
     return "mixed_bfloat16" if device is not None and device.has_fast_bfloat16 else "float32"
 
 

@@ -4,20 +4,19 @@ Without GPUs the CPU threads are divided among `--workers N`. With `--gpus 0,1 -
 each slot, which sees one GPU and an equal share of its memory. With `--ray` they are actors on the nodes of a cluster.
 """
 
-import argparse
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
-from typing import Any
 
 from sweep.data import PoolKey, RawPool, pool_key, read_pool
 from sweep.engines.devices import NVIDIA_DRIVER
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local.workers import LocalWorkers
 from sweep.executors.pool import MEMORY_TO_SHARE, Workers
+from sweep.options import DeviceOptions, WorkerOptions
 from sweep.space.space import Space
 
 DEFAULT_RETRIES = 1
@@ -27,65 +26,85 @@ LISTING = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
 QUERY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
 
 
-def num_workers_of(options: argparse.Namespace, stored: Mapping[str, Any]) -> int:
-    """What the flags say, else what the study began with; InputError if they contradict.
-
-    0 trains in this process, or on a Ray leaves the number to its nodes.
-    """
-    if options.ray is not None:
-        return int(options.workers or stored.get("num_workers", 0))
-    if options.slots_per_gpu is not None and not options.gpus:
-        raise InputError("--slots-per-gpu: needs --gpus, as in --gpus 0,1")
-    num_slots = len(options.gpus or ()) * (options.slots_per_gpu or 1)
-    if options.gpus and options.device != "auto":
-        raise InputError("--gpus chooses the devices; remove --device")
-    if options.gpus and options.workers not in (None, num_slots):
-        raise InputError(f"--workers {options.workers}: --gpus makes {num_slots}; remove --workers")
-    num_workers = num_slots or options.workers
-    if num_workers is None:
-        num_workers = int(stored.get("num_workers", 0))
-    if options.retries is not None and num_workers == 0:
-        raise InputError("--retries: a trial is tried again by another worker; add --workers 1, or remove it")
-    return num_workers
-
-
-def check_flags_of_ray(options: argparse.Namespace) -> None:
-    """InputError for flags that contradict, and without Ray."""
-    if options.ray is None:
-        for flag, value in (
-            ("--cpus-per-worker", options.cpus_per_worker),
-            ("--gpus-per-worker", options.gpus_per_worker),
-        ):
-            if value is not None:
-                raise InputError(f"{flag}: is asked of a cluster; add --ray, or remove it")
+def check_worker_options(workers: WorkerOptions, device: DeviceOptions) -> None:
+    """InputError for options that contradict each other, and for a Ray that is not installed."""
+    if workers.ray is not None:
+        _check_ray_options(workers)
         return
-    if not ADDRESS.fullmatch(options.ray):
-        raise InputError(f"--ray {options.ray}: is no address; use auto or host:port, or put --ray last")
-    if options.gpus or options.slots_per_gpu:
+    on_ray_alone = {"--cpus-per-worker": workers.cpus_per_worker, "--gpus-per-worker": workers.gpus_per_worker}
+    for flag, value in on_ray_alone.items():
+        if value is not None:
+            raise InputError(f"{flag}: is asked of a cluster; add --ray, or remove it")
+    if workers.slots_per_gpu is not None and not workers.gpus:
+        raise InputError("--slots-per-gpu: needs --gpus, as in --gpus 0,1")
+    if workers.gpus and device.device != "auto":
+        raise InputError("--gpus chooses the devices; remove --device")
+    num_slots = _num_slots(workers)
+    if workers.gpus and workers.workers not in (None, num_slots):
+        raise InputError(f"--workers {workers.workers}: --gpus makes {num_slots}; remove --workers")
+
+
+def _check_ray_options(workers: WorkerOptions) -> None:
+    if not ADDRESS.fullmatch(str(workers.ray)):
+        raise InputError(f"--ray {workers.ray}: is no address; use auto or host:port, or put --ray last")
+    if workers.gpus or workers.slots_per_gpu:
         raise InputError("--gpus counts those of this machine; with --ray use --gpus-per-worker 1, or 0.5 to share one")
-    if options.workers == 0:
+    if workers.workers == 0:
         raise InputError("--workers 0: with --ray something has to train; remove it")
     if find_spec("ray") is None:
         raise InputError("--ray: Ray is not installed; pip install 'sweep[ray]'")
 
 
+def choose_num_workers(workers: WorkerOptions, stored: int | None) -> int:
+    """As asked, else as the study began (`stored`), else 0.
+
+    0 trains in this process, or on a Ray leaves the number to its nodes. InputError for retries without workers.
+    """
+    if workers.ray is not None:
+        return workers.workers or stored or 0
+    num_workers = _num_slots(workers) or workers.workers
+    if num_workers is None:
+        num_workers = stored or 0
+    if workers.retries is not None and num_workers == 0:
+        raise InputError("--retries: a trial is tried again by another worker; add --workers 1, or remove it")
+    return num_workers
+
+
+def _num_slots(workers: WorkerOptions) -> int:
+    """Of all GPUs."""
+    return len(workers.gpus) * (workers.slots_per_gpu or 1)
+
+
 def start_workers(
-    options: argparse.Namespace, num_workers: int, pause: Callable[[], None], space: Space, stored: Mapping[str, Any]
+    options: WorkerOptions,
+    num_workers: int,
+    pause: Callable[[], None],
+    say: Callable[[str], None],
+    space: Space,
+    threads: int | None,
 ) -> AbstractContextManager[Workers | None]:
-    """Their processes, which import meanwhile; None where this process trains."""
+    """Their processes, which import meanwhile; None where this process trains.
+
+    Args:
+        options: What was asked for, checked by `check_worker_options`.
+        num_workers: As `choose_num_workers` says.
+        pause: Called every moment; it may raise.
+        say: Takes what the user should know of lost workers.
+        space: Of which a Ray gets the images.
+        threads: Of each worker as the study began; None for a new one.
+    """
     num_retries = DEFAULT_RETRIES if options.retries is None else options.retries
     if options.ray is not None:
         from sweep.executors.ray.workers import ray_workers
 
-        cpus = options.cpus_per_worker or stored.get("threads")
-        asked = (num_workers or None, cpus, options.gpus_per_worker)
-        return ray_workers(options.ray, asked, _pools(space), num_retries, options.trial_timeout, pause)
+        asked = (num_workers or None, options.cpus_per_worker or threads, options.gpus_per_worker)
+        return ray_workers(options.ray, asked, _pools(space), num_retries, options.trial_timeout_s, pause, say)
     if num_workers == 0:
         return nullcontext()
     if options.gpus:
         check_gpus(options.gpus)
     environments = [{} for _ in range(num_workers)] if not options.gpus else gpu_environments(options)
-    return LocalWorkers(environments, num_retries, options.trial_timeout, pause)
+    return LocalWorkers(environments, num_retries, options.trial_timeout_s, pause)
 
 
 def _pools(space: Space) -> dict[PoolKey, RawPool]:
@@ -108,21 +127,21 @@ def check_gpus(gpus: Sequence[str]) -> None:
         raise DeviceError(f"--gpus {','.join(gpus)}: there is no GPU {missing[0]}; {there}{on_cpu}")
 
 
-def gpu_environments(options: argparse.Namespace) -> list[dict[str, str]]:
+def gpu_environments(options: WorkerOptions) -> list[dict[str, str]]:
     """Of each worker: the one GPU that it sees, and JAX's share of its memory. Slots of a GPU are not neighbours."""
     share = MEMORY_TO_SHARE / (options.slots_per_gpu or 1)
     places = [gpu for _ in range(options.slots_per_gpu or 1) for gpu in options.gpus]
     return [{"CUDA_VISIBLE_DEVICES": gpu, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{share:.3f}"} for gpu in places]
 
 
-def gpu_memory_gb(options: argparse.Namespace) -> float | None:
+def gpu_memory_gb(workers: WorkerOptions, device: DeviceOptions) -> float | None:
     """The cap on a worker's GPU memory for TensorFlow: as asked, else its share of the smallest GPU's."""
-    if options.gpu_memory_gb is not None or not options.gpus or (options.slots_per_gpu or 1) == 1:
-        cap: float | None = options.gpu_memory_gb
-        return cap
+    slots = workers.slots_per_gpu or 1
+    if device.gpu_memory_gb is not None or not workers.gpus or slots == 1:
+        return device.gpu_memory_gb
     if os.environ.get("KERAS_BACKEND") == "jax":
         return None  # a fraction, by its environment
-    return MEMORY_TO_SHARE / int(options.slots_per_gpu) * min(_total_gb(gpu) for gpu in options.gpus)
+    return MEMORY_TO_SHARE / slots * min(_total_gb(gpu) for gpu in workers.gpus)
 
 
 def _total_gb(gpu: str) -> float:

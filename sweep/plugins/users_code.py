@@ -80,18 +80,6 @@ def look_for_recorded(code: UsersCode | None, *folders: Path) -> None:
         look_also_in(code.place)
 
 
-def announce(code: UsersCode, *, advice: str = "") -> None:
-    """Print that the code is run, and from where."""
-    print(f"this runs your code: {code}{advice}", flush=True)
-
-
-def print_change(code: UsersCode | None, recorded: UsersCode | None) -> None:
-    """Print how the code differs from what was recorded."""
-    change = code.change_since(recorded) if code is not None else None
-    if change is not None:
-        print(change, flush=True)
-
-
 def code_of(name: str) -> UsersCode:
     """What is found under the name now. Runs nothing."""
     module = name.split(":")[0]

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sweep.config.study_settings import StudySettings
 from sweep.engines.base import run_values
 from sweep.errors import InputError
 from sweep.executors.base import Executor
@@ -18,7 +19,6 @@ from sweep.results.confirm_plan import ConfirmPlan
 from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.system.interruption import Interruption
 from sweep.text import counted
-from sweep.tuning.study import Settings
 
 DECIDES_SCORES = ("engine", "threads", "device", "keras_backend", "onednn", "data_hash")
 MADE_WITH = (*DECIDES_SCORES, "num_lanes", "versions", "code")
@@ -40,7 +40,7 @@ class Confirming:
         self,
         storage: WriteBehindStorage,
         plan: ConfirmPlan,
-        settings: Settings,
+        settings: StudySettings,
         interruption: Interruption,
         say: Callable[[str], None] = print,
         *,

@@ -3,18 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import optuna
-
+from sweep.config.study_settings import SETTINGS
 from sweep.config.trial import TrialConfig
 from sweep.errors import StudyError
 from sweep.plugins.users_code import UsersCode
-from sweep.results.confirmation import read_confirmation
 from sweep.results.export import ranked_trials, trial_config
-from sweep.space.file import stored_space
+from sweep.results.stored_study import StoredStudy
 from sweep.space.runs import RunPlan, derived_seed, with_fresh_seed
 from sweep.space.space import Space
 from sweep.storage.stored_trials import code_digest
-from sweep.tuning.study import SETTINGS
 
 FIRST_SEED = 2**31  # trials are numbered below: a stream of seeds of its own
 
@@ -59,26 +56,25 @@ class ConfirmPlan:
         return plan.runs(with_fresh_seed(self.configs[trial], seed))
 
 
-def plan_confirmation(study: optuna.Study, top: int, num_seeds: int, *, again: bool = False) -> ConfirmPlan:
+def plan_confirmation(stored: StoredStudy, top: int, num_seeds: int, *, again: bool = False) -> ConfirmPlan:
     """The `top` best COMPLETE trials by score, and seeds that are the same for all; never fewer seeds than are stored.
 
     StudyError or InputError if the study has no such trials.
     """
-    settings = study.user_attrs.get(SETTINGS)
-    if settings is None:
-        raise StudyError(f"study {study.study_name} was not made by `sweep run`; there is no config to train")
-    space = stored_space(study.study_name, settings)
+    if SETTINGS not in stored.study.user_attrs:
+        raise StudyError(f"study {stored.name} was not made by `sweep run`; there is no config to train")
+    space = stored.space
     if space.function is not None:
-        raise StudyError(f"study {study.study_name} is of the function {space.function}, which no seed changes")
+        raise StudyError(f"study {stored.name} is of the function {space.function}, which no seed changes")
     if len(space.metrics) > 1:
-        raise StudyError(f"study {study.study_name} has several objectives; only one has a best trial to confirm")
-    trials = ranked_trials(study, study.get_trials(deepcopy=False))[:top]
-    stored = None if again else read_confirmation(study.user_attrs)
+        raise StudyError(f"study {stored.name} has several objectives; only one has a best trial to confirm")
+    trials = ranked_trials(stored)[:top]
+    before = None if again else stored.confirmation
     return ConfirmPlan(
         space=space,
-        configs={trial.number: trial_config(study, trial)[0] for trial in trials},
+        configs={trial.number: trial_config(stored, trial)[0] for trial in trials},
         scores={trial.number: trial.value or 0.0 for trial in trials},
-        seeds=fresh_seeds(settings["seed"], max(num_seeds, len(stored.seeds) if stored else 0)),
+        seeds=fresh_seeds(stored.settings.seed, max(num_seeds, len(before.seeds) if before else 0)),
         codes={trial.number: code_digest(trial) for trial in trials},
     )
 

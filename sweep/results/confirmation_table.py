@@ -1,26 +1,11 @@
-"""A confirmation as a table and words, as `sweep confirm` and `sweep show` print it."""
+"""A confirmation as the rows of a table."""
 
 import math
 from typing import Any
 
-from rich.table import Table
-
 from sweep.results.confirmation import Candidate, Confirmation
-from sweep.text import counted, make_console
 
 COLUMNS = ("rank", "trial", "rank in sweep", "score in sweep", "mean", "95 % interval", "deviation", "seeds")
-
-
-def print_confirmation(confirmation: Confirmation) -> None:
-    """A row for each candidate, the ranked ones first; then what it says in words."""
-    seeds = counted(len(confirmation.seeds), "fresh seed")
-    print(f"confirmed from {seeds}, {confirmation.metric}:")
-    table = Table(*COLUMNS, box=None)
-    for row in rows(confirmation):
-        table.add_row(*row)
-    make_console().print(table)
-    for line in confirmation.words():
-        print(line)
 
 
 def rows(confirmation: Confirmation) -> list[list[str]]:

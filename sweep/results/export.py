@@ -5,58 +5,59 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.trial import FrozenTrial
 
 from sweep.config.file import Provenance, write_config
+from sweep.config.study_settings import SETTINGS
 from sweep.config.trial import TrialConfig
 from sweep.errors import InputError
 from sweep.pareto import best_first
-from sweep.plugins.users_code import recorded_code
-from sweep.results.confirmation import read_confirmation
-from sweep.space.file import stored_space
+from sweep.results.confirmation import Confirmation
+from sweep.results.stored_study import StoredStudy
 from sweep.space.objective import TIMING
 from sweep.storage.stored_trials import code_digest, epochs, section
-from sweep.tuning.study import SETTINGS
+
+COPIED = (  # of the study's settings
+    "seed", "engine", "num_lanes", "threads", "device", "keras_backend", "onednn", "data_hash", "versions", "command",
+)  # fmt: skip
 
 
-def export_trials(study: optuna.Study, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
+def export_trials(stored: StoredStudy, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
     """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths.
 
     Of several objectives these are the first of the Pareto front. InputError for a study of a function.
     """
-    if "function" in section(section(study.user_attrs, SETTINGS), "space"):
-        name = study.study_name
+    if "function" in section(section(stored.study.user_attrs, SETTINGS), "space"):
+        name = stored.name
         raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")
-    trials = study.get_trials(deepcopy=False)
-    chosen = [_named(study, trials, number) for number in numbers] or best_trials(study, trials, top)
+    chosen = [_named(stored, number) for number in numbers] or best_trials(stored, top)
     paths = []
     for trial in chosen:
-        config, provenance = trial_config(study, trial)
+        config, provenance = trial_config(stored, trial)
         paths.append(folder / f"trial-{trial.number:05d}.toml")
         write_config(paths[-1], config, provenance)
     return paths
 
 
-def best_trials(study: optuna.Study, trials: Sequence[FrozenTrial], top: int) -> list[FrozenTrial]:
+def best_trials(stored: StoredStudy, top: int) -> list[FrozenTrial]:
     """The best COMPLETE trials: those that were confirmed by their rank there, then as `ranked_trials`.
 
     InputError if there is none.
     """
-    confirmation = read_confirmation(study.user_attrs)
+    confirmation = stored.confirmation
     places = {one.trial: place for place, one in enumerate(confirmation.ranking if confirmation else ())}
-    ordered = ranked_trials(study, trials)
+    ordered = ranked_trials(stored)
     return sorted(ordered, key=lambda trial: places.get(trial.number, len(places)))[:top]
 
 
-def ranked_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def ranked_trials(stored: StoredStudy) -> list[FrozenTrial]:
     """COMPLETE trials that sweep trained by score, ties by number; of several objectives, the Pareto-optimal ones.
 
     InputError if there is none.
     """
-    ranked = best_first([trial for trial in trials if _is_trained(trial)], study.directions)
+    ranked = best_first([trial for trial in stored.trials if _is_trained(trial)], stored.study.directions)
     if not ranked:
-        raise InputError(f"study {study.study_name} has no COMPLETE trial to export; `sweep show {study.study_name}`")
+        raise InputError(f"study {stored.name} has no COMPLETE trial to export; `sweep show {stored.name}`")
     return ranked
 
 
@@ -66,21 +67,17 @@ def _is_trained(trial: FrozenTrial) -> bool:
     return isinstance(seed, int) and bool(history) and all("epoch" in epoch for epoch in history)
 
 
-def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
+def trial_config(stored: StoredStudy, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
     """The config that the trial trained, and its provenance. InputError if the trial was not trained by sweep."""
-    settings = study.user_attrs.get(SETTINGS)
     history = epochs(trial)
-    if not isinstance(settings, dict) or not _is_trained(trial) or not trial.values:
-        raise InputError(
-            f"trial {trial.number} of {study.study_name} has no score of a training by sweep; name another"
-        )
-    space = stored_space(study.study_name, settings)
+    if not isinstance(stored.study.user_attrs.get(SETTINGS), dict) or not _is_trained(trial) or not trial.values:
+        raise InputError(f"trial {trial.number} of {stored.name} has no score of a training by sweep; name another")
+    space, settings = stored.space, stored.settings
     config = space.resolve(trial.params, trial.user_attrs["seed"])
     scores = dict(zip(space.metrics, trial.values, strict=True))
     metric, score, best_epoch = _to_verify(trial, scores, history, space.plan.num_runs)
-    copied = ("seed", "engine", "num_lanes", "threads", "device", "keras_backend", "data_hash", "versions", "command")
     provenance = Provenance(
-        study=study.study_name,
+        study=stored.name,
         trial=trial.number,
         state=trial.state.name,
         metric=metric,
@@ -91,23 +88,15 @@ def trial_config(study: optuna.Study, trial: FrozenTrial) -> tuple[TrialConfig, 
         num_epochs=len(history),
         best_epoch=best_epoch,
         params=trial.params,
-        widest=[[*widths] for widths in space.widest()] if settings["engine"] == "packed" else [],
-        **{key: settings[key] for key in copied},
-        onednn=settings.get("onednn"),
-        code=_code(settings, trial),
-        **_confirmed(study, trial.number),
+        widest=[[*widths] for widths in space.widest()] if settings.engine == "packed" else [],
+        **{key: getattr(settings, key) for key in COPIED},
+        code=replace(settings.code, digest=code_digest(trial)).values() if settings.code is not None else {},
+        **_confirmed(stored.confirmation, trial.number),
     )
     return config, provenance
 
 
-def _code(settings: Mapping[str, Any], trial: FrozenTrial) -> dict[str, str]:
-    """The user's code that trained the trial, if that is known."""
-    code = recorded_code(settings.get("code"))
-    return replace(code, digest=code_digest(trial)).values() if code is not None else {}
-
-
-def _confirmed(study: optuna.Study, number: int) -> dict[str, Any]:
-    confirmation = read_confirmation(study.user_attrs)
+def _confirmed(confirmation: Confirmation | None, number: int) -> dict[str, Any]:
     for rank, one in enumerate(confirmation.ranking if confirmation else (), start=1):
         if one.trial == number:
             return {"confirmed_rank": rank, "confirmed_mean": one.mean, "confirmed_num_seeds": len(one.scores)}
@@ -128,8 +117,8 @@ def _to_verify(
     return metric, best[metric], int(best["epoch"])
 
 
-def _named(study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
-    named = next((trial for trial in trials if trial.number == number), None)
+def _named(stored: StoredStudy, number: int) -> FrozenTrial:
+    named = next((trial for trial in stored.trials if trial.number == number), None)
     if named is None:
-        raise InputError(f"study {study.study_name} has no trial {number}; it has 0 to {len(trials) - 1}")
+        raise InputError(f"study {stored.name} has no trial {number}; it has 0 to {len(stored.trials) - 1}")
     return named

@@ -41,13 +41,18 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     return parse_space(content, str(path), folder=path.parent)
 
 
-def stored_space(study_name: str, settings: Mapping[str, Any]) -> Space:
-    """The space of a study, from the settings stored with it; its file is not needed."""
-    space = settings["space"]
-    content = {**space["fixed"], "space": space["space"]}
-    runs = {key: space[key] for key in ("repeats", "cross_validation") if key in space}
-    content["study"] = {"name": name_as_file(study_name), **stored_objectives(space), **runs}
-    look_for_families(content, [], Path.cwd(), recorded=recorded_code(settings.get("code")))
+def stored_space(study_name: str, record: dict[str, Any], code: UsersCode | None = None) -> Space:
+    """The space of a study, from its `Space.record` that is stored with it; its file is not needed.
+
+    Args:
+        study_name: The study's.
+        record: As `Space.record` gave it.
+        code: The user's code as it is stored with the study; a family of the user's is looked for there.
+    """
+    content = {**record["fixed"], "space": record["space"]}
+    runs = {key: record[key] for key in ("repeats", "cross_validation") if key in record}
+    content["study"] = {"name": name_as_file(study_name), **stored_objectives(record), **runs}
+    look_for_families(content, [], Path.cwd(), recorded=code)
     return parse_space(content, f"study {study_name}")
 
 

@@ -1,141 +1,222 @@
-"""What `sweep run` does once its settings are settled: make the engine, run the tuner; say how it starts and ends."""
+"""A sweep from options and space to its outcome: probe -> plan -> study -> tuner. Nothing is printed here.
 
-import argparse
+Everything is checked before the study is opened; one process at a time holds a study's lock.
+"""
+
 import gc
-from typing import Any
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial
 
-from sweep.engines.precision import slow_precision_note
-from sweep.engines.registry import make_engine
-from sweep.errors import NoUsableTrial
+from sweep.config.study_settings import StudySettings
+from sweep.engines.devices import check_device_name
+from sweep.engines.registry import ENGINES, make_engine
+from sweep.errors import StudyError
+from sweep.executors.auto import check_worker_options, choose_num_workers, start_workers
 from sweep.executors.base import Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.pool import Workers
-from sweep.pareto import pareto_front, shown_values
-from sweep.space.points import points_of, size_line
+from sweep.options import RunOptions
+from sweep.pareto import best_first
+from sweep.plugins.users_code import contained
 from sweep.space.space import Space
-from sweep.storage import backend_of
+from sweep.storage import back_up, database_url, study_lock
 from sweep.system.interruption import Interruption
-from sweep.text import counted, shown_params
+from sweep.tuning.callback_list import make_callbacks
 from sweep.tuning.limits import Limits
-from sweep.tuning.plan import Settled
+from sweep.tuning.plan import RunPlan, check_function_options, plan
+from sweep.tuning.probing import (
+    DataSummary,
+    Say,
+    check_names,
+    code_line,
+    probe_device,
+    probe_function,
+    probe_machine,
+    summarize_data,
+    with_threads,
+)
 from sweep.tuning.progress import Scoreboard, make_progress
-from sweep.tuning.study import Settings, SweepStudy
+from sweep.tuning.pruners import check_reports
+from sweep.tuning.study import SweepStudy, open_study, stored_settings
+from sweep.tuning.summary import start_lines
 from sweep.tuning.tuner import Tuner
 
-MOST_SHOWN = 10  # of a Pareto front
-ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended.
 
-def run_to_limits(
-    options: argparse.Namespace,
-    space: Space,
-    study: SweepStudy,
-    settings: Settings,
-    interruption: Interruption,
-    workers: Workers | None = None,
-) -> None:
-    """Run the tuner until a limit is reached, with progress; NoUsableTrial if nothing came of it.
-
-    The engine is made in the workers, or here without any.
+    Attributes:
+        name: The study's.
+        url: Of its database.
+        space: What was swept.
+        settings: The study's.
+        trials: All of them, in the order of their numbers.
+        best: The best trial, or the Pareto-optimal ones.
+        is_timed_out: The time was up before all trials were finished.
+        is_exhausted: Every point of the space was tried.
+        had_nothing_to_do: All trials were finished before.
     """
-    limits = Limits(options.trials or space.study.num_trials, options.timeout, options.max_failures)
-    scoreboard = Scoreboard.of(study.info(limits.num_trials))
-    if scoreboard.is_done:
-        more = "--trials N asks for more" if study.num_left() != 0 else "every point of the space has been tried"
-        print(f"{study.study_name}: {scoreboard.summary()}; nothing to do, {more}")
-        _print_end(study, space, settings)
-        return
-    executor = make_executor(options, space, settings, interruption, workers)
-    progress = make_progress(quiet=options.quiet)
-    is_timed_out = Tuner(study, space, executor, limits, progress, settings.seed, interruption).run()
-    _print_end(study, space, settings, is_timed_out=is_timed_out)
+
+    name: str
+    url: str
+    space: Space
+    settings: StudySettings
+    trials: tuple[FrozenTrial, ...]
+    best: tuple[FrozenTrial, ...]
+    is_timed_out: bool
+    is_exhausted: bool
+    had_nothing_to_do: bool
+
+
+def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
+    """Run a sweep to its limits, or resume it.
+
+    Args:
+        space: What may vary.
+        options: What was asked for.
+        say: Takes each line that the user should read.
+
+    Raises:
+        InputError: Options, space, data, device or study are not usable; nothing was trained.
+        SweepStopped: Too many trials in a row failed.
+        WorkersLost: The Ray that the workers run on is gone.
+        Interrupted: SIGINT, SIGTERM or SIGHUP arrived; the study can be resumed.
+    """
+    check_options(space, options)
+    data = summarize_data(space)
+    name = space.study.name if options.study is None else options.study
+    url = database_url(options.storage.studies, options.storage.storage)
+    with Interruption() as interruption, study_lock(url, name) as lock:
+        stored = stored_settings(url, name)
+        if stored is None:
+            check_reports(space)
+        back_up(url)
+        with workers_for(space, options, stored, interruption, say) as workers:
+            made = probe_and_plan(space, options, stored, data, workers, say)
+            study = open_study(url, name, made.space, made.settings, stored)
+            study.ended_in_order = lock.ended_in_order
+            with closing(study.write_behind):
+                for line in (study.code_change(), *([] if options.quiet else start_lines(made, url, name))):
+                    if line is not None:
+                        say(line)
+                return _run_to_limits(study, made, options, url, interruption, workers)
+
+
+def check_options(space: Space, options: RunOptions) -> None:
+    """InputError for options that contradict each other or the space. Reads no data."""
+    check_device_name(options.device.device)
+    check_worker_options(options.workers, options.device)
+    check_names(space, space.study.seed if options.seed is None else options.seed)
+    if space.function is not None:
+        check_function_options(options)
+    if options.engine.engine is not None:
+        ENGINES.check(options.engine.engine)
+
+
+@contextmanager
+def workers_for(
+    space: Space, options: RunOptions, stored: StudySettings | None, interruption: Interruption, say: Say
+) -> Iterator[Workers | None]:
+    """Start the workers; None where this process trains, in which the user's code is contained then."""
+    num_workers = choose_num_workers(options.workers, stored.num_workers if stored else None)
+    threads = stored.threads if stored else None
+    started = start_workers(options.workers, num_workers, interruption.check, say, space, threads)
+    with started as workers, contained(space.users_code if workers is None else None):
+        yield workers
+
+
+def probe_and_plan(
+    space: Space,
+    options: RunOptions,
+    stored: StudySettings | None,
+    data: DataSummary,
+    workers: Workers | None,
+    say: Say,
+    *,
+    may_have_workers: bool = True,
+) -> RunPlan:
+    """Find out what there is and plan for it; the device is set up on the way."""
+    line = code_line(space, workers=workers, may_have_workers=may_have_workers)
+    if line is not None:
+        say(line)
+    probe = with_threads(probe_machine(space, data, workers), options, stored.threads if stored else None)
+    if space.function is not None:
+        probe_function(space, workers)
+        return plan(options, space, stored, probe)
+    first = plan(options, space, stored, probe)
+    if not first.needs_device:
+        return first
+    onednn = stored.onednn if stored is not None else probe.onednn
+    engine, threads = first.choice.engine, probe.share.threads
+    device = probe_device(options.device, options.workers, space, engine, threads, onednn, workers)
+    return plan(options, space, stored, replace(probe, device=device))
+
+
+def plan_more_runs(
+    space: Space, options: RunOptions, stored: StudySettings, workers: Workers | None, say: Say
+) -> RunPlan:
+    """The plan for more runs of a study that there is. StudyError if the data is not what the study saw."""
+    data = summarize_data(space)
+    if data.content_hash != stored.data_hash:
+        raise StudyError("the data is not what the sweep saw (its hash differs); correct data.path or SWEEP_DATA")
+    return probe_and_plan(space, options, stored, data, workers, say, may_have_workers=False)
 
 
 def make_executor(
-    options: argparse.Namespace,
-    space: Space,
-    settings: Settings,
-    interruption: Interruption,
-    workers: Workers | None = None,
+    made: RunPlan, interruption: Interruption, workers: Workers | None = None, trial_timeout_s: float | None = None
 ) -> Executor:
     """Of the workers, or with an engine in this process."""
-    name, num_lanes, threads, widest = settings.engine, settings.num_lanes, settings.threads, space.widest()
+    settings, widest = made.settings, made.space.widest()
     if workers is not None:
-        workers.make(name, num_lanes, threads, widest)
+        workers.make(settings.engine, settings.num_lanes, settings.threads, widest)
         return workers
     gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
-    engine = make_engine(name, num_lanes, threads, interruption.check, widest)
-    return InProcessExecutor(engine, options.trial_timeout)
+    engine = make_engine(settings.engine, settings.num_lanes, settings.threads, interruption.check, widest)
+    return InProcessExecutor(engine, trial_timeout_s)
 
 
-def print_start(space: Space, url: str, name: str, settled: Settled, num_trials: int) -> None:
-    """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
-    device, num_workers = settled.device, settled.settings.num_workers
-    print(f"study {name} in {backend_of(url).name}; {space.goal}; space {space.fingerprint}")
-    print(f"device: {device.description if device else f'none ({settled.choice.engine} engine)'}")
-    for note in (device.note if device else "", slow_precision_note(device, space.extreme_configs())):
-        if note:
-            print(note)
-    if settled.data is not None:
-        print(f"images reach the model as float32 in {' or '.join(settled.data.image_ranges)}")
-        print("".join(f"{note}\n" for note in settled.data.notes), end="")
-    size = size_line(space, num_trials)
-    if size is not None:
-        print(size)
-    print(settled.choice.line())
-    if num_workers:
-        print(f"{counted(num_workers, 'worker')}, each with such an engine of its own, {settled.kind_of_workers}")
-    if space.is_timed and settled.choice.num_lanes * max(1, num_workers) > 1:
-        print(
-            "note: seconds of trials that train side by side are of shared cores; "
-            "--lanes 1 --workers 0 times each by itself"
-        )
+def _run_to_limits(
+    study: SweepStudy,
+    made: RunPlan,
+    options: RunOptions,
+    url: str,
+    interruption: Interruption,
+    workers: Workers | None,
+) -> Outcome:
+    """Run the tuner until a limit is reached, with progress."""
+    if Scoreboard.of(study.info(made.num_trials)).is_done:
+        return _outcome(study, made, url, had_nothing_to_do=True)
+    limits = Limits(made.num_trials, options.timeout_s, options.max_failures)
+    tuner = Tuner(
+        study,
+        made.space,
+        make_executor(made, interruption, workers, options.workers.trial_timeout_s),
+        limits,
+        make_progress(quiet=options.quiet),
+        made.settings.seed,
+        interruption,
+        make_callbacks(options.callbacks),
+    )
+    return _outcome(study, made, url, is_timed_out=tuner.run())
 
 
-def _print_end(study: SweepStudy, space: Space, settings: Settings, *, is_timed_out: bool = False) -> None:
-    """Best trial and counts; NoUsableTrial if none is COMPLETE."""
-    counts = {state: len(study.frozen_trials(state)) for state in TrialState}
-    shown = ", ".join(f"{number} {state.name}" for state, number in counts.items() if number)
-    if study.num_left() == 0:
-        points = points_of(space)
-        shown += f"; all {points.count if points is not None else ''} points of the space were tried"
-    if is_timed_out:
-        shown = f"the time is up, a longer --timeout goes on ({shown or 'no trials'})"
-    if not counts[TrialState.COMPLETE]:
-        name = study.study_name
-        raise NoUsableTrial(f"{name}: no trial is COMPLETE: {shown}; `sweep show {name}` names causes of failure")
-    print(f"{study.study_name}: {shown}")
-    _print_best(study, space)
-    _print_no_better_than_majority(study, space, settings.classes.get("majority", {}))
-
-
-def _print_best(study: SweepStudy, space: Space) -> None:
-    """The best trial, or the Pareto-optimal ones, of which there may be many."""
-    if len(space.metrics) == 1:
-        best = study.best_trial
-        print(f"best: trial {best.number}, {shown_values(space.metrics, best)}: {shown_params(best.params)}")
-        if space.function is None:
-            print(f"a score that was chosen promises too much; `sweep confirm {study.study_name}` says what to expect")
-        return
-    front = pareto_front(study.frozen_trials(), study.directions)
-    print(f"Pareto-optimal: {len(front)} of {len(study.frozen_trials(TrialState.COMPLETE))} COMPLETE trials")
-    for trial in front[:MOST_SHOWN]:
-        print(f"  trial {trial.number}, {shown_values(space.metrics, trial)}: {shown_params(trial.params)}")
-    if len(front) > MOST_SHOWN:
-        print(f"  and {len(front) - MOST_SHOWN} more: sweep show {study.study_name}")
-
-
-def _print_no_better_than_majority(study: SweepStudy, space: Space, majority: dict[str, Any]) -> None:
-    """Where the highest accuracy of all trials is what a model has that answers one class for all images."""
-    complete = study.frozen_trials(TrialState.COMPLETE)
-    for number, metric in enumerate(space.metrics):
-        if metric in majority and space.directions[number] == "maximize":
-            name, accuracy = majority[metric]
-            best = max(trial.values[number] for trial in complete)
-            if best <= accuracy + ROUNDING:
-                print(
-                    f"note: no trial is better than a model that always answers class {name} ({metric} "
-                    f"{accuracy:.4f}); `sweep check` counts the classes, and val_loss is a finer metric"
-                )
+def _outcome(
+    study: SweepStudy, made: RunPlan, url: str, *, is_timed_out: bool = False, had_nothing_to_do: bool = False
+) -> Outcome:
+    trials = study.frozen_trials()
+    best = best_first(trials, study.directions)
+    return Outcome(
+        name=study.study_name,
+        url=url,
+        space=made.space,
+        settings=made.settings,
+        trials=tuple(trials),
+        best=tuple(best[:1] if len(study.directions) == 1 else best),
+        is_timed_out=is_timed_out,
+        is_exhausted=study.num_left() == 0,
+        had_nothing_to_do=had_nothing_to_do,
+    )

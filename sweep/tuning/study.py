@@ -6,7 +6,7 @@ with the study; a difference is an error that shows it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from sweep.config.study_name import check_study_name
-from sweep.errors import StudyError
+from sweep.config.study_settings import KEPT, SETTINGS, StudySettings, read_settings
 from sweep.plugins.users_code import UsersCode
 from sweep.space.parameters import Params
 from sweep.space.points import points_of
@@ -40,39 +40,6 @@ from sweep.tuning.untried import ChosenParams, DraftTrial, UntriedPoints
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
 
-SETTINGS = "sweep"
-INFORMATIVE = ("versions.", "command", "code", "classes.", "space.fixed.data.path")  # not compared: the data's hash is
-KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
-BEFORE = {"num_workers": 0, "onednn": None, "first_step": 1, "distinct": False}  # of a study that does not say
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the trials of a study beside their numbers; all JSON values.
-
-    `first_step` is the step of a trial's first epoch, or of the first of several runs. `distinct` says whether the
-    trials of a finite space have a point each.
-    """
-
-    space: dict[str, Any]
-    sampler: dict[str, Any]
-    pruner: dict[str, Any]
-    seed: int
-    data_hash: str
-    engine: str
-    num_lanes: int
-    threads: int
-    device: str
-    keras_backend: str
-    num_workers: int = 0
-    classes: dict[str, Any] = field(default_factory=dict)  # see `ClassCounts.record`; none of studies without data
-    onednn: bool | None = None  # None: as TensorFlow decides by the CPU, in studies from before it was recorded
-    versions: dict[str, str] = field(default_factory=dict)
-    command: str = ""
-    first_step: int = 0
-    distinct: bool = True
-    code: UsersCode | None = None  # of the latest start; each trial has the digest of its own
-
 
 class SweepStudy(optuna.Study):
     """An Optuna study on a `WriteBehindStorage`, whose sampler is made anew for each trial."""
@@ -80,7 +47,7 @@ class SweepStudy(optuna.Study):
     def __init__(
         self, storage: WriteBehindStorage, name: str, space: Space, *, seed: int, first_step: int, distinct: bool
     ) -> None:
-        """The last two are as in `Settings`."""
+        """The last two are as in `StudySettings`."""
         self._samplers = sampler_factory(space, seed, distinct=distinct)
         pruner = build_pruner(space, first_step)
         super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
@@ -179,7 +146,7 @@ class SweepStudy(optuna.Study):
         """Grid and brute-force samplers call this when their points are used up; see `num_left`."""
 
 
-def stored_settings(url: str, name: str) -> dict[str, Any] | None:
+def stored_settings(url: str, name: str) -> StudySettings | None:
     """The settings of an existing study, None if there is no such study; StudyError if it is not ours."""
     create_database(url)
     check_rows(url, name, ends_only=True)
@@ -190,27 +157,24 @@ def stored_settings(url: str, name: str) -> dict[str, Any] | None:
         except KeyError:
             check_study_name(name)
             return None
-        stored = reader.get_study_user_attrs(study_id).get(SETTINGS)
-    if not isinstance(stored, dict) or "space" not in stored:
-        raise StudyError(f"study {name} was not made by `sweep run`; use another --study")
-    return {**BEFORE, **stored}
+        return read_settings(reader.get_study_user_attrs(study_id), name)
 
 
-def open_study(url: str, name: str, space: Space, settings: Settings, stored: dict[str, Any] | None) -> SweepStudy:
-    """Create the study, or go on with it if its `stored_settings` are the same. The caller holds its lock."""
+def open_study(url: str, name: str, space: Space, settings: StudySettings, stored: StudySettings | None) -> SweepStudy:
+    """Create the study, or resume it if its `stored_settings` are the same. The caller holds its lock."""
     if stored is None:
         directions = [StudyDirection[direction.upper()] for direction in space.directions]
-        record = asdict(settings)
+        record = settings.record()
         create_study(url, name, directions, {SETTINGS: record, "metric": space.metrics[0]}, study_attrs(record))
     storage = WriteBehindStorage(url, name, distributions(space))
-    if stored is not None and storage.num_trials == 0 and _directions(stored["space"]) == [*space.directions]:
+    if stored is not None and storage.num_trials == 0 and _directions(stored.space) == [*space.directions]:
         with storage.transaction():  # nothing was tried yet: the new settings are the study's
-            storage.set_study_user_attr(STUDY_ID, SETTINGS, asdict(settings))
+            storage.set_study_user_attr(STUDY_ID, SETTINGS, settings.record())
             storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])
-            rewrite_study_attrs(storage, asdict(settings))
+            rewrite_study_attrs(storage, settings.record())
     elif stored is not None:
-        settings = replace(settings, **{key: stored[key] for key in KEPT})
-        _compare(name, stored, asdict(settings))
+        settings = replace(settings, **{key: getattr(stored, key) for key in KEPT})
+        stored.check_same(settings, name)
         _keep_place(storage, stored, settings.code)
     study = SweepStudy(
         storage,
@@ -224,11 +188,12 @@ def open_study(url: str, name: str, space: Space, settings: Settings, stored: di
     return study
 
 
-def _keep_place(storage: WriteBehindStorage, stored: dict[str, Any], code: UsersCode | None) -> None:
+def _keep_place(storage: WriteBehindStorage, stored: StudySettings, code: UsersCode | None) -> None:
     """Where the user's code is now: other commands look for it there."""
-    if code is not None and code.digest and code.values() != stored.get("code"):
+    if code is not None and code.digest and code != stored.code:
         with storage.transaction():
-            storage.set_study_user_attr(STUDY_ID, SETTINGS, {**stored, "code": code.values()})
+            record = {**storage.get_study_user_attrs(STUDY_ID)[SETTINGS], "code": code.values()}
+            storage.set_study_user_attr(STUDY_ID, SETTINGS, record)
 
 
 def num_points_before(space: Space) -> int | None:
@@ -253,38 +218,3 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 def _directions(record: dict[str, Any]) -> list[str]:
     """Of a space's record; that of one objective has one key."""
     return list(record.get("directions", [record["direction"]]))
-
-
-def _compare(name: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    before, now = _flat(stored), _flat(wanted)
-    compared = sorted(key for key in before.keys() | now.keys() if not key.startswith(INFORMATIVE))
-    different = [key for key in compared if before.get(key) != now.get(key)]
-    if different:
-        shown = "; ".join(
-            f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:5]
-        )
-        more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
-        raise StudyError(
-            f"study {name} has other settings: {shown}{more}. {_reading(before, now)}"
-            "Put them back, or use another --study"
-        )
-
-
-def _reading(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Why the hash of data that was not changed is another one than that of a study made by an earlier version."""
-    first, last = str(before.get("data_hash")), str(now.get("data_hash"))
-    if last.startswith(f"{first}.classes"):
-        return "Its labels have gaps, and an earlier version made a class of each number up to the largest. "
-    if last.startswith(f"{first}.validation"):
-        return "An earlier version did not read x_val, y_val of its file. "
-    return ""
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat

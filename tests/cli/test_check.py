@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cli import check
+from sweep.cli import space_summary as check
 from sweep.errors import SpaceError
 from sweep.space.file import load_space
 from sweep.space.space import Choice, Space

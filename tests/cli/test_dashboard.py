@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from sweeps import NASTY, FailingEngine, make_settings, make_space, open_in, read_trials, request, run_sweep
 
-from sweep.cli.dashboard import Shown, _listen, create_app
+from sweep.cli.dashboard_server import Shown, _listen, create_app
 from sweep.cli.parser import main
 from sweep.engines.fake import FakeEngine
 from sweep.errors import Cause, StudyError
@@ -401,7 +401,7 @@ def test_signals_end_it_quietly(studies, number):
 
 
 def test_half_a_request_and_a_wrong_length_do_not_hold_the_server(studies, monkeypatch):
-    monkeypatch.setattr("sweep.cli.dashboard._QuietHandler.timeout", 1)
+    monkeypatch.setattr("sweep.cli.dashboard_server._QuietHandler.timeout", 1)
     with _listen("127.0.0.1", 0, create_app(database_url(studies), write=True)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         head = "POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

@@ -10,9 +10,9 @@ import pytest
 
 from sweep.cli.parser import main
 from sweep.config.data import DataConfig
+from sweep.config.study_settings import SETTINGS
 from sweep.data import class_counts, load
 from sweep.storage import STUDY_ID, WriteBehindStorage, database_url
-from sweep.tuning.study import SETTINGS
 
 SPACE = """
 [study]

@@ -8,17 +8,16 @@ import subprocess
 import sys
 import tomllib
 from contextlib import closing
-from dataclasses import asdict
 
 import pytest
 
 from sweep.cli.parser import main
 from sweep.config.file import Provenance
+from sweep.config.study_settings import StudySettings
 from sweep.engines import cpu
 from sweep.engines.devices import Device
 from sweep.executors.local.workers import LocalWorkers
-from sweep.tuning import plan as settle
-from sweep.tuning import study
+from sweep.tuning import probing as settle
 
 SPACE = """
 study = { name = "small", num_trials = 2 }
@@ -110,7 +109,8 @@ def test_a_study_from_before_it_was_recorded_leaves_it_to_tensorflow(folder, mon
     monkeypatch.setattr(settle, "set_up_device", set_up)
     run = ["run", "space.toml", "--engine", "sequential", "--trials"]
     with monkeypatch.context() as before:
-        before.setattr(study, "asdict", lambda values: {k: v for k, v in asdict(values).items() if k != "onednn"})
+        record = StudySettings.record
+        before.setattr(StudySettings, "record", lambda self: {k: v for k, v in record(self).items() if k != "onednn"})
         assert main([*run, "1"]) == 0
     assert "onednn" not in settings(folder)
     assert main([*run, "2"]) == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sweeps import make_settings, make_space
 
 import sweep
 from sweep.cli.parser import main
@@ -16,7 +17,7 @@ from sweep.engines.precision import fast_precision, slow_precision_note
 from sweep.errors import SpaceError
 from sweep.space.file import load_space, parse_space
 from sweep.storage import database_url, read_study
-from sweep.tuning import plan as settle
+from sweep.tuning import probing as settle
 
 SLOW = Device("cpu", "an old CPU", "tensorflow")
 FAST = Device("cpu", "a new CPU", "tensorflow", has_fast_bfloat16=True)
@@ -96,7 +97,7 @@ def test_flags_are_read_where_the_system_lists_them(monkeypatch, tmp_path):
 def test_auto_is_the_studys_own_else_the_devices():
     assert fast_precision(FAST) == "mixed_bfloat16"
     assert fast_precision(SLOW) == fast_precision(None) == "float32"
-    stored = {"space": {"fixed": {"training": {"precision": "mixed_bfloat16"}}}}
+    stored = make_settings(make_space(training={"precision": "mixed_bfloat16"}))
     assert fast_precision(SLOW, stored) == "mixed_bfloat16"
 
 

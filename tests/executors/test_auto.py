@@ -1,6 +1,5 @@
 """How many workers there are, what each sees of the machine, and what a whole sweep on them gives."""
 
-import argparse
 import os
 import subprocess
 import sys
@@ -10,29 +9,31 @@ import pytest
 from sweeps import read_trials
 
 from sweep.cli.parser import build_parser, main
+from sweep.cli.run import options as run_options
 from sweep.errors import DeviceError, InputError
-from sweep.executors.auto import check_gpus, gpu_environments, gpu_memory_gb, num_workers_of
+from sweep.executors.auto import check_gpus, check_worker_options, choose_num_workers, gpu_environments, gpu_memory_gb
+from sweep.options import RunOptions
 
 SPACE = Path(__file__).parents[2] / "search_spaces" / "cnn_digits.toml"
 
 
-def options(*arguments: str) -> argparse.Namespace:
-    return build_parser().parse_args(["run", "space.toml", *arguments])
+def options(*arguments: str) -> RunOptions:
+    return run_options(build_parser().parse_args(["run", "space.toml", *arguments]))
 
 
 @pytest.mark.parametrize(
     ("arguments", "stored", "expected"),
     [
-        ((), {}, 0),
-        ((), {"num_workers": 3}, 3),
-        (("--workers", "0"), {"num_workers": 3}, 0),
-        (("--workers", "2", "--retries", "0"), {}, 2),
-        (("--gpus", "0,1"), {}, 2),
-        (("--gpus", "2", "--slots-per-gpu", "3"), {}, 3),
+        ((), None, 0),
+        ((), 3, 3),
+        (("--workers", "0"), 3, 0),
+        (("--workers", "2", "--retries", "0"), None, 2),
+        (("--gpus", "0,1"), None, 2),
+        (("--gpus", "2", "--slots-per-gpu", "3"), None, 3),
     ],
 )
 def test_number_of_workers_is_what_the_flags_say_else_what_the_study_began_with(arguments, stored, expected):
-    assert num_workers_of(options(*arguments), stored) == expected
+    assert choose_num_workers(options(*arguments).workers, stored) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,23 @@ def test_number_of_workers_is_what_the_flags_say_else_what_the_study_began_with(
 )
 def test_flags_that_contradict_are_refused_with_the_fix(arguments, message):
     with pytest.raises(InputError, match=message):
-        num_workers_of(options(*arguments), {})
+        checked(options(*arguments))
+
+
+def checked(asked: RunOptions) -> int:
+    check_worker_options(asked.workers, asked.device)
+    return choose_num_workers(asked.workers, None)
 
 
 def test_workers_of_a_gpu_see_it_alone_and_share_its_memory():
-    environments = gpu_environments(options("--gpus", "0,3", "--slots-per-gpu", "2"))
+    environments = gpu_environments(options("--gpus", "0,3", "--slots-per-gpu", "2").workers)
     assert [one["CUDA_VISIBLE_DEVICES"] for one in environments] == ["0", "3", "0", "3"]
     assert {one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in environments} == {"0.450"}
+
+
+def memory_of(*arguments: str) -> float | None:
+    asked = options(*arguments)
+    return gpu_memory_gb(asked.workers, asked.device)
 
 
 def test_tensorflow_gets_its_share_of_the_smallest_gpu(tmp_path, monkeypatch):
@@ -61,12 +72,12 @@ def test_tensorflow_gets_its_share_of_the_smallest_gpu(tmp_path, monkeypatch):
     query.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    assert gpu_memory_gb(options("--gpus", "0,1", "--slots-per-gpu", "2")) == pytest.approx(0.45 * 40)
-    assert gpu_memory_gb(options("--gpus", "0,1")) is None
-    assert gpu_memory_gb(options("--gpus", "0", "--slots-per-gpu", "2", "--gpu-memory-gb", "7")) == 7
+    assert memory_of("--gpus", "0,1", "--slots-per-gpu", "2") == pytest.approx(0.45 * 40)
+    assert memory_of("--gpus", "0,1") is None
+    assert memory_of("--gpus", "0", "--slots-per-gpu", "2", "--gpu-memory-gb", "7") == 7
     query.write_text("#!/bin/sh\nexit 9\n")
     with pytest.raises(DeviceError, match="--gpu-memory-gb gives each worker its share"):
-        gpu_memory_gb(options("--gpus", "0", "--slots-per-gpu", "2"))
+        memory_of("--gpus", "0", "--slots-per-gpu", "2")
 
 
 def test_a_gpu_that_is_not_there_is_said_with_those_that_are(tmp_path, monkeypatch, capsys):

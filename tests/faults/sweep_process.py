@@ -28,7 +28,7 @@ from sweep.storage.sqlite.wal import loses_transactions
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
-        "sweep.cli.commands",
+        "sweep.cli.run",
         "sweep.tuning.plan",
         "sweep.tuning.session",
         "sweep.executors.auto",

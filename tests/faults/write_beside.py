@@ -21,7 +21,7 @@ from faults.sweep_process import EPOCHS, Sweep, SweepProcess, count_rows
 from optuna.trial import FrozenTrial, TrialState
 from sweeps import request
 
-from sweep.cli.dashboard import create_app
+from sweep.cli.dashboard_server import create_app
 
 logging.getLogger("optuna_dashboard").setLevel(logging.CRITICAL)
 SWEEPS = [Sweep(50, sampler, num_lanes, 0.02) for sampler in ("random", "tpe") for num_lanes in (1, 4)]

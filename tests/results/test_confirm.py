@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -11,6 +12,7 @@ from sweeps import RANDOM_SPACE, make_space, open_in, run_sweep
 
 from sweep.cli.parser import main
 from sweep.config.file import read_config
+from sweep.config.study_settings import read_settings
 from sweep.engines.fake import FakeEngine, fake_metrics
 from sweep.errors import InputError, Interrupted
 from sweep.executors.in_process import InProcessExecutor
@@ -18,10 +20,10 @@ from sweep.results.confirm import Confirming
 from sweep.results.confirm_plan import fresh_seeds, plan_confirmation
 from sweep.results.confirmation import Candidate, Confirmation, mean_interval, read_confirmation
 from sweep.results.report import make_page
+from sweep.results.stored_study import StoredStudy
 from sweep.space.file import parse_space
 from sweep.storage import WriteBehindStorage, database_url, read_study, study_lock
 from sweep.system.interruption import Interruption
-from sweep.tuning.study import SETTINGS, Settings
 
 EPOCHS = 4
 SPACE = """
@@ -86,9 +88,9 @@ def folder(tmp_path):
 def confirm(folder, top=3, num_seeds=4, engine=None, again=False, **changes):
     url = database_url(folder)
     study = read_study(url, "study")
-    plan = plan_confirmation(study, top, num_seeds, again=again)
+    plan = plan_confirmation(StoredStudy(study), top, num_seeds, again=again)
     storage = WriteBehindStorage(url, "study")
-    settings = Settings(**{**study.user_attrs[SETTINGS], **changes})
+    settings = replace(read_settings(study.user_attrs, "study"), **changes)
     confirming = Confirming(storage, plan, settings, Interruption(), lambda _: None, again=again)
     confirming.run(InProcessExecutor(engine or FakeEngine(3)))
     storage.close()
@@ -367,7 +369,7 @@ def test_packed_lanes_confirm_and_give_the_sequential_engines_score(tmp_path):
     assert [len(one.scores) for one in confirmed.ranking] == [2, 2]
     from sweep.engines.sequential import SequentialEngine
 
-    plan = plan_confirmation(read_study(database_url(tmp_path / "studies"), "study"), 1, 1)
+    plan = plan_confirmation(StoredStudy(read_study(database_url(tmp_path / "studies"), "study")), 1, 1)
     (trial,), (seed,) = plan.configs, plan.seeds[:1]
     engine, history = SequentialEngine(), []
     engine.admit(0, plan.runs(trial, seed)[0])

@@ -11,6 +11,7 @@ from sweep.engines.fake import FakeEngine
 from sweep.errors import InputError, SpaceError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.export import export_trials, trial_config
+from sweep.results.stored_study import StoredStudy
 from sweep.results.verify import ScoreMissed, check_recorded, verify
 from sweep.space.file import load_space
 from sweep.space.runs import derived_seed
@@ -22,7 +23,7 @@ def study(tmp_path):
 
 
 def test_the_best_are_exported_with_what_they_were_trained_with(tmp_path, study):
-    paths = export_trials(study, [], 3, tmp_path / "configs")
+    paths = export_trials(StoredStudy(study), [], 3, tmp_path / "configs")
     best = sorted((t for t in study.trials if t.state.name == "COMPLETE"), key=lambda t: (-t.value, t.number))[:3]
     assert [path.name for path in paths] == [f"trial-{trial.number:05d}.toml" for trial in best]
     config, provenance = read_config(paths[0])
@@ -32,7 +33,7 @@ def test_the_best_are_exported_with_what_they_were_trained_with(tmp_path, study)
 
 
 def test_every_value_is_in_the_file_defaults_included(tmp_path, study):
-    text = export_trials(study, [], 1, tmp_path)[0].read_text()
+    text = export_trials(StoredStudy(study), [], 1, tmp_path)[0].read_text()
     for key in (
         "split_seed",
         "kernel",
@@ -50,7 +51,7 @@ def test_every_value_is_in_the_file_defaults_included(tmp_path, study):
 
 def test_any_trial_by_number_pruned_ones_too(tmp_path, study):
     pruned = next(trial.number for trial in study.trials if trial.state.name == "PRUNED")
-    (path,) = export_trials(study, [pruned], 3, tmp_path)
+    (path,) = export_trials(StoredStudy(study), [pruned], 3, tmp_path)
     config, provenance = read_config(path)
     assert provenance.state == "PRUNED"
     verified = verify(config, provenance, InProcessExecutor(FakeEngine()), 0.0, say=lambda _: None)
@@ -60,7 +61,7 @@ def test_any_trial_by_number_pruned_ones_too(tmp_path, study):
 @pytest.mark.parametrize("number", [-1, 20])
 def test_unknown_trial_is_refused(tmp_path, study, number):
     with pytest.raises(InputError, match="has no trial"):
-        export_trials(study, [number], 3, tmp_path)
+        export_trials(StoredStudy(study), [number], 3, tmp_path)
 
 
 def test_trial_of_another_program_is_refused(tmp_path):
@@ -68,18 +69,18 @@ def test_trial_of_another_program_is_refused(tmp_path):
     outside = optuna.load_study(study_name="study", storage=f"sqlite:///{tmp_path / 'sweep.db'}")
     outside.tell(outside.ask(), 0.99)
     with pytest.raises(InputError, match="no score of a training by sweep"):
-        trial_config(outside, outside.trials[1])
+        trial_config(StoredStudy(outside), outside.trials[1])
     assert study.best_value < 0.99
 
 
 def test_study_without_a_complete_trial_is_refused(tmp_path):
     study = run_sweep(tmp_path, make_space(schedule={"initial_rate": 2.0}, space={}), 1)
     with pytest.raises(InputError, match="no COMPLETE trial"):
-        export_trials(study, [], 3, tmp_path)
+        export_trials(StoredStudy(study), [], 3, tmp_path)
 
 
 def test_verify_repeats_the_score_and_notices_another_config(tmp_path, study):
-    config, provenance = read_config(export_trials(study, [], 1, tmp_path)[0])
+    config, provenance = read_config(export_trials(StoredStudy(study), [], 1, tmp_path)[0])
     verified = verify(config, provenance, InProcessExecutor(FakeEngine()), 0.0, say=lambda _: None)
     assert verified.repeated == provenance.score
     altered, _ = read_config(tmp_path / f"trial-{provenance.trial:05d}.toml", ["regularizer.l2=0.009"])
@@ -88,7 +89,7 @@ def test_verify_repeats_the_score_and_notices_another_config(tmp_path, study):
 
 
 def test_verify_refuses_other_data_or_backend(tmp_path, study):
-    config, provenance = read_config(export_trials(study, [], 1, tmp_path)[0])
+    config, provenance = read_config(export_trials(StoredStudy(study), [], 1, tmp_path)[0])
     recorded = provenance.model_copy(
         update={"keras_backend": "tensorflow", "data_hash": load(config.data).content_hash}
     )
@@ -127,7 +128,7 @@ def test_wrong_config_files_are_one_line(tmp_path, text, shown):
 
 def test_an_exported_file_is_whole_or_refused(tmp_path, study):
     """However many of its bytes are left: none of them trains the defaults, all of the config may stand alone."""
-    (path,) = export_trials(study, [], 1, tmp_path)
+    (path,) = export_trials(StoredStudy(study), [], 1, tmp_path)
     whole, cut = path.read_text(), tmp_path / "cut.toml"
     for length in range(len(whole.rstrip())):
         cut.write_text(whole[:length])
@@ -141,7 +142,7 @@ def test_an_exported_file_is_whole_or_refused(tmp_path, study):
 
 
 def test_exports_from_before_the_end_was_marked_are_read(tmp_path, study):
-    (path,) = export_trials(study, [], 1, tmp_path)
+    (path,) = export_trials(StoredStudy(study), [], 1, tmp_path)
     before, after = path.read_text().replace("format = 2\n", "").split("[provenance.end]")
     assert after.strip() == "complete = true"
     (tmp_path / "old.toml").write_text(before)
@@ -152,7 +153,7 @@ def test_exports_from_before_the_end_was_marked_are_read(tmp_path, study):
 
 
 def test_an_export_whose_provenance_a_user_removed_is_read(tmp_path, study):
-    (path,) = export_trials(study, [], 1, tmp_path)
+    (path,) = export_trials(StoredStudy(study), [], 1, tmp_path)
     edited = path.read_text().split("[provenance]")[0].replace('precision = "float32"\n', "")
     (tmp_path / "mine.toml").write_text(edited)
     assert read_config(tmp_path / "mine.toml") == (read_config(path)[0], None)

@@ -15,6 +15,7 @@ from sweep.errors import DataError, SpaceError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.export import export_trials
 from sweep.results.report import make_page
+from sweep.results.stored_study import StoredStudy
 from sweep.results.verify import verify
 from sweep.space.file import parse_space
 from sweep.space.runs import RunPlan
@@ -98,7 +99,10 @@ def test_a_run_that_diverges_fails_the_trial(tmp_path):
 def test_an_exported_trial_is_verified_over_all_its_runs(tmp_path, study):
     swept = run_sweep(tmp_path, make_space("random", "median", epochs=EPOCHS, study=study), 20)
     pruned = next(trial.number for trial in swept.trials if trial.state.name == "PRUNED")
-    for path in [*export_trials(swept, [], 1, tmp_path), *export_trials(swept, [pruned], 1, tmp_path)]:
+    for path in [
+        *export_trials(StoredStudy(swept), [], 1, tmp_path),
+        *export_trials(StoredStudy(swept), [pruned], 1, tmp_path),
+    ]:
         config, provenance = read_config(path)
         assert (config.data.fold, provenance.num_runs <= 3) == (None, True)
         found = verify(config, provenance, InProcessExecutor(FakeEngine()), 0.0, say=lambda _: None)

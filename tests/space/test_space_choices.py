@@ -45,7 +45,7 @@ def test_a_list_as_choice_reaches_the_config_and_optuna_keeps_it_without_a_warni
     trial = asked(space, layers="[4, 4, 8]")
     assert space.resolve(trial.params, 0).model.filters == (4, 4, 8)
     assert sorted(space.widest()) == [(4, 4, 8, 64), (8, 8, 64), (16, 64)]
-    again = stored_space("test", {"space": space.record()})
+    again = stored_space("test", space.record())
     assert again.resolve(trial.params, 0) == space.resolve(trial.params, 0)
 
 

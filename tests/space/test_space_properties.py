@@ -204,7 +204,7 @@ def test_a_space_is_the_same_from_its_file_and_from_its_study(tmp_path: Path, co
     path.write_text(tomli_w.dumps(content), encoding="utf-8")
     assert load_space(path).record() == space.record()
     settings_of_the_study = json.loads(json.dumps({"space": space.record()}))
-    assert stored_space("study", settings_of_the_study).record() == space.record()
+    assert stored_space("study", settings_of_the_study["space"]).record() == space.record()
 
 
 @given(spaces(), st.dictionaries(TEXT, TEXT, max_size=2), TEXT, st.floats(allow_nan=False, allow_infinity=False))

@@ -14,12 +14,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 from sweeps import make_settings, make_space, request
 
-from sweep.cli.dashboard import create_app
+from sweep.cli.dashboard_server import create_app
 from sweep.cli.parser import main
-from sweep.cli.show_trial import print_epochs_csv, print_trial, print_trial_json
+from sweep.cli.trial_tables import print_epochs_csv, print_trial, print_trial_json
 from sweep.engines.fake import FakeEngine
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.confirm_plan import plan_confirmation
+from sweep.results.stored_study import StoredStudy
 from sweep.storage import WriteBehindStorage, database_url, list_studies, read_study
 from sweep.storage.stored_trials import SET_ASIDE
 from sweep.tuning.limits import Limits
@@ -183,7 +184,7 @@ def look(folder, name, capsys):
     assert main(["report", name, *at]) == 0, capsys.readouterr().err
     assert main(["export", name, "--top", "3", *at]) == 0, capsys.readouterr().err
     study = read_study(database_url(folder), name)
-    assert len(plan_confirmation(study, top=3, num_seeds=2).configs) == 3
+    assert len(plan_confirmation(StoredStudy(study), top=3, num_seeds=2).configs) == 3
     for trial in study.trials:
         for printer in (print_trial, print_trial_json, print_epochs_csv):
             printer(study, trial)

@@ -133,7 +133,7 @@ def test_what_goes_wrong_in_a_function_fails_its_trial_alone(tmp_path):
 def test_the_stored_space_is_the_same_again(tmp_path):
     space = function_space("own_functions:two", directions=["minimize", "maximize"])
     record = json.loads(json.dumps(space.record()))
-    assert stored_space("study", {"space": record}).fingerprint == space.fingerprint
+    assert stored_space("study", record).fingerprint == space.fingerprint
     assert function_space().fingerprint != space.fingerprint
     assert (
         function_space(direction="maximize").fingerprint

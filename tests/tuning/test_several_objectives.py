@@ -15,7 +15,7 @@ import pytest
 from optuna.trial import TrialState
 from sweeps import DyingExecutor, Killed, make_space, open_in, read_trials, request, run_sweep
 
-from sweep.cli.dashboard import create_app
+from sweep.cli.dashboard_server import create_app
 from sweep.cli.parser import main
 from sweep.engines.base import EpochMetrics
 from sweep.engines.fake import FakeEngine
@@ -200,10 +200,10 @@ def test_a_study_of_one_objective_is_stored_as_before_there_were_several():
         "metric": "val_accuracy",
         "direction": "maximize",
     }
-    assert stored_space("study", {"space": record}).fingerprint == make_space().fingerprint
+    assert stored_space("study", record).fingerprint == make_space().fingerprint
     assert make_space(study={"name": "study", "metrics": ["val_accuracy"]}).fingerprint == make_space().fingerprint
     two = json.loads(json.dumps(two_space().record()))
-    assert stored_space("study", {"space": two}).fingerprint == two_space().fingerprint
+    assert stored_space("study", two).fingerprint == two_space().fingerprint
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ import pytest
 from sweeps import read_trials
 
 from sweep.cli.parser import build_parser, main
+from sweep.cli.run import options
 from sweep.errors import InputError
-from sweep.executors.auto import check_flags_of_ray
+from sweep.executors.auto import check_worker_options
 
 SPACE = Path(__file__).parents[3] / "search_spaces" / "cnn_digits.toml"
 RUN = ["run", str(SPACE), "--engine", "fake", "--trials", "12", "--study", "study"]
@@ -137,6 +138,11 @@ def test_no_process_and_no_file_of_ray_knows_the_database(tmp_path):
     assert not [path for path, content in logs.items() if b"very-secret" in content]
 
 
+def check_ray(*arguments):
+    asked = options(build_parser().parse_args(["run", "space.toml", *arguments]))
+    check_worker_options(asked.workers, asked.device)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -149,7 +155,7 @@ def test_no_process_and_no_file_of_ray_knows_the_database(tmp_path):
 )
 def test_flags_that_contradict_are_refused_with_the_fix(arguments, message):
     with pytest.raises(InputError, match=message):
-        check_flags_of_ray(build_parser().parse_args(["run", "space.toml", *arguments]))
+        check_ray(*arguments)
 
 
 def test_cluster_that_is_not_there_and_room_that_it_has_not_are_one_line_each(tmp_path):
@@ -167,4 +173,4 @@ def test_cluster_that_is_not_there_and_room_that_it_has_not_are_one_line_each(tm
 def test_missing_ray_is_said(monkeypatch):
     monkeypatch.setattr("sweep.executors.auto.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"--ray: Ray is not installed; pip install 'sweep\[ray\]'"):
-        check_flags_of_ray(build_parser().parse_args(["run", "space.toml", "--ray"]))
+        check_ray("--ray")

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from postgres_server import PostgresServer, using
 from sweeps import make_space, open_in, read_trials, request, run_sweep
 
-from sweep.cli.dashboard import create_app
+from sweep.cli.dashboard_server import create_app
 from sweep.cli.parser import main
 from sweep.errors import StudyError
 from sweep.storage import Wait, WriteBehindStorage, connect_reader, database_url, read_study, study_lock

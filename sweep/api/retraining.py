@@ -1,0 +1,159 @@
+"""Train an exported or hand-written config from several seeds, or repeat the sweep's own run of it."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.config.file import Provenance, read_config
+from sweep.config.study_name import study_folder
+from sweep.config.trial import TrialConfig
+from sweep.data import load
+from sweep.engines.auto import operation_threads
+from sweep.engines.cpu import default_onednn
+from sweep.engines.devices import Device, check_device_name, set_up_device
+from sweep.engines.precision import fast_precision, slow_precision_note
+from sweep.engines.registry import make_engine
+from sweep.errors import InputError
+from sweep.executors.in_process import InProcessExecutor
+from sweep.options import RetrainOptions
+from sweep.plugins.users_code import code_of, contained, look_for_recorded, recorded_code
+from sweep.results.retrain import Retraining, one_retraining
+from sweep.results.saved_model import how_to_use
+from sweep.results.seed_results import stored_precision
+from sweep.results.verify import TOLERANCE, Verification, check_recorded, verify
+from sweep.system.interruption import Interruption
+from sweep.text import counted
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """Models of one config.
+
+    Attributes:
+        folder: Where they are.
+        metrics: The content of `metrics.json`.
+        config: What was trained.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    config: TrialConfig
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model` of the first seed; it takes images as they are in the data."""
+        import keras
+
+        return keras.models.load_model(self.folder / "model.keras")
+
+    def lines(self) -> list[str]:
+        """What came of it, and how the model is used."""
+        accuracy, num_seeds = self.metrics["test_accuracy"], len(self.metrics["seeds"])
+        deviation = accuracy["standard_deviation"]
+        spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
+        of = f"{counted(num_seeds, 'seed')}, {counted(self.metrics['num_test'], 'test image')}"
+        return [f"test accuracy {accuracy['mean']:.4f}{spread}, {of}", *how_to_use(self.folder, self.metrics)]
+
+    @property
+    def test_accuracy(self) -> float:
+        """The mean over the seeds."""
+        return float(self.metrics["test_accuracy"]["mean"])
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A config on a device that is set up."""
+
+    config: TrialConfig
+    provenance: Provenance | None
+    device: Device
+    threads: int
+    folder: Path
+
+
+def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str] = ()) -> Retrained:
+    """Train the config's seeds and evaluate them on the test set; what is trained already is not trained again.
+
+    Args:
+        path: A config file.
+        options: What was asked for.
+        say: Takes each line that the user should read.
+        overrides: `section.key=value`, instead of what the file says.
+
+    Raises:
+        InputError: The file, its data or the folder of the models is not usable.
+        Interrupted: A signal arrived; the same call resumes.
+    """
+    prepared = _prepare(path, options, say, overrides)
+    config, folder = prepared.config, prepared.folder
+    with Interruption() as interruption, contained(config.model.users_code):
+        dataset = load(config.data)
+        say(f"{folder}: {len(dataset.train)} train, {len(dataset.validation)} validation images")
+        say(f"images reach the model as float32 in {dataset.image_range}")
+        if config.data.validation == "test":
+            say("the validation images are the test set, as the config says: what is chosen by them promises too much")
+        with one_retraining(folder), interruption.polled():
+            metrics = Retraining(config, options.seeds, folder, say, pause=interruption.check).run()
+    return Retrained(folder, metrics, config)
+
+
+def verify_config(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str] = ()) -> Verification:
+    """Repeat the sweep's own run of an exported config.
+
+    Raises:
+        InputError: The file has no provenance, or its run cannot be repeated here.
+        ScoreMissed: The score is another one.
+    """
+    prepared = _prepare(path, options, say, overrides)
+    config, provenance = prepared.config, prepared.provenance
+    assert provenance is not None
+    with Interruption() as interruption, contained(config.model.users_code):
+        check_recorded(config, provenance, prepared.device.keras_backend)
+        widest = [tuple(widths) for widths in provenance.widest]
+        engine = make_engine(provenance.engine, provenance.num_lanes, prepared.threads, interruption.check, widest)
+        tolerance = TOLERANCE if options.tolerance is None else options.tolerance
+        return verify(config, provenance, InProcessExecutor(engine), tolerance, say)
+
+
+def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str]) -> _Prepared:
+    """Read the config and set up the device; what the user should know is said."""
+    check_device_name(options.device.device)
+    on = [] if options.train_on is None else [f"data.train_on={options.train_on}"]
+    config, provenance = read_config(path, [*overrides, *on])
+    recorded = recorded_code(provenance.code) if provenance else None
+    if config.model.users_code is not None:
+        look_for_recorded(recorded, path.resolve().parent, Path.cwd())
+    to_verify = provenance if options.verify else None
+    if options.verify and to_verify is None:
+        raise InputError(f"{path}: has no [provenance] to verify; `sweep export` writes it")
+    threads = options.device.threads or (to_verify.threads if to_verify else os.cpu_count()) or 1
+    device = set_up_device(
+        options.device.device,
+        threads,
+        options.device.gpu_memory_gb,
+        operation_threads=operation_threads(to_verify.engine, threads) if to_verify else threads,
+        onednn=provenance.onednn if provenance else default_onednn(),
+    )
+    folder = models_folder(path, options, provenance)
+    config = config.with_precision((None if to_verify else stored_precision(folder)) or fast_precision(device))
+    for line in (f"device: {device.description}", device.note, slow_precision_note(device, [config])):
+        if line:
+            say(line)
+    if config.model.users_code is not None:
+        code = code_of(config.model.users_code)
+        say(f"this runs your code: {code}")
+        change = code.change_since(recorded)
+        if change is not None:
+            say(change)
+    return _Prepared(config, provenance, device, threads, folder)
+
+
+def models_folder(path: Path, options: RetrainOptions, provenance: Provenance | None) -> Path:
+    """`--out`, else `models/` of the study's folder, by the config file's name."""
+    studies = options.storage.studies
+    of_study = studies if provenance is None else study_folder(studies, provenance.study)
+    return options.out or of_study / "models" / path.stem

@@ -1,0 +1,113 @@
+"""What a user reads at the start and at the end of a sweep, as lines of text."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.engines.precision import slow_precision_note
+from sweep.errors import NoUsableTrial
+from sweep.pareto import shown_values
+from sweep.space.points import points_of, size_line
+from sweep.storage import backend_of
+from sweep.text import counted, shown_params
+
+if TYPE_CHECKING:
+    from sweep.tuning.plan import RunPlan
+    from sweep.tuning.session import Outcome
+
+MOST_SHOWN = 10  # of a Pareto front
+ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
+
+
+def start_lines(made: "RunPlan", url: str, name: str) -> list[str]:
+    """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
+    return [line for line in _start_lines(made, url, name) if line]
+
+
+def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
+    space, device, probe = made.space, made.device, made.probe
+    yield f"study {name} in {backend_of(url).name}; {space.goal}; space {space.fingerprint}"
+    yield f"device: {device.description if device else f'none ({made.choice.engine} engine)'}"
+    yield device.note if device else ""
+    yield slow_precision_note(device, space.extreme_configs()) or ""
+    if probe.data.image_ranges:
+        yield f"images reach the model as float32 in {' or '.join(probe.data.image_ranges)}"
+    yield from probe.data.notes
+    yield size_line(space, made.num_trials) or ""
+    yield made.choice.line()
+    if probe.num_workers:
+        workers = counted(probe.num_workers, "worker")
+        yield f"{workers}, each with such an engine of its own, {probe.kind_of_workers}"
+    if space.is_timed and made.choice.num_lanes * probe.num_processes > 1:
+        yield (
+            "note: seconds of trials that train side by side are of shared cores; "
+            "--lanes 1 --workers 0 times each by itself"
+        )
+
+
+def end_lines(outcome: "Outcome") -> list[str]:
+    """Best trial and counts.
+
+    Raises:
+        NoUsableTrial: No trial is COMPLETE.
+    """
+    complete = [trial for trial in outcome.trials if trial.state == TrialState.COMPLETE]
+    said = [_nothing_to_do(outcome)] if outcome.had_nothing_to_do else []
+    counts = _counts(outcome)
+    if not complete:
+        name = outcome.name
+        raise NoUsableTrial(f"{name}: no trial is COMPLETE: {counts}; `sweep show {name}` names causes of failure")
+    return [
+        *said,
+        f"{outcome.name}: {counts}",
+        *_best_lines(outcome, len(complete)),
+        *_majority_lines(outcome, complete),
+    ]
+
+
+def _nothing_to_do(outcome: "Outcome") -> str:
+    finished = sum(trial.state.is_finished() for trial in outcome.trials)
+    more = "every point of the space has been tried" if outcome.is_exhausted else "--trials N asks for more"
+    return f"{outcome.name}: {counted(finished, 'trial')} finished; nothing to do, {more}"
+
+
+def _counts(outcome: "Outcome") -> str:
+    numbers = {state: sum(trial.state == state for trial in outcome.trials) for state in TrialState}
+    text = ", ".join(f"{number} {state.name}" for state, number in numbers.items() if number)
+    if outcome.is_exhausted:
+        points = points_of(outcome.space)
+        text += f"; all {points.count if points is not None else ''} points of the space were tried"
+    if outcome.is_timed_out:
+        text = f"the time is up, a longer --timeout goes on ({text or 'no trials'})"
+    return text
+
+
+def _best_lines(outcome: "Outcome", num_complete: int) -> Iterator[str]:
+    """The best trial, or the Pareto-optimal ones, of which there may be many."""
+    metrics, front = outcome.space.metrics, outcome.best
+    if len(metrics) == 1:
+        best = front[0]
+        yield f"best: trial {best.number}, {shown_values(metrics, best)}: {shown_params(best.params)}"
+        if outcome.space.function is None:
+            yield f"a score that was chosen promises too much; `sweep confirm {outcome.name}` says what to expect"
+        return
+    yield f"Pareto-optimal: {len(front)} of {num_complete} COMPLETE trials"
+    for trial in front[:MOST_SHOWN]:
+        yield f"  trial {trial.number}, {shown_values(metrics, trial)}: {shown_params(trial.params)}"
+    if len(front) > MOST_SHOWN:
+        yield f"  and {len(front) - MOST_SHOWN} more: sweep show {outcome.name}"
+
+
+def _majority_lines(outcome: "Outcome", complete: Sequence[FrozenTrial]) -> Iterator[str]:
+    """Where the highest accuracy of all trials is what a model has that answers one class for all images."""
+    majority = outcome.settings.classes.get("majority", {})
+    for number, metric in enumerate(outcome.space.metrics):
+        if metric in majority and outcome.space.directions[number] == "maximize":
+            name, accuracy = majority[metric]
+            best = max(trial.values[number] for trial in complete)
+            if best <= accuracy + ROUNDING:
+                yield (
+                    f"note: no trial is better than a model that always answers class {name} ({metric} "
+                    f"{accuracy:.4f}); `sweep check` counts the classes, and val_loss is a finer metric"
+                )
