@@ -25,11 +25,12 @@ from sweep.storage.live import LiveStorage
 from sweep.storage.set_aside import set_aside_lines
 from sweep.storage.studies import check_is_there, check_rows, list_studies, read_study, reading
 from sweep.storage.waiting import Wait
-from sweep.storage.write_behind import STUDY_ID, ForeignChange, WriteBehindStorage, create_study
+from sweep.storage.write_behind import STUDY_ID, ChangedMeanwhile, ForeignChange, WriteBehindStorage, create_study
 
 __all__ = [
     "CONFIRMATION",
     "STUDY_ID",
+    "ChangedMeanwhile",
     "ForeignChange",
     "LiveStorage",
     "Wait",

@@ -44,6 +44,11 @@ def row_id(trial: FrozenTrial) -> int:
     return trial._trial_id
 
 
+def storage_of(study: Study) -> BaseStorage:
+    """The study's storage, which is handed to whoever makes the study and to nobody later."""
+    return study._storage
+
+
 def contains(distribution: BaseDistribution, internal_value: float) -> bool:
     """Whether a value, as Optuna stores it, is one of the distribution's.
 

@@ -3,11 +3,14 @@
 Samplers and pruners work in memory. Everything they and the tuner write is gathered and put into the database by one
 transaction, at each ask and for each round of epochs. (Measured by others on Optuna's own path: 111-161 ms of CPU a
 trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what others wrote, and never overwrites it.
+
+A `transaction` keeps other writers out while its body runs; a `draft`, for what takes long, only while it is written.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,6 +42,10 @@ from sweep.storage.writer import MARK, StudyWriter, begin, in_words, when_free
 STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
 
 
+class ChangedMeanwhile(Exception):
+    """Another program has written the study while a draft was made."""
+
+
 @dataclass(frozen=True)
 class ForeignChange:
     """Something that another program wrote: a trial it created, or one of ours that it told."""
@@ -55,6 +62,20 @@ class ForeignChange:
         if self.is_new:
             return f"trial {self.number} ({self.state.name}) was added by another program"
         return f"trial {self.number} was told {self.state.name} by another program"
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What the body of a draft may change."""
+
+    trials: list[FrozenTrial]
+    user_attrs: dict[str, Any]
+    system_attrs: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+    own_numbers: set[int]
+    open_numbers: set[int]
+    finished_numbers: list[int]
+    is_study_sealed: bool
 
 
 class WriteBehindStorage(MemoryStorage):
@@ -79,7 +100,7 @@ class WriteBehindStorage(MemoryStorage):
         self._row_ids: dict[int, int] = {}
         self._own_numbers: set[int] = set()
         self.open_numbers: set[int] = set()
-        self.finished_numbers: list[int] = []  # in the order of finishing
+        self.finished_numbers: list[int] = []  # in the order of finishing; another list once some were taken back
         self._pending: rows.PendingRows | None = None  # only inside a transaction
         self.is_out_of_step = False
         self._digests = TrialDigests()
@@ -117,25 +138,56 @@ class WriteBehindStorage(MemoryStorage):
         numbers collide, or the database cannot be written. After an exception in the body, or in writing, the memory
         is ahead of the database (`is_out_of_step`), and the storage refuses further use.
         """
-        if self.is_out_of_step:
-            raise StudyError("the study's memory is ahead of its database after an error; start again, nothing is lost")
-        self._pending = rows.PendingRows()
-        try:
-            with in_words(self._backend):
-                connection, changes = when_free(self._begin, self._backend, wait)
-                with closing(connection):
-                    yield changes
-                    self._seal()
-                    self._writer.write(connection, self._pending, self._row_ids, wait)
-        finally:
-            self._pending = None
-        self.is_out_of_step = False
+        with self._gathering(), in_words(self._backend):
+            connection, changes = when_free(self._begin, self._backend, wait)
+            with closing(connection):
+                yield changes
+                self._write(connection, wait)
+
+    @contextmanager
+    def draft(self, wait: Wait = WAIT) -> Iterator[None]:
+        """Run the body against memory as the last transaction left it, then write what it did: all or nothing.
+
+        The database is locked for the writing alone. Raises ChangedMeanwhile if a `transaction` would have found
+        changes by then: let one adopt them, and try again. After that, and after any exception in the body or while
+        waiting for the database, the memory is as it was before; after one in writing it is as with `transaction`.
+        """
+        with self._gathering(), in_words(self._backend):
+            before = self._memory()
+            try:
+                yield
+                connection, is_changed = when_free(partial(self._begin_again, before), self._backend, wait)
+            except BaseException:
+                self._restore(before)
+                raise
+            with closing(connection):
+                if is_changed:
+                    self._restore(before)
+                    raise ChangedMeanwhile
+                self._write(connection, wait)
 
     def close(self) -> None:
         """Let go of the database; a file has everything in it then, so that it can be copied."""
         self._reader.remove_session()
         self._reader.engine.dispose()
         self._writer.close()
+
+    @contextmanager
+    def _gathering(self) -> Iterator[None]:
+        """What the body writes is pending."""
+        if self.is_out_of_step:
+            raise StudyError("the study's memory is ahead of its database after an error; start again, nothing is lost")
+        self._pending = rows.PendingRows()
+        try:
+            yield
+        finally:
+            self._pending = None
+
+    def _write(self, connection: sqlalchemy.Connection, wait: Wait) -> None:
+        self.is_out_of_step = True
+        self._seal()
+        self._writer.write(connection, self._to_write(), self._row_ids, wait)
+        self.is_out_of_step = False
 
     # ---- Optuna's writing methods: in memory at once, pending for the transaction ----
     # attributes as JSON gives them back, so that samplers see the same before and after a resume
@@ -207,15 +259,52 @@ class WriteBehindStorage(MemoryStorage):
 
     def _load(self, distributions: Mapping[str, BaseDistribution]) -> None:
         database, row = self._reader, self._study_row
-        study_id = super().create_new_study(database.get_study_directions(row), self._study_name)
-        self.known_distributions(study_id).update(distributions)
-        for key, value in database.get_study_user_attrs(row).items():
-            super().set_study_user_attr(study_id, key, value)
-        for key, value in database.get_study_system_attrs(row).items():
-            super().set_study_system_attr(study_id, key, value)
-        self._is_sealed = DIGEST in self.get_study_system_attrs(study_id)
+        user_attrs, system_attrs = database.get_study_user_attrs(row), database.get_study_system_attrs(row)
+        self._remember_study(database.get_study_directions(row), user_attrs, system_attrs, distributions)
+        self._is_sealed = DIGEST in system_attrs
         for trial in sorted(database.get_all_trials(row, deepcopy=False), key=lambda trial: trial.number):
             self._add_loaded(trial)
+
+    def _remember_study(
+        self,
+        directions: Sequence[StudyDirection],
+        user_attrs: Mapping[str, Any],
+        system_attrs: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+    ) -> None:
+        """In an empty memory."""
+        study_id = super().create_new_study(directions, self._study_name)
+        self.known_distributions(study_id).update(distributions)
+        for key, value in user_attrs.items():
+            super().set_study_user_attr(study_id, key, value)
+        for key, value in system_attrs.items():
+            super().set_study_system_attr(study_id, key, value)
+
+    def _memory(self) -> _Memory:
+        """As it is now. Finished trials are not copied."""
+        trials = self.get_all_trials(STUDY_ID, deepcopy=False)
+        for number in self.open_numbers:
+            trials[number] = _copied(trials[number])
+        return _Memory(
+            trials,
+            self.get_study_user_attrs(STUDY_ID),
+            self.get_study_system_attrs(STUDY_ID),
+            {**self.known_distributions(STUDY_ID)},
+            {*self._own_numbers},
+            {*self.open_numbers},
+            [*self.finished_numbers],
+            self._is_study_sealed,
+        )
+
+    def _restore(self, memory: _Memory) -> None:
+        directions = self.get_study_directions(STUDY_ID)
+        super().__init__()
+        self._remember_study(directions, memory.user_attrs, memory.system_attrs, memory.distributions)
+        for trial in memory.trials:
+            super().create_new_trial(STUDY_ID)
+            self.put_trial(STUDY_ID, trial.number, trial)
+        self._own_numbers, self.open_numbers = memory.own_numbers, memory.open_numbers
+        self.finished_numbers, self._is_study_sealed = memory.finished_numbers, memory.is_study_sealed
 
     def _seal(self) -> None:
         """Digests of what the transaction touched; of everything, if the study was made before there were digests."""
@@ -279,6 +368,18 @@ class WriteBehindStorage(MemoryStorage):
             connection.close()
             raise
 
+    def _begin_again(self, before: _Memory) -> tuple[sqlalchemy.Connection, bool]:
+        """And whether others have written what a transaction would adopt, since the memory was so."""
+        connection = self._writer.begin()
+        try:
+            known = {(self._row_ids[number], before.trials[number].state.name) for number in before.open_numbers}
+            last_row = max(self._row_ids.values(), default=0)
+            now, count = self._writer.look(connection, last_row, [row for row, _ in known])
+            return connection, {*map(tuple, now)} != known or count != len(self._row_ids)
+        except BaseException:
+            connection.close()
+            raise
+
     def _adopt_foreign_changes(self, connection: sqlalchemy.Connection) -> list[ForeignChange]:
         open_rows = {self._row_ids[number]: number for number in self.open_numbers}
         last_row = max(self._row_ids.values(), default=0)
@@ -314,6 +415,14 @@ class WriteBehindStorage(MemoryStorage):
     def _count_as_finished(self, number: int) -> None:
         self.open_numbers.discard(number)
         self.finished_numbers.append(number)
+
+
+def _copied(trial: FrozenTrial) -> FrozenTrial:
+    """Optuna's `Trial` edits what the storage gives it, and so what the storage had before."""
+    copied = copy(trial)
+    for name in ("params", "distributions", "intermediate_values", "user_attrs", "system_attrs"):
+        setattr(copied, name, {**getattr(trial, name)})
+    return copied
 
 
 def create_study(

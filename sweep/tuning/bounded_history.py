@@ -31,6 +31,10 @@ class RecentStorage:
     def __init__(self, storage: WriteBehindStorage, most_best: int) -> None:
         self._storage, self._most_best = storage, most_best
         self._directions = storage.get_study_directions(STUDY_ID)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._followed = self._storage.finished_numbers
         self._num_seen = 0  # of the storage's finished trials
         self._numbers: list[int] = []  # of the latest, in order
         self._best: list[list[tuple[float, int]]] = [[] for _ in self._directions]  # loss and number, by objective
@@ -50,6 +54,8 @@ class RecentStorage:
 
     def _follow(self) -> None:
         """Count in what was finished since the last look."""
+        if self._followed is not self._storage.finished_numbers:  # some were taken back
+            self._start_over()
         new = self._storage.finished_numbers[self._num_seen :]
         if not new:
             return

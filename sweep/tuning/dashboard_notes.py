@@ -20,6 +20,7 @@ from sweep.errors import Cause
 from sweep.pareto import best_first
 from sweep.space.objective import stored_objectives
 from sweep.storage import STUDY_ID, WriteBehindStorage
+from sweep.storage.optuna_internals import storage_of
 from sweep.storage.stored_trials import epochs
 from sweep.tuning.callback import Callback, SweepInfo
 
@@ -62,8 +63,9 @@ class DashboardNotes(Callback):
 
     def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
         """Curves are drawn from now on."""
-        assert isinstance(study._storage, WriteBehindStorage)
-        self._storage = study._storage
+        storage = storage_of(study)
+        assert isinstance(storage, WriteBehindStorage)
+        self._storage = storage
         self._next_s = time.monotonic() + REFRESH_S
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:

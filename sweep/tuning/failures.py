@@ -61,10 +61,9 @@ class FailureStreak:
         """A trial was set to FAIL."""
         self._reason = reason_to_stop(self._storage, number, self._max_failures) or self._reason
 
-    @property
-    def is_too_long(self) -> bool:
-        """Whether `check` would raise."""
-        return self._reason is not None
+    def would_end(self, number: int) -> bool:
+        """Whether `check` would raise, were this trial counted too."""
+        return (self._reason or reason_to_stop(self._storage, number, self._max_failures)) is not None
 
     def check(self, study_name: str) -> None:
         """Raise SweepStopped where there were too many."""

@@ -3,7 +3,7 @@
 A round is one `wait` of the executor. Everything a round brought is told in one transaction, in the order of trial
 numbers, so the study in the database always stands between two rounds, and a resumed study equals the unbroken one:
 trials that were RUNNING keep their numbers and are trained again, unreported, up to their last stored epoch
-(`ResumePlan`). What is written of a trial is `TrialRecorder`'s.
+(`ResumePlan`). What is asked is `Asker`'s, what is written of a trial `TrialRecorder`'s.
 
 A trial is one run on a lane, which reports each epoch; or several (folds, repeats), one after another on its lane,
 which report each run's score.
@@ -17,13 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config.function import RunConfig
 from sweep.engines.base import RunMetrics
-from sweep.errors import Cause, Interrupted, SpaceError, StudyError, message_of
+from sweep.errors import Cause, Interrupted, StudyError
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
-from sweep.space.runs import derived_seed, trial_values
+from sweep.space.runs import trial_values
 from sweep.space.space import Space
-from sweep.storage import ForeignChange, Wait, set_aside_lines
+from sweep.storage import ChangedMeanwhile, ForeignChange, Wait, set_aside_lines
 from sweep.system.interruption import Interruption
+from sweep.tuning.asker import Asked, Asker
 from sweep.tuning.callback import Callback
 from sweep.tuning.callback_list import CallbackList
 from sweep.tuning.dashboard_notes import DashboardNotes
@@ -35,6 +36,7 @@ from sweep.tuning.running_trial import RunningTrial, num_starts, num_stored_epoc
 from sweep.tuning.study import SweepStudy
 from sweep.tuning.trial_recorder import TrialRecorder
 
+MOST_DRAFTS = 3  # of one round
 MOST_STARTS = 2  # of one epoch of a trial by processes that died in it, and the trial is FAIL(killed)
 
 
@@ -53,13 +55,14 @@ class Tuner:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self._study, self._space, self._executor = study, space, executor
-        self._limits, self._notice, self._seed = limits, progress.notice, seed
+        self._limits, self._notice = limits, progress.notice
         self._callbacks = CallbackList([DashboardNotes(), progress, *callbacks], progress.notice)
         self._interruption = interruption or Interruption()
         self._lanes: Lanes[RunningTrial] = Lanes(executor)
         self._resume_plan = ResumePlan()
         self._recorder = TrialRecorder(study, space.metrics, counts_starts=executor.shares_process)
         self._failures = FailureStreak(study.write_behind, limits.max_failures)
+        self._asker = Asker(study, space, self._recorder, self._failures, seed)
         self._wait = Wait(self._interruption.check, progress.notice)
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
 
@@ -130,14 +133,38 @@ class Tuner:
     # ---- lanes ----
 
     def _fill_lanes(self) -> None:
-        """Every ask of a round is in one transaction; trials start once it is durable."""
+        """Trials start once they are durable, and all have lanes: whatever ends the process finds them there."""
         self._start_repeats()
         if self._is_to_ask():
-            with self._transaction():
-                asked = self._ask_for_free_lanes()
-            for running in asked:
+            asked = self._ask()
+            taken = [self._take_lane(trial.number, trial.runs) for trial in asked if trial.runs]
+            self._tell_failed([trial.number for trial in asked if not trial.runs])
+            for running in taken:
                 self._start(running)
             self._failures.check(self._study.study_name)
+
+    def _ask(self) -> list[Asked]:
+        """Every ask of a round is in one transaction, which other programs wait for only while it is written.
+
+        What they write while the sampler thinks is adopted, and the sampler asked again; they could go on with that for
+        ever, so at last the sampler thinks while they wait.
+        """
+        for _ in range(MOST_DRAFTS):
+            with suppress(ChangedMeanwhile), self._study.write_behind.draft(self._wait):
+                self._note_time()
+                return self._asker.ask(self._is_to_ask)
+            with self._transaction():
+                pass
+        with self._transaction():
+            return self._asker.ask(self._is_to_ask)
+
+    def _tell_failed(self, numbers: Sequence[int]) -> None:
+        """In a transaction of its own: what callbacks do cannot be taken back with a draft."""
+        if numbers:
+            with self._transaction():
+                for number in numbers:
+                    self._tell_end(self._study.write_behind.get_trial(number))
+                    self._failures.count(number)
 
     def _start_repeats(self) -> None:
         for repeat in self._resume_plan.due(is_idle=not self._lanes):
@@ -151,32 +178,14 @@ class Tuner:
             if number in self._resume_plan:
                 self._recorder.count_start(number, +1)
 
-    def _is_to_ask(self) -> bool:
-        return not self._resume_plan.is_repeating and self._lanes.num_free > 0 and self._may_ask()
+    def _is_to_ask(self, num_asked: int = 0) -> bool:
+        """Of a trial more than those that were asked and have no lanes yet."""
+        return not self._resume_plan.is_repeating and self._lanes.num_free > num_asked and self._may_ask(num_asked)
 
-    def _may_ask(self) -> bool:
-        if self.num_finished + len(self._lanes) >= self._limits.num_trials:
+    def _may_ask(self, num_asked: int = 0) -> bool:
+        if self.num_finished + len(self._lanes) + num_asked >= self._limits.num_trials:
             return False
         return self._study.num_left() != 0 or bool(self._study.frozen_trials(TrialState.WAITING))
-
-    def _ask_for_free_lanes(self) -> list[RunningTrial]:
-        """They count as running at once, so that whatever ends the process from here on finds them all."""
-        asked = []
-        while self._is_to_ask() and not self._failures.is_too_long:
-            trial = self._study.ask_next()
-            seed = derived_seed(self._seed, trial.number)
-            trial.set_user_attr("seed", seed)
-            try:
-                runs = self._space.runs(self._study.suggest(trial), seed)
-            except (SpaceError, ValueError) as error:
-                self._fail(trial.number, Failure(Cause.BUILD_ERROR, str(error)))
-            except Exception as error:  # an enqueued trial may hold anything
-                if not self._study.write_behind.is_stored(trial.number):
-                    raise
-                self._fail(trial.number, Failure(Cause.BUILD_ERROR, f"{type(error).__name__}: {message_of(error)}"))
-            else:
-                asked.append(self._take_lane(trial.number, runs))
-        return asked
 
     def _take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
         running = RunningTrial(number, runs, num_stored)
@@ -262,9 +271,12 @@ class Tuner:
         with self._study.write_behind.transaction(wait or self._wait) as changes:
             for change in changes:
                 self._adopt(change)
-            self._study.set_user_attr("elapsed_s", round(self._clock.elapsed_s, 3))
+            self._note_time()
             yield
         self._callbacks.deliver()
+
+    def _note_time(self) -> None:
+        self._study.set_user_attr("elapsed_s", round(self._clock.elapsed_s, 3))
 
     def _adopt(self, change: ForeignChange) -> None:
         """Another program created the trial, or has finished one of ours, which is trained no further."""

@@ -40,10 +40,14 @@ class UntriedPoints:
 
     def __init__(self, points: Points, storage: WriteBehindStorage, seed: int, *, lists: bool) -> None:
         self._points, self._storage, self._seed, self._lists = points, storage, seed, lists
-        self._num_seen = 0  # of the storage's finished trials
-        self._finished: set[Point | None] = set()  # a trial of another program may be on none
         self._running: set[Point | None] = set()
         self._order: list[Point] = []
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._followed = self._storage.finished_numbers
+        self._num_seen = 0  # of the storage's finished trials
+        self._finished: set[Point | None] = set()  # a trial of another program may be on none
 
     def num_left(self) -> int:
         """How many points no trial has."""
@@ -69,6 +73,8 @@ class UntriedPoints:
 
     def _follow(self) -> None:
         """Count in what was finished since the last look, and what runs."""
+        if self._followed is not self._storage.finished_numbers:  # some were taken back
+            self._start_over()
         new = self._storage.finished_numbers[self._num_seen :]
         self._num_seen += len(new)
         self._finished.update(map(self._point_of, new))

@@ -117,6 +117,12 @@ def test_a_trial_knows_its_id_in_the_storage(database: RDBStorage) -> None:
         assert database.get_trial(ours.row_id(trial)).number == 0
 
 
+def test_a_study_knows_its_storage() -> None:
+    with relying_on("storage_of", "Study._storage") as ours:
+        storage = optuna.storages.InMemoryStorage()
+        assert ours.storage_of(optuna.create_study(storage=storage)) is storage
+
+
 def test_a_distribution_knows_its_values() -> None:
     with relying_on("contains", "BaseDistribution._contains") as ours:
         assert [ours.contains(RATE, value) for value in (-0.1, 0.0, 1.0, 1.1)] == [False, True, True, False]
@@ -323,8 +329,8 @@ def private_imports(name: str, tree: ast.AST) -> list[str]:
 
 
 def private_accesses(name: str, tree: ast.AST) -> Iterator[str]:
-    """`trial._trial_id`, `getattr(trial, "_trial_id")`: private names that Optuna has and the module itself has not."""
-    own = {*defined_names(tree)}
+    """`trial._trial_id`, `getattr(trial, "_trial_id")`: names that Optuna has and no function here."""
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
             used = node.attr

@@ -1,0 +1,60 @@
+"""Asks a study for the trials of free lanes: their params, and the runs that follow from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState
+
+from sweep.config.function import RunConfig
+from sweep.errors import Cause, SpaceError, message_of
+from sweep.space.runs import derived_seed
+from sweep.space.space import Space
+from sweep.tuning.failures import Failure, FailureStreak
+from sweep.tuning.study import SweepStudy
+from sweep.tuning.trial_recorder import TrialRecorder
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial that is RUNNING in the study; without runs it is FAIL, as nothing can be trained with its params."""
+
+    number: int
+    runs: tuple[RunConfig, ...] = ()
+
+
+class Asker:
+    """Changes nothing but the study, so that what a draft of it has asked can be taken back."""
+
+    def __init__(
+        self, study: SweepStudy, space: Space, recorder: TrialRecorder, failures: FailureStreak, seed: int
+    ) -> None:
+        self._study, self._space, self._recorder, self._failures = study, space, recorder, failures
+        self._seed = seed
+
+    def ask(self, may_ask: Callable[[int], bool]) -> list[Asked]:
+        """Ask as long as `may_ask` of the number that wait for a lane, inside a draft or transaction of the study."""
+        asked: list[Asked] = []
+        is_too_long = False
+        while not is_too_long and may_ask(sum(bool(one.runs) for one in asked)):
+            asked.append(self._ask_next())
+            is_too_long = not asked[-1].runs and self._failures.would_end(asked[-1].number)
+        return asked
+
+    def _ask_next(self) -> Asked:
+        trial = self._study.ask_next()
+        seed = derived_seed(self._seed, trial.number)
+        trial.set_user_attr("seed", seed)
+        try:
+            return Asked(trial.number, self._space.runs(self._study.suggest(trial), seed))
+        except (SpaceError, ValueError) as error:
+            return self._failed(trial, str(error))
+        except Exception as error:  # an enqueued trial may hold anything
+            if not self._study.write_behind.is_stored(trial.number):
+                raise
+            return self._failed(trial, f"{type(error).__name__}: {message_of(error)}")
+
+    def _failed(self, trial: optuna.Trial, error: str) -> Asked:
+        self._recorder.failed(trial.number, Failure(Cause.BUILD_ERROR, error))
+        self._recorder.ended(trial.number, TrialState.FAIL)
+        return Asked(trial.number)
