@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from sweep.api.study import Study
     from sweep.config.trial import TrialConfig
     from sweep.space.space import Space
+    from sweep.tuning.callback import Callback
     from sweep.tuning.keras_callback import PruningCallback
     from sweep.tuning.objective import Objective
 
 __version__ = version("sweep")
 __all__ = [
+    "Callback",
     "Objective",
     "PruningCallback",
     "Space",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Callback": "sweep.tuning.callback",
     "Objective": "sweep.tuning.objective",
     "PruningCallback": "sweep.tuning.keras_callback",
     "Space": "sweep.space.space",

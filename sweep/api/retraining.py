@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.api.retrain_lanes import choose_lanes, lanes_for
 from sweep.config.file import Provenance, read_config
 from sweep.config.study_name import study_folder
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.auto import operation_threads
+from sweep.engines.auto import EngineChoice, operation_threads
 from sweep.engines.cpu import default_onednn
 from sweep.engines.devices import Device, check_device_name, set_up_device
 from sweep.engines.precision import fast_precision, slow_precision_note
 from sweep.engines.registry import make_engine
 from sweep.errors import InputError
+from sweep.executors.auto import check_worker_options
 from sweep.executors.in_process import InProcessExecutor
 from sweep.options import RetrainOptions
 from sweep.plugins.users_code import code_of, contained, look_for_recorded, recorded_code
@@ -73,6 +75,7 @@ class _Prepared:
     device: Device
     threads: int
     folder: Path
+    choice: EngineChoice | None  # None: one seed after the other, with checkpoints
 
 
 def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str] = ()) -> Retrained:
@@ -88,6 +91,7 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
         InputError: The file, its data or the folder of the models is not usable.
         Interrupted: A signal arrived; the same call resumes.
     """
+    check_worker_options(options.workers, options.device)
     prepared = _prepare(path, options, say, overrides)
     config, folder = prepared.config, prepared.folder
     with Interruption() as interruption, contained(config.model.users_code):
@@ -96,8 +100,13 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
         say(f"images reach the model as float32 in {dataset.image_range}")
         if config.data.validation == "test":
             say("the validation images are the test set, as the config says: what is chosen by them promises too much")
-        with one_retraining(folder), interruption.polled():
-            metrics = Retraining(config, options.seeds, folder, say, pause=interruption.check).run()
+        with (
+            one_retraining(folder),
+            interruption.polled(),
+            lanes_for(config, options, prepared.choice, interruption.check, say) as make_executor,
+        ):
+            retraining = Retraining(config, options.seeds, folder, say, interruption.check, make_executor)
+            metrics = retraining.run()
     return Retrained(folder, metrics, config)
 
 
@@ -131,16 +140,19 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
     if options.verify and to_verify is None:
         raise InputError(f"{path}: has no [provenance] to verify; `sweep export` writes it")
     threads = options.device.threads or (to_verify.threads if to_verify else os.cpu_count()) or 1
+    choice = None if to_verify else choose_lanes(config, options, threads)
+    engine = to_verify.engine if to_verify else choice.engine if choice else "sequential"
     device = set_up_device(
         options.device.device,
         threads,
         options.device.gpu_memory_gb,
-        operation_threads=operation_threads(to_verify.engine, threads) if to_verify else threads,
+        operation_threads=operation_threads(engine, threads),
         onednn=provenance.onednn if provenance else default_onednn(),
     )
     folder = models_folder(path, options, provenance)
     config = config.with_precision((None if to_verify else stored_precision(folder)) or fast_precision(device))
-    for line in (f"device: {device.description}", device.note, slow_precision_note(device, [config])):
+    lanes = choice.line() if choice is not None else ""
+    for line in (f"device: {device.description}", device.note, slow_precision_note(device, [config]), lanes):
         if line:
             say(line)
     if config.model.users_code is not None:
@@ -149,7 +161,7 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
         change = code.change_since(recorded)
         if change is not None:
             say(change)
-    return _Prepared(config, provenance, device, threads, folder)
+    return _Prepared(config, provenance, device, threads, folder, choice)
 
 
 def models_folder(path: Path, options: RetrainOptions, provenance: Provenance | None) -> Path:

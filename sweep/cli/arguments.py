@@ -53,15 +53,15 @@ def storage_options(arguments: argparse.Namespace) -> StorageOptions:
     return StorageOptions(arguments.studies, getattr(arguments, "storage", None))
 
 
-def add_engine(command: argparse.ArgumentParser, what: str = "trials") -> None:
+def add_engine(command: argparse.ArgumentParser, what: str = "trials", default: str = "the study's, else auto") -> None:
     """`--engine` and `--lanes`."""
     group = command.add_argument_group("engine")
     group.add_argument(
         "--engine",
         metavar="NAME",
-        help="auto, packed, sequential, fake, or module:attribute of your own (the study's, else auto)",
+        help=f"auto, packed, sequential, fake, or module:attribute of your own ({default})",
     )
-    group.add_argument("--lanes", type=lanes, metavar="K", help=f"{what} at a time, or auto (the study's, else auto)")
+    group.add_argument("--lanes", type=lanes, metavar="K", help=f"{what} at a time, or auto ({default})")
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:

@@ -1,9 +1,21 @@
 """`sweep retrain`, and `sweep train`, which is one seed of it."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from sweep.cli.arguments import add_device, add_overrides, add_studies, at_least_one, device_options, storage_options
+from sweep.cli.arguments import (
+    add_device,
+    add_engine,
+    add_overrides,
+    add_studies,
+    add_workers,
+    at_least_one,
+    device_options,
+    engine_options,
+    storage_options,
+    worker_options,
+)
 from sweep.cli.say import say
 from sweep.options import RetrainOptions
 
@@ -19,6 +31,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="repeat the sweep's own run; exit 1 if it scores otherwise"
     )
     command.add_argument("--tolerance", type=float, metavar="X", help="of --verify (1e-6)")
+    add_engine(command, "seeds", "sequential, one seed after the other, each resumed where it was")
+    add_workers(command)
 
 
 def add_common_arguments(command: argparse.ArgumentParser) -> None:
@@ -33,28 +47,33 @@ def add_common_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train a config's seeds and evaluate them, or repeat the sweep's own run and compare."""
-    retrain(arguments, seeds=arguments.seeds, verify=arguments.verify, tolerance=arguments.tolerance)
+    retrain(
+        arguments,
+        RetrainOptions(
+            seeds=arguments.seeds,
+            verify=arguments.verify,
+            tolerance=arguments.tolerance,
+            engine=engine_options(arguments),
+            workers=worker_options(arguments),
+        ),
+    )
 
 
-def retrain(
-    arguments: argparse.Namespace, *, seeds: int = 1, verify: bool = False, tolerance: float | None = None
-) -> None:
+def retrain(arguments: argparse.Namespace, options: RetrainOptions) -> None:
     """As asked for; print what came of it and how to use it."""
     from sweep.api.retraining import retrain_config, verify_config
 
-    options = RetrainOptions(
-        seeds=seeds,
+    asked = replace(
+        options,
         train_on=arguments.on,
-        verify=verify,
-        tolerance=tolerance,
         out=arguments.out,
         storage=storage_options(arguments),
         device=device_options(arguments),
     )
-    if verify:
-        verify_config(arguments.config, options, say, arguments.overrides)
+    if asked.verify:
+        verify_config(arguments.config, asked, say, arguments.overrides)
         print("verified: the stored score is reproduced")
         return
-    retrained = retrain_config(arguments.config, options, say, arguments.overrides)
+    retrained = retrain_config(arguments.config, asked, say, arguments.overrides)
     for line in retrained.lines():
         print(line)

@@ -57,6 +57,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_engine(command)
     add_device(command)
     add_workers(command)
+    command.add_argument(
+        "--callback",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="module:Class of a sweep.Callback of yours, or one of an installed package; may be repeated",
+    )
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -69,6 +76,7 @@ def options(arguments: argparse.Namespace) -> RunOptions:
         seed=arguments.seed,
         max_failures=arguments.max_failures,
         quiet=arguments.quiet,
+        callbacks=tuple(arguments.callback),
         command=_command(sys.argv[1:]),
         storage=storage_options(arguments),
         engine=engine_options(arguments),

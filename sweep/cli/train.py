@@ -3,6 +3,7 @@
 import argparse
 
 from sweep.cli.retrain import add_common_arguments, retrain
+from sweep.options import RetrainOptions
 
 NAME = "train"
 SUMMARY = "train a config once; a hand-written one is as good as an exported one"
@@ -15,4 +16,4 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """One seed of a config."""
-    retrain(arguments)
+    retrain(arguments, RetrainOptions())

@@ -7,17 +7,17 @@ each slot, which sees one GPU and an equal share of its memory. With `--ray` the
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 
+from sweep.config.data import DataConfig
 from sweep.data import PoolKey, RawPool, pool_key, read_pool
 from sweep.engines.devices import NVIDIA_DRIVER
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local.workers import LocalWorkers
 from sweep.executors.pool import MEMORY_TO_SHARE, Workers
 from sweep.options import DeviceOptions, WorkerOptions
-from sweep.space.space import Space
 
 DEFAULT_RETRIES = 1
 ADDRESS = re.compile(r"auto|local|(ray://)?[^\s/]+:\d+")
@@ -80,7 +80,7 @@ def start_workers(
     num_workers: int,
     pause: Callable[[], None],
     say: Callable[[str], None],
-    space: Space,
+    data: Iterable[DataConfig],
     threads: int | None,
 ) -> AbstractContextManager[Workers | None]:
     """Their processes, which import meanwhile; None where this process trains.
@@ -90,7 +90,7 @@ def start_workers(
         num_workers: As `choose_num_workers` says.
         pause: Called every moment; it may raise.
         say: Takes what the user should know of lost workers.
-        space: Of which a Ray gets the images.
+        data: What is trained on: a Ray gets these images.
         threads: Of each worker as the study began; None for a new one.
     """
     num_retries = DEFAULT_RETRIES if options.retries is None else options.retries
@@ -98,7 +98,7 @@ def start_workers(
         from sweep.executors.ray.workers import ray_workers
 
         asked = (num_workers or None, options.cpus_per_worker or threads, options.gpus_per_worker)
-        return ray_workers(options.ray, asked, _pools(space), num_retries, options.trial_timeout_s, pause, say)
+        return ray_workers(options.ray, asked, _pools(data), num_retries, options.trial_timeout_s, pause, say)
     if num_workers == 0:
         return nullcontext()
     if options.gpus:
@@ -107,9 +107,9 @@ def start_workers(
     return LocalWorkers(environments, num_retries, options.trial_timeout_s, pause)
 
 
-def _pools(space: Space) -> dict[PoolKey, RawPool]:
-    """The images that the space names, each once."""
-    return {pool_key(config): read_pool(config) for config in space.data_configs()}
+def _pools(data: Iterable[DataConfig]) -> dict[PoolKey, RawPool]:
+    """Images by their key, each once."""
+    return {pool_key(config): read_pool(config) for config in data}
 
 
 def check_gpus(gpus: Sequence[str]) -> None:

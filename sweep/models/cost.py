@@ -1,5 +1,6 @@
 """What training a config costs: arithmetic without Keras, from what its family says of its layers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sweep.config.model import ImageShape
@@ -51,6 +52,10 @@ def trial_cost(config: TrialConfig, image_shape: ImageShape, num_classes: int) -
 
 def names_without_kernel(space: Space) -> tuple[str, ...]:
     """The families of the space, or its builder, of which the packed engine cannot train several at once."""
-    models = [config.model for config in space.extreme_configs()]
-    without = [model for model in models if family_of(model).kernel is None]
+    return without_kernel(space.extreme_configs())
+
+
+def without_kernel(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
+    """The families of the configs, or their builders, of which the packed engine cannot train several at once."""
+    without = [config.model for config in configs if family_of(config.model).kernel is None]
     return tuple(dict.fromkeys(model.users_code or model.family for model in without))

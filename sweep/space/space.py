@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -63,6 +64,21 @@ class Space:
     pruner: Choice
     fixed: dict[str, dict[str, Any]]
     parameters: dict[str, Parameter]
+
+    @classmethod
+    def from_sections(cls, **sections: dict[str, Any]) -> "Space":
+        """A space built in Python, checked as a space file is.
+
+        Args:
+            sections: Those of a space file by name: `study={"name": "mine"}`, `training={"epochs": 5}`,
+                `space={"l2": {"key": "regularizer.l2", "type": "float", "low": 1e-6, "high": 1e-2, "log": True}}`.
+
+        Raises:
+            SpaceError: Something is wrong; the message names section, key and fix.
+        """
+        from sweep.space.file import parse_space
+
+        return parse_space(deepcopy(sections), "the space", folder=Path.cwd())
 
     @property
     def function(self) -> str | None:

@@ -4,9 +4,10 @@ Everything is checked before the study is opened; one process at a time holds a 
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
@@ -20,11 +21,12 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.pool import Workers
 from sweep.options import RunOptions
 from sweep.pareto import best_first
-from sweep.plugins.users_code import contained
+from sweep.plugins.users_code import code_of, contained, look_in
 from sweep.space.space import Space
 from sweep.storage import back_up, database_url, study_lock
 from sweep.system.interruption import Interruption
-from sweep.tuning.callback_list import make_callbacks
+from sweep.tuning.callback import Callback
+from sweep.tuning.callback_list import CALLBACKS, make_callbacks
 from sweep.tuning.limits import Limits
 from sweep.tuning.plan import RunPlan, check_function_options, plan
 from sweep.tuning.probing import (
@@ -87,6 +89,7 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
         Interrupted: SIGINT, SIGTERM or SIGHUP arrived; the study can be resumed.
     """
     check_options(space, options)
+    callbacks = _named_code(options, say)
     data = summarize_data(space)
     name = space.study.name if options.study is None else options.study
     url = database_url(options.storage.studies, options.storage.storage)
@@ -103,7 +106,7 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
                 for line in (study.code_change(), *([] if options.quiet else start_lines(made, url, name))):
                     if line is not None:
                         say(line)
-                return _run_to_limits(study, made, options, url, interruption, workers)
+                return _run_to_limits(study, made, options, callbacks, url, interruption, workers)
 
 
 def check_options(space: Space, options: RunOptions) -> None:
@@ -117,6 +120,16 @@ def check_options(space: Space, options: RunOptions) -> None:
         ENGINES.check(options.engine.engine)
 
 
+def _named_code(options: RunOptions, say: Say) -> list[Callback]:
+    """Make the callbacks; what code of others the options name is said before it runs."""
+    named = [CALLBACKS.code_of(name) for name in options.callbacks if isinstance(name, str)]
+    named += [ENGINES.code_of(options.engine.engine)] if options.engine.engine is not None else []
+    for code in filter(None, named):
+        look_in(Path.cwd())
+        say(f"this runs your code: {code_of(code)}")
+    return make_callbacks(options.callbacks)
+
+
 @contextmanager
 def workers_for(
     space: Space, options: RunOptions, stored: StudySettings | None, interruption: Interruption, say: Say
@@ -124,7 +137,8 @@ def workers_for(
     """Start the workers; None where this process trains, in which the user's code is contained then."""
     num_workers = choose_num_workers(options.workers, stored.num_workers if stored else None)
     threads = stored.threads if stored else None
-    started = start_workers(options.workers, num_workers, interruption.check, say, space, threads)
+    data = space.data_configs()
+    started = start_workers(options.workers, num_workers, interruption.check, say, data, threads)
     with started as workers, contained(space.users_code if workers is None else None):
         yield workers
 
@@ -183,6 +197,7 @@ def _run_to_limits(
     study: SweepStudy,
     made: RunPlan,
     options: RunOptions,
+    callbacks: Sequence[Callback],
     url: str,
     interruption: Interruption,
     workers: Workers | None,
@@ -199,7 +214,7 @@ def _run_to_limits(
         make_progress(quiet=options.quiet),
         made.settings.seed,
         interruption,
-        make_callbacks(options.callbacks),
+        callbacks,
     )
     return _outcome(study, made, url, is_timed_out=tuner.run())
 

@@ -1,0 +1,90 @@
+"""Where the seeds of a retraining are trained side by side, where that is asked for."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from sweep.config.trial import TrialConfig
+from sweep.data import load
+from sweep.engines.auto import EngineChoice, Situation, choose, host_memory_bytes, operation_threads
+from sweep.engines.registry import make_engine
+from sweep.executors.auto import choose_num_workers, gpu_memory_gb, start_workers
+from sweep.executors.base import Executor
+from sweep.executors.in_process import InProcessExecutor
+from sweep.executors.pool import Workers
+from sweep.models.cost import trial_cost, without_kernel
+from sweep.options import EngineOptions, RetrainOptions, WorkerOptions
+from sweep.plugins.users_code import contained
+
+MakeExecutor = Callable[[], Executor]
+
+
+def choose_lanes(config: TrialConfig, options: RetrainOptions, threads: int) -> EngineChoice | None:
+    """Engine and lanes as asked for; None where nothing is: one seed after the other, with checkpoints."""
+    if options.engine == EngineOptions() and options.workers == WorkerOptions():
+        return None
+    dataset = load(config.data)
+    num_processes = max(1, choose_num_workers(options.workers, None))
+    situation = Situation(
+        cost=trial_cost(config, dataset.image_shape, dataset.num_classes),
+        device_kind="cpu",
+        threads=max(1, threads // num_processes),
+        memory_bytes=host_memory_bytes() // num_processes,
+        num_trials=-(-options.seeds // num_processes),
+        is_adaptive=False,
+        without_kernel=without_kernel([config]),
+    )
+    return choose(situation, options.engine.engine, options.engine.lanes)
+
+
+@contextmanager
+def lanes_for(
+    config: TrialConfig,
+    options: RetrainOptions,
+    choice: EngineChoice | None,
+    pause: Callable[[], None],
+    say: Callable[[str], None],
+) -> Iterator[MakeExecutor | None]:
+    """While the body runs there are workers, where they are asked for.
+
+    Yields:
+        Makes the executor that `choice` describes; None without a choice.
+    """
+    if choice is None:
+        yield None
+        return
+    widths = [config.model.lane_widths] if config.model.lane_widths else []
+    num_workers = choose_num_workers(options.workers, None)
+    started = start_workers(options.workers, num_workers, pause, say, [config.data], None)
+    with started as workers, contained(config.model.users_code if workers is None else None):
+        if workers is not None:
+            yield partial(_on_workers, config, options, choice, workers, widths)
+            return
+        threads = options.device.threads or _cores()
+        yield lambda: InProcessExecutor(
+            make_engine(choice.engine, choice.num_lanes, threads, pause, widths), options.workers.trial_timeout_s
+        )
+
+
+def _on_workers(
+    config: TrialConfig,
+    options: RetrainOptions,
+    choice: EngineChoice,
+    workers: Workers,
+    widths: list[tuple[int, ...]],
+) -> Executor:
+    threads = workers.share.threads
+    workers.set_up(
+        options.device.device,
+        threads,
+        gpu_memory_gb(options.workers, options.device),
+        operation_threads=operation_threads(choice.engine, threads),
+        builder=config.model.users_code,
+    )
+    workers.make(choice.engine, choice.num_lanes, threads, widths)
+    return workers
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
