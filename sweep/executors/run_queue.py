@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import RunMetrics
 from sweep.errors import SweepError
-from sweep.executors.base import EpochDone, Event, Executor, LaneLost
+from sweep.executors.base import EpochDone, Event, Executor, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
 
 Key = TypeVar("Key")
@@ -19,6 +19,7 @@ class QueuedRun(Generic[Key]):
     """A config to train, and its epochs so far."""
 
     key: Key  # whose it is: the caller's to choose
+    name: str  # for a user
     config: TrialConfig
     num_epochs: int | None = None  # after which it is stopped; None: as many as it has
     history: list[RunMetrics] = field(default_factory=list)
@@ -54,19 +55,32 @@ class RunQueue(Generic[Key]):
         runs: Iterable[QueuedRun[Key]],
         *,
         check: Callable[[], None] = lambda: None,
+        notice: Callable[[str], None] = lambda _: None,
         at_once: int | None = None,
         keeps_models: bool = False,
     ) -> None:
-        """`at_once` is the most lanes that are used; `check` is called before each round and may raise."""
+        """Nothing is trained before `rounds`.
+
+        Args:
+            executor: Of the lanes; the caller closes it.
+            runs: In their order.
+            check: Called before each round; may raise.
+            notice: Takes what a user should know: a worker died, and its runs are repeated.
+            at_once: The most lanes that are used. Default: all.
+            keeps_models: Whether `model` is asked for.
+
+        """
         self._lanes: Lanes[QueuedRun[Key]] = Lanes(executor)
         self._waiting = deque(runs)
-        self._check, self._at_once, self._keeps_models = check, at_once, keeps_models
+        self._check, self._notice, self._at_once, self._keeps_models = check, notice, at_once, keeps_models
 
     def rounds(self) -> Iterator[list[QueuedRun[Key]]]:
         """Those that ended an epoch, or failed, in each round. Those that are over leave their lanes after it."""
         for events in self._lanes.rounds(self._fill, self._check):
             for run, event in events:
                 run.follow(event)
+                if isinstance(event, LaneRetried):
+                    self._notice(f"{run.name}: {event.error}; attempt {event.attempt} repeats its epochs")
             changed = [run for run, event in events if isinstance(event, EpochDone | LaneLost)]
             yield changed
             for run in changed:

@@ -69,13 +69,14 @@ class Confirming:
         """Train and store; raises Interrupted when a signal has arrived."""
         with self._interruption.polled(), closing(executor):
             self._store()  # the candidates' ranks in the sweep may have changed
-            for runs in RunQueue(executor, self._missing, check=self._interruption.check).rounds():
+            queue = RunQueue(executor, self._missing, check=self._interruption.check, notice=self._say)
+            for runs in queue.rounds():
                 self._keep([run for run in runs if run.is_over])
 
     def _missing_runs(self) -> list[QueuedRun[_Place]]:
         """Seed by seed, so that what is there after an interruption is paired."""
         return [
-            QueuedRun(_Place(trial, seed, part), config)
+            QueuedRun(_Place(trial, seed, part), self._name(trial, seed, part), config)
             for seed in self._plan.seeds
             for trial in self._plan.configs
             for part, config in enumerate(self._plan.runs(trial, seed))
@@ -89,23 +90,25 @@ class Confirming:
 
     def _keep(self, ended: Sequence[QueuedRun[_Place]]) -> None:
         """One transaction for the runs that ended in a round."""
-        results = [(run.key, _result(run, self._plan.metric)) for run in ended]
-        for place, result in results:
-            self._results(place.trial, place.seed)[place.part] = result
+        results = [_result(run, self._plan.metric) for run in ended]
+        for run, result in zip(ended, results, strict=True):
+            self._results(run.key.trial, run.key.seed)[run.key.part] = result
         if results:
             self._store()
-        for place, result in results:
+        for run, result in zip(ended, results, strict=True):
             self._num_left -= 1
-            self._say(f"{self._line(place, result)}  [{self._num_left} runs left]")
+            self._say(f"{run.name}: {_shown(result)}  [{self._num_left} runs left]")
 
-    def _line(self, place: _Place, result: Mapping[str, Any]) -> str:
-        shown = f"{result['score']:.4f}" if "score" in result else f"failed: {result['error']}"
-        fold = f" fold {place.part + 1}" if self._plan.num_folds > 1 else ""
-        return f"trial {place.trial} seed {place.seed}{fold}: {shown}"
+    def _name(self, trial: int, seed: int, part: int) -> str:
+        return f"trial {trial} seed {seed}{f' fold {part + 1}' if self._plan.num_folds > 1 else ''}"
 
     def _store(self) -> None:
         with self._storage.transaction(self._wait):
             self._storage.set_study_user_attr(STUDY_ID, CONFIRMATION, self._record)
+
+
+def _shown(result: Mapping[str, Any]) -> str:
+    return f"{result['score']:.4f}" if "score" in result else f"failed: {result['error']}"
 
 
 def _result(run: QueuedRun[_Place], metric: str) -> dict[str, Any]:

@@ -114,9 +114,9 @@ class Retraining:
 
     def _train(self, seeds: Sequence[int], check: SaveCheck) -> None:
         stored = {} if self._make_executor is not None else {seed: self._stored_epochs(seed) for seed in seeds}
-        runs = [QueuedRun(seed, with_seed(self._config, seed)) for seed in seeds]
+        runs = [QueuedRun(seed, f"seed {seed}", with_seed(self._config, seed)) for seed in seeds]
         with closing(self._executor()) as executor:
-            queue = RunQueue(executor, runs, check=self._pause, keeps_models=True)
+            queue = RunQueue(executor, runs, check=self._pause, notice=self._say, keeps_models=True)
             for changed in queue.rounds():
                 for run in changed:
                     run.raise_if_lost()

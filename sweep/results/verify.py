@@ -74,7 +74,7 @@ def verify(
 
 def _repeat_epochs(config: TrialConfig, provenance: Provenance, executor: Executor) -> float:
     """The score after the epochs of a trial that may have been pruned."""
-    run = QueuedRun(0, config, provenance.num_epochs)
+    run = QueuedRun(1, "run 1", config, provenance.num_epochs)
     _train([run], executor)
     if len(run.history) < provenance.num_epochs:
         return float("nan")
@@ -83,7 +83,7 @@ def _repeat_epochs(config: TrialConfig, provenance: Provenance, executor: Execut
 
 def _repeat_runs(configs: Sequence[TrialConfig], metric: str, executor: Executor) -> list[float]:
     """The score of each whole run."""
-    runs = [QueuedRun(number, config) for number, config in enumerate(configs, start=1)]
+    runs = [QueuedRun(number, f"run {number}", config) for number, config in enumerate(configs, start=1)]
     _train(runs, executor)
     return [run_values(run.history, [metric])[0] for run in runs]
 

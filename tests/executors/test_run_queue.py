@@ -4,7 +4,8 @@ import pytest
 
 from sweep.config.trial import TrialConfig
 from sweep.engines.fake import FakeEngine, fake_metrics
-from sweep.errors import SweepError
+from sweep.errors import Cause, SweepError
+from sweep.executors.base import LaneRetried
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.run_queue import QueuedRun, RunQueue
 
@@ -25,7 +26,7 @@ class Crowd(FakeEngine):
 
 def make_runs(count, num_epochs=None):
     configs = [TrialConfig.from_values({"training": {"epochs": 4, "seed": seed}}, "test") for seed in range(count)]
-    return [QueuedRun(number, config, num_epochs) for number, config in enumerate(configs)]
+    return [QueuedRun(number, f"run {number}", config, num_epochs) for number, config in enumerate(configs)]
 
 
 @pytest.mark.parametrize(("num_lanes", "at_once", "most"), [(1, None, 1), (4, None, 4), (4, 2, 2), (9, None, 6)])
@@ -67,3 +68,22 @@ def test_a_check_that_raises_ends_it_before_the_next_round():
     with pytest.raises(Stop):
         list(RunQueue(InProcessExecutor(FakeEngine()), runs, check=stop).rounds())
     assert len(runs[0].history) == 1
+
+
+def test_a_worker_that_died_is_said_and_its_run_is_repeated():
+    class Dying(InProcessExecutor):
+        is_hurt = False
+
+        def wait(self, lanes=None):
+            if self.is_hurt:
+                return super().wait(lanes)
+            self.is_hurt = True
+            return [LaneRetried(0, 2, Cause.KILLED, "the worker died")]
+
+    said, runs = [], make_runs(1)
+    for _ in RunQueue(Dying(FakeEngine()), runs, notice=said.append).rounds():
+        pass
+    assert len(said) == 1
+    assert "run 0" in said[0]
+    assert "the worker died" in said[0]
+    assert len(runs[0].history) == 4
