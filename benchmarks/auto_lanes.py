@@ -51,7 +51,7 @@ def measure(num_lanes: int, seed: int, folder: Path, options: argparse.Namespace
         *(
             sys.executable,
             "-m",
-            "sweep.cli.parser",
+            "sweep.cli",
             "run",
             str(results.ROOT / "benchmarks" / "spaces" / f"{options.work}.toml"),
         ),

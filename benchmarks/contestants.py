@@ -116,7 +116,7 @@ def _sweep_command(task: Task, folder: Path) -> list[str]:
     command = [
         sys.executable,
         "-m",
-        "sweep.cli.parser",
+        "sweep.cli",
         "run",
         str(task.space),
         "--trials",

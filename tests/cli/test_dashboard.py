@@ -373,7 +373,7 @@ def dashboard(folder, *arguments):
     command = [
         sys.executable,
         "-m",
-        "sweep.cli.parser",
+        "sweep.cli",
         "dashboard",
         "--studies",
         str(folder),
@@ -465,7 +465,7 @@ def live_address(studies):
     command = [
         sys.executable,
         "-m",
-        "sweep.cli.parser",
+        "sweep.cli",
         "run",
         str(space),
         "--studies",

@@ -33,7 +33,7 @@ def main() -> int:
     command = [
         sys.executable,
         "-m",
-        "sweep.cli.parser",
+        "sweep.cli",
         "run",
         str(options.space),
         "--engine",
