@@ -196,8 +196,8 @@ def test_on_a_lane_of_the_packed_engine_it_trains_as_on_the_sequential_one(folde
     packed.admit(1, mlp)
     alone.admit(0, own)
     beside, expected = packed.train_epoch(), alone.train_epoch()
-    assert beside[0].val_loss == expected[0].val_loss
-    assert beside[1].val_loss > 0
+    assert beside[0].score("val_loss") == expected[0].score("val_loss")
+    assert beside[1].score("val_loss") > 0
 
 
 @pytest.mark.parametrize("given", [{}, {"layers": list, "build": list}, {"build": list, "kernel": list}])
