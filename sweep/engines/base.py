@@ -75,6 +75,14 @@ RunMetrics = EpochMetrics | FunctionValues
 Outcome = RunMetrics | BaseException  # of a lane's epoch: its record, or what ended its run
 
 
+def metrics_of(lane: int, outcomes: Mapping[int, Outcome]) -> RunMetrics:
+    """The lane's record; raises the exception that ended its run."""
+    outcome = outcomes[lane]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
 def run_values(history: Sequence[RunMetrics], metrics: Sequence[str]) -> list[float]:
     """What a run that is over scored: each metric at the epoch whose weights are kept, `seconds` as the median.
 
