@@ -93,6 +93,20 @@ def _with_onednn(device: Device, wanted: bool | None, ignored: str) -> Device:
     return replace(device, onednn=is_on, note=note)
 
 
+def device_in_use() -> Device:
+    """What Keras trains on in this process, however it was set up."""
+    backend, threads = import_keras(), os.cpu_count() or 1
+    if backend == "jax":
+        import jax
+
+        device = jax.config.jax_default_device or jax.devices()[0]
+        is_cpu, kind = device.platform == "cpu", device.device_kind
+        found = Device("cpu", "cpu", backend) if is_cpu else Device(f"gpu:{device.id}", kind, backend)
+    else:
+        found = replace(_tensorflow_in_use("auto", threads, threads, None), onednn=is_onednn_on())
+    return replace(found, note="", has_fast_bfloat16=has_fast_bfloat16())
+
+
 def has_fast_bfloat16() -> bool:
     """Whether mixed_bfloat16 is faster than float32 on the device that Keras uses in this process."""
     if import_keras() == "jax":

@@ -4,26 +4,30 @@
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner())
     study.optimize(sweep.Objective("search_spaces/cnn_digits.toml"), n_trials=30)
 
-It trains through the same sequential engine as `sweep run`, with a Keras pruning callback.
+It trains through the same sequential engine as `sweep run`, with a Keras pruning callback, and leaves in the study what
+`sweep show`, `report`, `export`, `confirm` and `retrain --verify` read.
 """
 
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 
+from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import EpochMetrics, run_values
 from sweep.engines.devices import has_fast_bfloat16
 from sweep.errors import SpaceError, SweepError
 from sweep.plugins.users_code import look_in
 from sweep.space.checks import check_feature_maps
 from sweep.space.file import load_space
 from sweep.space.runs import derived_seed, trial_values
+from sweep.tuning.described_study import check_directions, describe_study
 from sweep.tuning.keras_callback import CallbackFactory, Callbacks, PruningCallback
+from sweep.tuning.running_trial import RunningTrial
 
 _TRAINING = threading.RLock()  # Keras's seeds, session and precision are the process's, not a thread's
 
@@ -58,6 +62,7 @@ class Objective:
             look_in(Path(space).resolve().parent, Path.cwd())
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = CallbackFactory(callbacks)
+        self._described: set[str] = set()  # names of studies
         for data in self.space.data_configs():
             check_feature_maps(self.space, load(data).image_shape)
 
@@ -66,48 +71,72 @@ class Objective:
         seed = derived_seed(self._seed, trial.number)
         config = self.space.resolve(self.space.suggest(trial), seed)
         with _TRAINING:
-            runs = self.space.plan.runs(self._explicit(config))
-            values = self._one_run(trial, runs[0]) if len(runs) == 1 else self._several_runs(trial, runs)
+            self._describe(trial.study)
+            trial.set_user_attr("seed", seed)
+            training = RunningTrial(trial.number, self.space.plan.runs(self._explicit(config)))
+            try:
+                values = self._one_run(trial, training) if len(training.runs) == 1 else self._several(trial, training)
+            finally:
+                trial.set_user_attr("history", training.records())
         return values[0] if len(values) == 1 else tuple(values)
+
+    def _describe(self, study: optuna.Study) -> None:
+        """Store with the study what `sweep export`, `confirm` and `retrain` read of it. Once a study.
+
+        Raises:
+            StudyError: The study's directions are not those of the space's metrics.
+        """
+        if study.study_name in self._described:
+            return
+        check_directions(study, self.space)
+        described = describe_study(study, self.space.with_precision(self._precision()), self._seed)
+        if not described:
+            warnings.warn(
+                f"study {study.study_name} has other settings than {self.space.source}: its new trials are for plain "
+                "Optuna alone; sweep export and confirm need a study of their own for each space",
+                stacklevel=3,
+            )
+        self._described.add(study.study_name)
 
     def _explicit(self, config: TrialConfig) -> TrialConfig:
         """With what `precision = "auto"` means in this process."""
-        if config.training.precision != "auto":
-            return config
-        return config.with_precision("mixed_bfloat16" if has_fast_bfloat16() else "float32")
+        return config.with_precision(self._precision()) if config.training.precision == "auto" else config
 
-    def _one_run(self, trial: optuna.Trial, config: TrialConfig) -> list[float]:
+    def _precision(self) -> Precision:
+        return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+
+    def _one_run(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
         """Each epoch is reported, where there is one objective that is no timing."""
         metrics = self.space.metrics
         pruning = [PruningCallback(trial, metrics[0])] if len(metrics) == 1 and not self.space.is_timed else []
-        values = self._train(config, [*self._callbacks(trial), *pruning])
+        self._train(training, [*self._callbacks(trial), *pruning])
         for callback in pruning:
             callback.raise_if_pruned()
-        return values
+        return trial_values(training.values)
 
-    def _several_runs(self, trial: optuna.Trial, runs: Sequence[TrialConfig]) -> list[float]:
+    def _several(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
         """Each run's score is reported, as step 0, 1, ..., where there is one objective."""
-        values: list[list[float]] = []
-        for step, run in enumerate(runs):
-            values.append(self._train(run, self._callbacks(trial)))
+        num_runs = len(training.runs)
+        for step in range(num_runs):
+            self._train(training, self._callbacks(trial))
             if len(self.space.metrics) == 1:
-                trial.report(values[-1][0], step)
-                if step + 1 < len(runs) and trial.should_prune():
+                trial.report(training.values[-1][0], step)
+                if step + 1 < num_runs and trial.should_prune():
                     raise optuna.TrialPruned(f"pruned after run {step + 1}")
-        return trial_values(values)
+        return trial_values(training.values)
 
-    def _train(self, config: TrialConfig, callbacks: Sequence[Any]) -> list[float]:
-        """One run's values, by objective."""
+    def _train(self, training: RunningTrial, callbacks: Sequence[Any]) -> None:
+        """The trial's next run."""
         from sweep.engines.sequential import SequentialEngine
 
         engine = SequentialEngine(callbacks)
+        config = training.begin_run()
+        assert isinstance(config, TrialConfig)
         engine.admit(0, config)
-        history: list[EpochMetrics] = []
         try:
             while metrics := engine.train_epoch():
-                history.append(metrics[0])
+                training.add(metrics[0], self.space.metrics)
                 if metrics[0].diverged():
                     raise SweepError(f"the loss is not finite after epoch {metrics[0].epoch}")
         finally:
             engine.evict(0)
-        return run_values(history, self.space.metrics)

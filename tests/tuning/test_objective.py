@@ -1,5 +1,6 @@
 """sweep.Objective in a plain `study.optimize`: prunes, completes, repeats itself, and takes a user's own builder."""
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 import sweep
-from sweep.errors import DataError, InputError, SpaceError, SweepError
+from sweep.errors import DataError, InputError, SpaceError, StudyError, SweepError
 
 HEAD = '[study]\nname = "test"\n[data]\nnum_train = 150\nnum_validation = 280\n'
 TRAINING = "[training]\nepochs = 4\nbatch_size = 32\n"
@@ -196,3 +197,37 @@ def test_a_users_builder_is_swept_over_options_of_its_own(tmp_path: Path, monkey
 def test_a_wrong_file_is_said_before_any_trial(text: str, error: type[Exception], pattern: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=pattern):
         sweep.Objective(space_file(tmp_path, text))
+
+
+def test_trials_of_a_plain_study_are_exported_verified_and_confirmed(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
+    storage = f"sqlite:///{tmp_path / 'studies' / 'sweep.db'}"
+    study = optuna.create_study(direction="maximize", pruner=pruner, storage=storage, study_name="plain")
+    for rate in (1e-2, 1e-9, 2e-2):
+        study.enqueue_trial({"rate": rate})
+    study.optimize(sweep.Objective(space_file(tmp_path, SMALL)), n_trials=3)
+    found = sweep.load_study("plain")
+    (path,) = found.export(top=1)
+    assert f"trial-{study.best_trial.number:05d}" in path.name
+    verify = [sys.executable, "-m", "sweep.cli", "retrain", str(path), "--verify"]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    confirmed = found.confirm(top=1, seeds=2)
+    assert len(confirmed.candidates[0].scores) == 2
+
+
+def test_a_study_with_the_wrong_direction_is_refused(tmp_path: Path) -> None:
+    study = optuna.create_study(direction="minimize")
+    with pytest.raises(StudyError, match="maximize val_accuracy"):
+        study.optimize(sweep.Objective(space_file(tmp_path, SMALL)), n_trials=1)
+
+
+def test_a_study_of_another_space_keeps_its_settings(tmp_path: Path) -> None:
+    study = study_of([1e-2, 1e-2])
+    study.optimize(sweep.Objective(space_file(tmp_path, SMALL)), n_trials=1)
+    before = study.user_attrs
+    with pytest.warns(UserWarning, match="other settings"):
+        study.optimize(sweep.Objective(space_file(tmp_path, SMALL.replace("[4]", "[2]"))), n_trials=1)
+    assert study.user_attrs == before

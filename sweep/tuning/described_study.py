@@ -1,0 +1,69 @@
+"""What a plain Optuna study is given so that its trials by `sweep.Objective` can be exported, confirmed, retrained."""
+
+import os
+from importlib.metadata import version
+
+import optuna
+
+from sweep.config.study_settings import SETTINGS, StudySettings, read_settings
+from sweep.engines.devices import device_in_use
+from sweep.errors import StudyError
+from sweep.plugins.users_code import code_of
+from sweep.space.space import Space
+from sweep.tuning.probing import VERSIONS_OF, summarize_data
+
+
+def check_directions(study: optuna.Study, space: Space) -> None:
+    """Raise StudyError unless the study optimizes as the space's metrics are to be."""
+    directions = [direction.name.lower() for direction in study.directions]
+    if directions != [*space.directions]:
+        raise StudyError(
+            f"study {study.study_name} has directions {directions}, but {space.source} says {space.goal}; "
+            f"create it with directions={[*space.directions]}"
+        )
+
+
+def describe_study(study: optuna.Study, space: Space, seed: int) -> bool:
+    """Store the settings that decide the study's trials, as `sweep run` does.
+
+    Args:
+        study: Of any storage.
+        space: With an explicit precision.
+        seed: Of weights and minibatches.
+
+    Returns:
+        Whether the study has these settings now; False if it has others, which are left.
+    """
+    settings = _settings(space, seed)
+    if SETTINGS not in study.user_attrs:
+        study.set_user_attr(SETTINGS, settings.record())
+        study.set_user_attr("metric", space.metrics[0])
+        return True
+    try:
+        read_settings(study.user_attrs, study.study_name).check_same(settings, study.study_name)
+    except StudyError:
+        return False
+    return True
+
+
+def _settings(space: Space, seed: int) -> StudySettings:
+    """Of trials that `sweep.Objective` trains in this process."""
+    data, device = summarize_data(space), device_in_use()
+    return StudySettings(
+        space=space.record(),
+        sampler=space.sampler.model_dump(),
+        pruner=space.pruner.model_dump(),
+        seed=seed,
+        data_hash=data.content_hash,
+        engine="sequential",
+        num_lanes=1,
+        threads=os.cpu_count() or 1,
+        device=device.kind,
+        keras_backend=device.keras_backend,
+        classes=data.classes,
+        onednn=device.onednn,
+        versions={package: version(package) for package in VERSIONS_OF},
+        command="study.optimize(sweep.Objective(...))",
+        distinct=False,
+        code=code_of(space.users_code) if space.users_code else None,
+    )
