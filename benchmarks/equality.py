@@ -103,7 +103,7 @@ def train_packed(configs: Sequence[Any]) -> list[float]:
             if isinstance(outcome, Exception):
                 raise outcome
             if outcome.is_last:
-                accuracies[running.pop(lane)] = 100 * float(outcome.val_accuracy or 0)
+                accuracies[running.pop(lane)] = 100 * float(outcome.logs["val_accuracy"] or 0)
                 engine.evict(lane)
     return accuracies
 
@@ -120,7 +120,7 @@ def train_sequentially(configs: Sequence[Any]) -> list[float]:
             metrics = outcomes[0]
         engine.evict(0)
         assert metrics is not None
-        accuracies.append(100 * float(metrics.val_accuracy or 0))
+        accuracies.append(100 * float(metrics.logs["val_accuracy"] or 0))
         print(f"sequential: {number + 1} of {len(configs)}", file=sys.stderr, flush=True)
     return accuracies
 

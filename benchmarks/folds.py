@@ -70,7 +70,7 @@ def train(engine: Any, folds: range) -> list[float]:
     outcomes = engine.train_epoch()
     for lane in range(len(folds)):
         engine.evict(lane)
-    return [outcomes[lane].val_accuracy for lane in range(len(folds))]
+    return [outcomes[lane].logs["val_accuracy"] for lane in range(len(folds))]
 
 
 if __name__ == "__main__":

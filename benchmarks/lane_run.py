@@ -140,7 +140,7 @@ def _train_group(engine: Any, configs: list[Any]) -> tuple[list[float], list[flo
     assert sorted(metrics) == list(range(len(configs))), "a lane gave no record of its last epoch"
     for lane in range(len(configs)):
         engine.evict(lane)
-    return epoch_s, epoch_cpu_s, then_mb, [metrics[lane].val_accuracy for lane in range(len(configs))]
+    return epoch_s, epoch_cpu_s, then_mb, [metrics[lane].logs["val_accuracy"] for lane in range(len(configs))]
 
 
 def _gpu_peak_mb(name: str) -> float:

@@ -47,17 +47,17 @@ class Trained:
     @property
     def train(self) -> str:
         """Accuracy of the last epoch."""
-        return spread([history[-1].accuracy for history in self.histories])
+        return spread([history[-1].logs["accuracy"] for history in self.histories])
 
     @property
     def last(self) -> str:
         """Test accuracy of the last epoch."""
-        return spread([history[-1].val_accuracy for history in self.histories])
+        return spread([history[-1].logs["val_accuracy"] for history in self.histories])
 
     @property
     def bests(self) -> list[float]:
         """Test accuracy of each seed's best epoch."""
-        return [max(metrics.val_accuracy for metrics in history) for history in self.histories]
+        return [max(metrics.logs["val_accuracy"] for metrics in history) for history in self.histories]
 
     @property
     def sentence(self) -> str:
@@ -139,7 +139,6 @@ def measure(file: Path, device: Any, options: argparse.Namespace) -> Trained | R
 def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
     """Every seed of a recipe, as lanes."""
     from sweep.config.file import read_config
-    from sweep.engines.base import metrics_of
     from sweep.engines.packed.engine import PackedEngine
     from sweep.space.runs import seeds_from, with_seed
 
@@ -151,8 +150,10 @@ def train(file: Path, num_seeds: int, epochs: int | None) -> Trained:
         engine.admit(lane, with_seed(config, seed))
     histories: list[list[Any]] = [[] for _ in range(num_seeds)]
     while outcomes := engine.train_epoch():
-        for lane in outcomes:
-            histories[lane].append(metrics_of(lane, outcomes))
+        for lane, outcome in outcomes.items():
+            if isinstance(outcome, BaseException):
+                raise outcome
+            histories[lane].append(outcome)
     return Trained(histories, whole.training.epochs, (time.monotonic() - started) / 60)
 
 

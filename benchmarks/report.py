@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from processes import run_measured
 
 from sweep.config.study_settings import StudySettings
-from sweep.engines.fake import fake_metrics
+from sweep.engines.fake import fake_record
 from sweep.errors import Cause
 from sweep.space.file import load_space
 from sweep.space.space import Choice, Space
@@ -69,10 +69,10 @@ def add_trial(study: SweepStudy, space: Space) -> int:
     config = space.resolve(space.suggest(trial), seed=trial.number)
     half, state, history = config.training.epochs // 2, TrialState.COMPLETE, []
     for epoch in range(1, config.training.epochs + 1):
-        metrics = fake_metrics(config, epoch)
-        history.append(metrics.record())
-        study.write_behind.set_trial_intermediate_value(trial.number, epoch, metrics.val_accuracy)
-        if epoch == half and metrics.val_accuracy < PRUNED_BELOW:
+        metrics = fake_record(config, epoch)
+        history.append(metrics.values())
+        study.write_behind.set_trial_intermediate_value(trial.number, epoch, metrics.logs["val_accuracy"])
+        if epoch == half and metrics.logs["val_accuracy"] < PRUNED_BELOW:
             state = TrialState.PRUNED
             break
     if trial.number % FAILS_EACH == FAILS_EACH - 1:
@@ -80,7 +80,7 @@ def add_trial(study: SweepStudy, space: Space) -> int:
         trial.set_user_attr("cause", CAUSES[trial.number // FAILS_EACH % len(CAUSES)].value)
         trial.set_user_attr("error", f"what went wrong in trial {trial.number}")
     trial.set_user_attr("history", history)
-    study.tell_number(trial.number, state, metrics.val_accuracy if state == TrialState.COMPLETE else None)
+    study.tell_number(trial.number, state, metrics.logs["val_accuracy"] if state == TrialState.COMPLETE else None)
     return len(history)
 
 

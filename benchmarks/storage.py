@@ -24,7 +24,7 @@ import optuna
 import results
 
 from sweep.cli.parser import main as run_sweep
-from sweep.engines.fake import fake_metrics
+from sweep.engines.fake import fake_record
 from sweep.space.file import load_space
 from sweep.space.space import Space
 
@@ -58,7 +58,7 @@ def run_with_optuna(space: Space, num_trials: int, storage: str | None) -> None:
         trial = study.ask()
         config = space.resolve(space.suggest(trial), seed=number)
         for epoch in range(1, config.training.epochs + 1):
-            score = fake_metrics(config, epoch).val_accuracy
+            score = fake_record(config, epoch).logs["val_accuracy"]
             trial.report(score, epoch)
             assert not trial.should_prune()
         study.tell(trial, score)

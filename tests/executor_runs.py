@@ -1,7 +1,7 @@
 """Configs run on an executor to their end: what the tests of workers share."""
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.fake import fake_metrics
+from sweep.engines.fake import fake_record
 from sweep.executors.base import EpochDone, LaneLost
 
 
@@ -31,4 +31,4 @@ def run_to_the_end(workers, configs):
 
 def curve(config):
     """What the fake engine tells of it."""
-    return [fake_metrics(config, epoch) for epoch in range(1, config.training.epochs + 1)]
+    return [fake_record(config, epoch) for epoch in range(1, config.training.epochs + 1)]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics, Outcome
+from sweep.engines.base import EpochRecord, Outcome
 from sweep.engines.fake import FakeEngine
 
 MARKS = "SWEEP_TEST_MARKS"  # a folder that remembers first attempts across processes
@@ -68,7 +68,9 @@ def _is_to_diverge(config: TrialConfig) -> bool:
 
 
 def _diverged(outcome: Outcome) -> Outcome:
-    return replace(outcome, loss=math.nan) if isinstance(outcome, EpochMetrics) and outcome.epoch == 2 else outcome
+    if isinstance(outcome, EpochRecord) and outcome.epoch == 2:
+        return replace(outcome, logs={**outcome.logs, "loss": math.nan})
+    return outcome
 
 
 def _kill_or_print(config: TrialConfig) -> None:

@@ -6,76 +6,58 @@ An **engine** trains; a **lane** is a training run's place in it. Lanes are numb
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from sweep.config.function import value_names
 from sweep.space.objective import TIMING
+
+LEARNING_RATE = "learning_rate"
 
 
 @dataclass(frozen=True)
-class EpochMetrics:
-    """One epoch of one lane. Losses include the regularizer's penalty; accuracies are fractions."""
+class EpochRecord:
+    """One epoch of one lane.
 
-    epoch: int  # 1 for the first
-    loss: float  # mean over the epoch's minibatches, weighted by their size
-    accuracy: float
-    val_loss: float | None  # None where there is no validation part
-    val_accuracy: float | None
-    learning_rate: float  # after the epoch's last update
+    Attributes:
+        epoch: 1 for the first.
+        logs: What it scored, by the names that Keras's callbacks get: "loss" and "accuracy" are means over the epoch's
+            minibatches, weighted by their size; "val_loss" and "val_accuracy" stand where there is a validation part;
+            "learning_rate" is the one after the last update. Losses include the regularizer's penalty. Of a function
+            the values, by `value_names`.
+        seconds: Of training and validation, or of the function's call.
+        is_last: The run is over: all epochs done, or stopped early.
+        best_epoch: On the last record, the epoch whose weights are kept (without patience, the last); else 0.
+    """
+
+    epoch: int
+    logs: dict[str, float]
     seconds: float
-    is_last: bool = False  # the run is over: all epochs done, or stopped early
-    best_epoch: int = 0  # on the last record: the epoch whose weights are kept (without patience, the last)
-    watched: ClassVar[str] = "loss"  # what `diverged` is of
+    is_last: bool = False
+    best_epoch: int = 0
 
     def score(self, metric: str) -> float:
         """The metric of this epoch."""
-        return float(getattr(self, metric))
+        return self.seconds if metric == TIMING else self.logs[metric]
 
-    def diverged(self) -> bool:
-        """Whether a loss is NaN or infinite."""
-        return not all(math.isfinite(loss) for loss in (self.loss, self.val_loss) if loss is not None)
+    def not_finite(self) -> str | None:
+        """The first metric that is NaN or infinite; None if all are numbers. A learning rate may be what it likes."""
+        scores = ((name, value) for name, value in self.logs.items() if name != LEARNING_RATE)
+        return next((name for name, value in scores if not math.isfinite(value)), None)
 
-    def record(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Plain values for a JSON attribute, without what only steers the run."""
-        values = asdict(self)
-        del values["is_last"], values["best_epoch"]
-        return values
+        return {"epoch": self.epoch, **self.logs, "seconds": self.seconds}
 
 
-@dataclass(frozen=True)
-class FunctionValues:
-    """What an objective that is a function gave: the one epoch of its run. The metric is `value`.
-
-    With several objectives the metrics are `values_0`, `values_1`, ..., as Optuna names the columns of its tables.
-    """
-
-    values: tuple[float, ...]
-    seconds: float
-    epoch: int = 1
-    is_last: bool = True
-    best_epoch: int = 1
-    watched: ClassVar[str] = "value"
-
-    def score(self, metric: str) -> float:
-        """The value of this objective."""
-        return float(self.record()[metric])
-
-    def diverged(self) -> bool:
-        """Whether a value is NaN or infinite."""
-        return not all(map(math.isfinite, self.values))
-
-    def record(self) -> dict[str, Any]:
-        """Plain values for a JSON attribute."""
-        names = value_names(len(self.values))
-        return {"epoch": self.epoch, **dict(zip(names, self.values, strict=True)), "seconds": self.seconds}
+def not_finite_line(record: EpochRecord) -> str:
+    """Of a record with such a metric: `the loss is not finite after epoch 3`."""
+    return f"the {record.not_finite()} is not finite after epoch {record.epoch}"
 
 
-RunMetrics = EpochMetrics | FunctionValues
-Outcome = RunMetrics | BaseException  # of a lane's epoch: its record, or what ended its run
+Outcome = EpochRecord | BaseException  # of a lane's epoch: its record, or what ended its run
 
 
-def metrics_of(lane: int, outcomes: Mapping[int, Outcome]) -> RunMetrics:
+def record_of(lane: int, outcomes: Mapping[int, Outcome]) -> EpochRecord:
     """The lane's record; raises the exception that ended its run."""
     outcome = outcomes[lane]
     if isinstance(outcome, BaseException):
@@ -83,7 +65,7 @@ def metrics_of(lane: int, outcomes: Mapping[int, Outcome]) -> RunMetrics:
     return outcome
 
 
-def run_values(history: Sequence[RunMetrics], metrics: Sequence[str]) -> list[float]:
+def run_values(history: Sequence[EpochRecord], metrics: Sequence[str]) -> list[float]:
     """What a run that is over scored: each metric at the epoch whose weights are kept, `seconds` as the median.
 
     The median of all epochs leaves out that the first one compiles.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.sequential import SequentialEngine, TrainingRun
 from sweep.errors import InputError
 from sweep.system.files import replacing
@@ -34,12 +34,12 @@ class CheckpointingEngine(SequentialEngine):
         path = self._path_of(config)
         self._records = json.loads(restore_checkpoint(self.run(lane), path)) if path.exists() else []
 
-    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochMetrics]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochRecord]:
         """Train an epoch and write the state; after the last one the checkpoint is the one before."""
         outcomes = super().train_epoch(lanes)
         for lane, metrics in outcomes.items():
-            self._records.append(metrics.record())
-            if not metrics.is_last and not metrics.diverged():
+            self._records.append(metrics.values())
+            if not metrics.is_last and not metrics.not_finite():
                 run = self.run(lane)
                 save_checkpoint(run, self._path_of(run.config), json.dumps(self._records))
         return outcomes

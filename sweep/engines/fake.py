@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 
 UNKNOWN_UNITS = 96  # of a network that says nothing of its widths
 
@@ -35,37 +35,30 @@ class FakeEngine:
         """Free a lane."""
         self._runs.pop(lane, None)
 
-    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochMetrics]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochRecord]:
         """Advance every live lane by one epoch of its curve."""
         time.sleep(self._epoch_s)
-        metrics = {}
+        records = {}
         for lane, (config, epoch) in sorted(self._runs.items()):
             if (lanes is None or lane in lanes) and epoch < config.training.epochs:
                 self._runs[lane] = (config, epoch + 1)
-                metrics[lane] = fake_metrics(config, epoch + 1, self._epoch_s)
-        return metrics
+                records[lane] = fake_record(config, epoch + 1, self._epoch_s)
+        return records
 
     def model(self, lane: int) -> Any:
         """There is none."""
         raise TypeError("the fake engine trains no model; use --engine sequential")
 
 
-def fake_metrics(config: TrialConfig, epoch: int, seconds: float = 0.0) -> EpochMetrics:
+def fake_record(config: TrialConfig, epoch: int, seconds: float = 0.0) -> EpochRecord:
     """The record of one epoch, a pure function of config and epoch; NaN losses where initial_rate is 1 or more."""
     epochs = config.training.epochs
     accuracy = _top(config) * (1 - math.exp(-3 * epoch / epochs)) + _wiggle(config.training.seed, epoch)
     loss = math.nan if config.schedule.initial_rate >= 1 else 2.3 * (1 - accuracy)
-    return EpochMetrics(
-        epoch=epoch,
-        loss=loss,
-        accuracy=accuracy,
-        val_loss=loss,
-        val_accuracy=accuracy,
-        learning_rate=config.schedule.initial_rate,
-        seconds=seconds,
-        is_last=epoch == epochs,
-        best_epoch=epoch if epoch == epochs else 0,
-    )
+    logs = {"loss": loss, "accuracy": accuracy, "val_loss": loss, "val_accuracy": accuracy}
+    logs["learning_rate"] = config.schedule.initial_rate
+    is_last = epoch == epochs
+    return EpochRecord(epoch, logs, seconds, is_last, best_epoch=epoch if is_last else 0)
 
 
 def _top(config: TrialConfig) -> float:

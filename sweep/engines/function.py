@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.config.function import FunctionConfig
-from sweep.engines.base import FunctionValues
+from sweep.config.function import FunctionConfig, value_names
+from sweep.engines.base import EpochRecord
 from sweep.errors import ends_process
 from sweep.space.functions import find_function
 
@@ -38,7 +38,7 @@ class FunctionEngine:
         self._configs.pop(lane, None)
         self._called.discard(lane)
 
-    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, FunctionValues | BaseException]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochRecord | BaseException]:
         """Call the function of every lane that was not called yet."""
         due = [lane for lane in sorted(self._configs.keys() - self._called) if lanes is None or lane in lanes]
         outcomes = {}
@@ -53,7 +53,7 @@ class FunctionEngine:
         raise TypeError("a function has no model")
 
 
-def _outcome(config: FunctionConfig) -> FunctionValues | BaseException:
+def _outcome(config: FunctionConfig) -> EpochRecord | BaseException:
     try:
         return call(config)
     except BaseException as error:
@@ -62,15 +62,16 @@ def _outcome(config: FunctionConfig) -> FunctionValues | BaseException:
         return error
 
 
-def call(config: FunctionConfig) -> FunctionValues:
-    """The function's values and the seconds it took. Raises what it raises; TypeError if it gives something else."""
+def call(config: FunctionConfig) -> EpochRecord:
+    """The one epoch of a function's run. Raises what it raises; TypeError if it gives something else."""
     function = find_function(config.function)
     random.seed(config.seed)
     np.random.seed(config.seed)
     started = time.perf_counter()
     given = function(**config.params)
     seconds = time.perf_counter() - started
-    return FunctionValues(_as_values(given, config), seconds)
+    logs = dict(zip(value_names(config.num_values), _as_values(given, config), strict=True))
+    return EpochRecord(1, logs, seconds, is_last=True, best_epoch=1)
 
 
 def _as_values(given: Any, config: FunctionConfig) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
 from sweep.errors import DeviceError
@@ -28,7 +28,6 @@ elif keras.backend.backend() == "jax":
 else:
     raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
 
-NO_SCORES: dict[str, Any] = {"val_loss": None, "val_accuracy": None}
 IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
 
 
@@ -61,7 +60,7 @@ class SequentialEngine:
             self._run.end()
         self._run = None
 
-    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochMetrics]:
+    def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, EpochRecord]:
         """One epoch of training and validation."""
         if self._run is None or self._run.is_over or 0 not in ((0,) if lanes is None else lanes):
             return {}
@@ -105,20 +104,21 @@ class TrainingRun:
         self.model.stop_training = False
         self._callbacks.on_train_begin()
 
-    def train_epoch(self) -> EpochMetrics:
+    def train_epoch(self) -> EpochRecord:
         """Train and validate once, run the callbacks, say whether this was the last epoch."""
         started = time.perf_counter()
         self.epoch += 1
         self._callbacks.on_epoch_begin(self.epoch - 1)  # Keras counts from 0
         self.model.reset_metrics()
         self._steps.train(minibatch_order(self.config.training.seed, self.epoch, self._num_images))
-        logs: dict[str, Any] = self._read_logs()
-        logs |= self._validate() if self._has_validation else NO_SCORES
-        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self._callbacks.on_epoch_end(self.epoch - 1, logs)
-        return self._metrics(logs, time.perf_counter() - started)
+        logs = self._read_logs()
+        if self._has_validation:
+            logs |= self._validate()
+        logs[LEARNING_RATE] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self._callbacks.on_epoch_end(self.epoch - 1, dict(logs))  # which callbacks may change
+        return self._record(logs, time.perf_counter() - started)
 
-    def _validate(self) -> dict[str, Any]:
+    def _validate(self) -> dict[str, float]:
         self._callbacks.on_test_begin()
         self.model.reset_metrics()
         self._steps.validate()
@@ -132,15 +132,15 @@ class TrainingRun:
             self.is_over = True
             self._callbacks.on_train_end()
 
-    def _read_logs(self) -> dict[str, Any]:
+    def _read_logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
-    def _metrics(self, logs: dict[str, float], seconds: float) -> EpochMetrics:
+    def _record(self, logs: dict[str, float], seconds: float) -> EpochRecord:
         is_last = self.epoch == self.config.training.epochs or self.model.stop_training
         best_epoch = best_epoch_of(self.early_stopping, self.epoch) if is_last else 0
         if is_last:
             self.end()
-        return EpochMetrics(epoch=self.epoch, seconds=seconds, is_last=is_last, best_epoch=best_epoch, **logs)
+        return EpochRecord(self.epoch, logs, seconds, is_last, best_epoch)
 
 
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweep.config.function import FunctionConfig, RunConfig
-from sweep.engines.base import RunMetrics
+from sweep.engines.base import EpochRecord
 from sweep.errors import Cause, DataError, is_out_of_memory, message_of
 
 TRACEBACK_LINES = 12
@@ -34,7 +34,7 @@ class EpochDone:
     """A lane finished an epoch; `metrics.is_last` says that its run is over."""
 
     lane: int
-    metrics: RunMetrics
+    metrics: EpochRecord
     circumstances: Circumstances | None = None  # where the loss is not finite
     code: str = ""  # the digest of the user's code, as a worker imported it
 

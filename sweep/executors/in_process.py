@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sweep.config.function import RunConfig
-from sweep.engines.base import Engine, Outcome, RunMetrics
+from sweep.engines.base import Engine, EpochRecord, Outcome
 from sweep.errors import ends_process
 from sweep.executors.base import EpochDone, Event, LaneLost, circumstances, lane_lost
 
@@ -75,9 +75,9 @@ class InProcessExecutor:
             return self._lose(lane, outcome)
         if self._is_late(lane, outcome):
             return self._lose(lane, TimeoutError(f"trained for more than {self._trial_timeout_s:g} s"))
-        return EpochDone(lane, outcome, circumstances() if outcome.diverged() else None)
+        return EpochDone(lane, outcome, circumstances() if outcome.not_finite() else None)
 
-    def _is_late(self, lane: int, metrics: RunMetrics) -> bool:
+    def _is_late(self, lane: int, metrics: EpochRecord) -> bool:
         limit = self._trial_timeout_s
         return limit is not None and self._trained_s[lane] > limit and not metrics.is_last
 

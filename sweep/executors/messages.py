@@ -16,7 +16,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from sweep.engines.base import EpochMetrics, FunctionValues, RunMetrics
+from sweep.engines.base import EpochRecord
 from sweep.errors import Cause
 from sweep.executors.base import Circumstances, EpochDone, LaneLost
 
@@ -40,12 +40,6 @@ def event_of(values: dict[str, Any]) -> EpochDone | LaneLost:
     """The event again."""
     circumstances = Circumstances(**values["circumstances"]) if values["circumstances"] else None
     if "metrics" in values:
-        return EpochDone(values["lane"], _metrics_of(values["metrics"]), circumstances)
+        return EpochDone(values["lane"], EpochRecord(**values["metrics"]), circumstances)
     cause = Cause(values["cause"])
     return LaneLost(values["lane"], cause, values["error"], values["traceback_tail"], circumstances or Circumstances())
-
-
-def _metrics_of(values: dict[str, Any]) -> RunMetrics:
-    if "values" in values:
-        return FunctionValues(**{**values, "values": tuple(values["values"])})
-    return EpochMetrics(**values)

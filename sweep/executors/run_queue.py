@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import RunMetrics
+from sweep.engines.base import EpochRecord
 from sweep.errors import SweepError
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
@@ -22,7 +22,7 @@ class QueuedRun(Generic[Key]):
     name: str  # for a user
     config: TrialConfig
     num_epochs: int | None = None  # after which it is stopped; None: as many as it has
-    history: list[RunMetrics] = field(default_factory=list)
+    history: list[EpochRecord] = field(default_factory=list)
     lost: LaneLost | None = None
 
     @property
@@ -31,7 +31,7 @@ class QueuedRun(Generic[Key]):
         if self.lost is not None or not self.history:
             return self.lost is not None
         last = self.history[-1]
-        return last.is_last or last.diverged() or len(self.history) == self.num_epochs
+        return last.is_last or last.not_finite() is not None or len(self.history) == self.num_epochs
 
     def raise_if_lost(self) -> None:
         """SweepError with the traceback's end, where the run failed."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweep.config.study_settings import StudySettings
-from sweep.engines.base import run_values
+from sweep.engines.base import not_finite_line, run_values
 from sweep.errors import InputError
 from sweep.executors.base import Executor
 from sweep.executors.run_queue import QueuedRun, RunQueue
@@ -115,8 +115,8 @@ def _result(run: QueuedRun[_Place], metric: str) -> dict[str, Any]:
     if run.lost is not None:
         return {"error": run.lost.error}
     last = run.history[-1]
-    if last.diverged():
-        return {"error": f"the loss is not finite after epoch {last.epoch}"}
+    if last.not_finite():
+        return {"error": not_finite_line(last)}
     (score,) = run_values(run.history, [metric])
     return {"score": score, "best_epoch": last.best_epoch, "num_epochs": last.epoch}
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load, load_raw_test
-from sweep.engines.base import EpochMetrics, RunMetrics
+from sweep.engines.base import LEARNING_RATE, EpochRecord, not_finite_line
 from sweep.engines.checkpoint import CheckpointingEngine, read_note
 from sweep.engines.sequential import compiled_model
 from sweep.errors import NO_LOCKS, NO_LOCKS_ERRORS, InputError, SweepError
@@ -26,7 +26,14 @@ from sweep.executors.run_queue import QueuedRun, RunQueue
 from sweep.results.curves import write_curves
 from sweep.results.raw_model import scaling_model, takes_raw_images
 from sweep.results.saved_model import SaveCheck, save_model, save_scaling, save_weights, try_to_save
-from sweep.results.seed_results import SeedResult, checked_history, read_results, readable, write_results
+from sweep.results.seed_results import (
+    SeedResult,
+    checked_history,
+    read_results,
+    readable,
+    stored_epoch,
+    write_results,
+)
 from sweep.space.runs import seeds_from, with_seed
 from sweep.system.files import in_one_line, remove_unfinished, write_text
 from sweep.system.process_lock import ProcessLock
@@ -150,13 +157,12 @@ class Retraining:
         if history:
             self._say(f"seed {seed}: resumes after epoch {len(history)}")
 
-    def _keep(self, result: SeedResult, metrics: RunMetrics) -> None:
-        assert isinstance(metrics, EpochMetrics)
-        result.history.append(metrics.record())
+    def _keep(self, result: SeedResult, metrics: EpochRecord) -> None:
+        result.history.append(stored_epoch(metrics.values()))
         result.best_epoch = metrics.best_epoch or None
         self._say(epoch_line(result.seed, metrics, self._config.training.epochs))
-        if metrics.diverged():
-            raise SweepError(f"seed {result.seed}: the loss is not finite after epoch {metrics.epoch}")
+        if metrics.not_finite():
+            raise SweepError(f"seed {result.seed}: {not_finite_line(metrics)}")
         write_curves(self._folder, self._in_order(), is_done=False)
 
     def _finish(self, result: SeedResult, network: Any, check: SaveCheck) -> None:
@@ -209,9 +215,8 @@ def evaluate(model: Any, x_test: Any, y_test: Any) -> tuple[float, float]:
     return float(scores["loss"]), float(scores["accuracy"])
 
 
-def epoch_line(seed: int, metrics: EpochMetrics, num_epochs: int) -> str:
-    """Loss, accuracy and learning rate of an epoch in one line."""
-    line = f"seed {seed}: epoch {metrics.epoch}/{num_epochs}  loss {metrics.loss:.4f}  accuracy {metrics.accuracy:.4f}"
-    if metrics.val_loss is not None and metrics.val_accuracy is not None:
-        line += f"  val_loss {metrics.val_loss:.4f}  val_accuracy {metrics.val_accuracy:.4f}"
-    return f"{line}  learning rate {metrics.learning_rate:.3g}  {metrics.seconds:.2f} s"
+def epoch_line(seed: int, metrics: EpochRecord, num_epochs: int) -> str:
+    """An epoch's metrics, learning rate and seconds in one line."""
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in metrics.logs.items() if name != LEARNING_RATE)
+    rate = f"learning rate {metrics.logs[LEARNING_RATE]:.3g}"
+    return f"seed {seed}: epoch {metrics.epoch}/{num_epochs}  {scores}  {rate}  {metrics.seconds:.2f} s"

@@ -1,7 +1,7 @@
 """`metrics.json`: what each seed of a retrain scored, by epoch and on the test set."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,10 +103,16 @@ def checked_history(history: Any) -> list[dict[str, Any]]:
     """A list of epochs as they are drawn, all numbers; ValueError if it is something else."""
     if not isinstance(history, list) or [epoch["epoch"] for epoch in history] != [*range(1, len(history) + 1)]:
         raise ValueError("no list of epochs")
-    for key in NUMBERS:
-        if not all(epoch[key] is None or isinstance(epoch[key], int | float) for epoch in history):
-            raise ValueError(f"{key} is no number")
-    return history
+    for epoch in history:
+        for key, value in epoch.items():
+            if value is not None and not isinstance(value, int | float):
+                raise ValueError(f"{key} is no number")
+    return [stored_epoch(epoch) for epoch in history]
+
+
+def stored_epoch(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's values as they are written: without a validation part its scores are null."""
+    return {**dict.fromkeys(("epoch", *NUMBERS)), **values}
 
 
 def mean_and_deviation(values: Sequence[float | None]) -> dict[str, float | None] | None:

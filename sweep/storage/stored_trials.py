@@ -11,7 +11,7 @@ DIGEST = re.compile("[0-9a-f]{16}")  # as of `UsersCode`
 
 
 def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochMetrics`)."""
+    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochRecord`)."""
     stored = trial.user_attrs.get("history")
     return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
 

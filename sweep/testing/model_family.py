@@ -19,7 +19,7 @@ import tomli_w
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import Engine, metrics_of
+from sweep.engines.base import Engine, record_of
 from sweep.errors import SpaceError
 from sweep.models.build import build_checked, build_model
 from sweep.models.family import family_of
@@ -104,4 +104,4 @@ assert "keras" not in sys.modules, "import keras inside the functions that build
 def _val_loss(engine: Engine, config: TrialConfig) -> float:
     """After the first epoch."""
     engine.admit(0, config)
-    return metrics_of(0, engine.train_epoch()).score("val_loss")
+    return record_of(0, engine.train_epoch()).score("val_loss")

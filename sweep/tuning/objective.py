@@ -19,6 +19,7 @@ import optuna
 from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
 from sweep.data import load
+from sweep.engines.base import not_finite_line
 from sweep.engines.devices import has_fast_bfloat16
 from sweep.errors import SpaceError, SweepError
 from sweep.plugins.users_code import look_in
@@ -136,7 +137,7 @@ class Objective:
         try:
             while metrics := engine.train_epoch():
                 training.add(metrics[0], self.space.metrics)
-                if metrics[0].diverged():
-                    raise SweepError(f"the loss is not finite after epoch {metrics[0].epoch}")
+                if metrics[0].not_finite():
+                    raise SweepError(not_finite_line(metrics[0]))
         finally:
             engine.evict(0)

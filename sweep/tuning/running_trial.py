@@ -7,7 +7,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from sweep.config.function import RunConfig
-from sweep.engines.base import RunMetrics, run_values
+from sweep.engines.base import EpochRecord, run_values
 
 ATTEMPTS = "sweep:attempts"
 STARTS = "sweep:starts"
@@ -21,7 +21,7 @@ class RunningTrial:
     number: int
     runs: tuple[RunConfig, ...]
     num_stored: int = 0
-    histories: list[list[RunMetrics]] = field(default_factory=list)  # of each run so far
+    histories: list[list[EpochRecord]] = field(default_factory=list)  # of each run so far
     values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
     code: str = ""  # the digest of the user's that trains it, where that is not what the start found
 
@@ -40,18 +40,18 @@ class RunningTrial:
         self.histories.append([])
         return self.runs[len(self.values)]
 
-    def add(self, metrics: RunMetrics, objectives: Sequence[str]) -> None:
+    def add(self, metrics: EpochRecord, objectives: Sequence[str]) -> None:
         """An epoch of the run that was started last; the last one scores it."""
         self.histories[-1].append(metrics)
-        if metrics.is_last and not metrics.diverged():
+        if metrics.is_last and not metrics.not_finite():
             self.values.append(run_values(self.histories[-1], objectives))
 
     def records(self) -> list[dict[str, Any]]:
         """The trial's epochs as they are stored; of several runs, with the number of the run."""
         if len(self.runs) == 1:
-            return [metrics.record() for history in self.histories for metrics in history]
+            return [metrics.values() for history in self.histories for metrics in history]
         numbered = enumerate(self.histories, start=1)
-        return [{"run": run, **metrics.record()} for run, history in numbered for metrics in history]
+        return [{"run": run, **metrics.values()} for run, history in numbered for metrics in history]
 
 
 def num_stored_epochs(trial: FrozenTrial) -> int:

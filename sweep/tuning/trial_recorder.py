@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
-from sweep.engines.base import RunMetrics
+from sweep.engines.base import EpochRecord
 from sweep.errors import FAILURE_ATTRS
 from sweep.tuning.failures import Failure
 from sweep.tuning.running_trial import ATTEMPTS, EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
@@ -46,7 +46,7 @@ class TrialRecorder:
             f"are others of workers that start from now on; earlier ones were by {code.digest}"
         )
 
-    def epoch_ended(self, running: RunningTrial, metrics: RunMetrics) -> bool:
+    def epoch_ended(self, running: RunningTrial, metrics: EpochRecord) -> bool:
         """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""
         if len(running.runs) == 1:
             self._report(running.number, metrics.epoch, self.score(metrics))
@@ -70,7 +70,7 @@ class TrialRecorder:
             self._storage.set_trial_user_attr(number, "history", running.records())
         self._study.tell_number(number, state, values)
 
-    def score(self, metrics: RunMetrics) -> float:
+    def score(self, metrics: EpochRecord) -> float:
         """Of several objectives the first one's: Optuna stores one."""
         return metrics.score(self._metrics[0])
 

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config.function import RunConfig
-from sweep.engines.base import RunMetrics
+from sweep.engines.base import EpochRecord, not_finite_line
 from sweep.errors import Cause, Interrupted, StudyError
 from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
@@ -229,7 +229,7 @@ class Tuner:
         else:
             self._report(running, event.metrics, event.circumstances)
 
-    def _report(self, running: RunningTrial, metrics: RunMetrics, where: Circumstances | None) -> None:
+    def _report(self, running: RunningTrial, metrics: EpochRecord, where: Circumstances | None) -> None:
         running.add(metrics, self._space.metrics)
         if running.num_epochs <= running.num_stored:
             if running.num_epochs == running.num_stored:
@@ -237,16 +237,15 @@ class Tuner:
             return
         self._tell_epoch(running.number, metrics, len(running.histories))
         has_reported = self._recorder.epoch_ended(running, metrics)
-        if metrics.diverged():
-            error = f"the {metrics.watched} is not finite after epoch {metrics.epoch}"
-            self._fail(running.number, Failure.at(where, Cause.NAN, error), running)
+        if metrics.not_finite():
+            self._fail(running.number, Failure.at(where, Cause.NAN, not_finite_line(metrics)), running)
         elif len(running.values) == len(running.runs):
             self._end(running.number, TrialState.COMPLETE, trial_values(running.values), running)
         elif has_reported and self._study.should_prune(running.number):
             self._end(running.number, TrialState.PRUNED, None, running)
 
-    def _tell_epoch(self, number: int, metrics: RunMetrics, run: int) -> None:
-        logs = metrics.record()
+    def _tell_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:
+        logs = metrics.values()
         self._callbacks.post(lambda callback: callback.on_epoch_end(number, metrics.epoch, logs, run))
 
     def _fail(self, number: int, failure: Failure, running: RunningTrial | None = None) -> None:

@@ -65,12 +65,12 @@ class TestEngine:
     def test_records_are_of_the_stated_kind(self, engine: Any) -> None:
         engine.admit(0, config_for(engine, epochs=1))
         (metrics,) = train_to_the_end(engine)
-        assert {key: type(value) for key, value in metrics.record().items()} == {
+        assert {key: type(value) for key, value in metrics.values().items()} == {
             "epoch": int,
             **dict.fromkeys(("value", "seconds") if isinstance(engine, FunctionEngine) else VALUES, float),
         }
         assert metrics.seconds >= 0
-        assert not metrics.diverged()
+        assert not metrics.not_finite()
 
     def test_a_taken_lane_is_not_given_away(self, engine: Any) -> None:
         engine.admit(0, config_for(engine))
@@ -125,5 +125,5 @@ def test_the_fake_engine_scores_good_params_above_bad_ones_and_diverges_at_a_rat
         engine.admit(0, config_of({"schedule": {"initial_rate": rate}, "training": {"epochs": 4}}))
         return train_to_the_end(engine)[-1]
 
-    assert last(1e-3).val_accuracy > last(1e-2).val_accuracy > last(1e-1).val_accuracy > 0
-    assert last(1.0).diverged()
+    assert last(1e-3).logs["val_accuracy"] > last(1e-2).logs["val_accuracy"] > last(1e-1).logs["val_accuracy"] > 0
+    assert last(1.0).not_finite()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics, metrics_of
+from sweep.engines.base import EpochRecord, record_of
 from sweep.engines.sequential import SequentialEngine
 
 
@@ -22,18 +22,18 @@ def config_of(values: dict[str, Any]) -> TrialConfig:
     return TrialConfig.from_values({**values, "data": few}, "test")
 
 
-def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochMetrics]:
+def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochRecord]:
     """The records of a lane that was admitted, as long as there are any; raises what ended its run."""
-    history: list[EpochMetrics] = []
+    history: list[EpochRecord] = []
     while outcomes := engine.train_epoch():
-        history.append(metrics_of(lane, outcomes))
+        history.append(record_of(lane, outcomes))
     return history
 
 
-def without_seconds(history: Sequence[EpochMetrics]) -> list[dict[str, Any]]:
+def without_seconds(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
     """All that a machine's load does not change."""
     return [
-        {**{key: value for key, value in metrics.record().items() if key != "seconds"}, "best": metrics.best_epoch}
+        {**{key: value for key, value in metrics.values().items() if key != "seconds"}, "best": metrics.best_epoch}
         for metrics in history
     ]
 

@@ -5,7 +5,7 @@ from failing_engines import FailingEngine
 from ray_nodes import make_ray_workers, two_nodes
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.fake import fake_metrics
+from sweep.engines.fake import fake_record
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
@@ -58,8 +58,8 @@ class TestExecutorContract:
                 if event.metrics.is_last:
                     executor.stop(event.lane)
         assert seen == {
-            0: [fake_metrics(short, epoch) for epoch in (1, 2)],
-            1: [fake_metrics(long, epoch) for epoch in (1, 2, 3)],
+            0: [fake_record(short, epoch) for epoch in (1, 2)],
+            1: [fake_record(long, epoch) for epoch in (1, 2, 3)],
         }
 
     def test_config_that_cannot_be_built_is_an_event_and_frees_the_lane(self, executor):
@@ -75,7 +75,7 @@ class TestExecutorContract:
         executor.start(1, make_config(dense_units=14))
         executor.wait()
         done, lost = sorted(executor.wait(), key=lambda event: event.lane)
-        assert done == EpochDone(0, fake_metrics(make_config(), 2))
+        assert done == EpochDone(0, fake_record(make_config(), 2))
         assert isinstance(lost, LaneLost)
         assert (lost.lane, lost.cause, lost.error) == (1, Cause.BUILD_ERROR, "ValueError: fourteen")
         executor.start(1, make_config())

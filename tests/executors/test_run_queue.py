@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.engines.fake import FakeEngine, fake_record
 from sweep.errors import Cause, SweepError
 from sweep.executors.base import LaneRetried
 from sweep.executors.in_process import InProcessExecutor
@@ -41,7 +41,7 @@ def test_every_run_is_trained_whatever_the_lanes_and_one_that_fails_stops_no_oth
     assert sorted(ended) == [*range(6)]
     assert engine.most == most
     for run in runs:
-        expected = [fake_metrics(run.config, epoch) for epoch in range(1, 2 if run.key == 3 else 5)]
+        expected = [fake_record(run.config, epoch) for epoch in range(1, 2 if run.key == 3 else 5)]
         assert run.history == expected
     with pytest.raises(SweepError, match="too odd"):
         runs[3].raise_if_lost()

@@ -12,7 +12,7 @@ import pytest
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import metrics_of
+from sweep.engines.base import record_of
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
 from sweep.errors import InputError, ModelError, SpaceError
@@ -96,14 +96,14 @@ def test_logits_are_trained_and_validated_as_their_softmax_would_be(make_engine:
     for options, from_logits in (({}, False), (LOGITS, True)):
         engine = make_engine()
         engine.admit(0, config_of("build", options, training={**training, "from_logits": from_logits}, schedule=RATE))
-        scores.append([metrics_of(0, engine.train_epoch()) for _ in range(2)][-1])
+        scores.append([record_of(0, engine.train_epoch()) for _ in range(2)][-1])
         probabilities = keras.ops.convert_to_numpy(engine.model(0)(load(config_of().data).x_train[:4]))
         assert (np.abs(probabilities.sum(axis=1) - 1) < 1e-5).all() != from_logits
         engine.evict(0)
     softmax, logits = scores
-    assert logits.val_accuracy > 0.8
+    assert logits.logs["val_accuracy"] > 0.8
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        assert getattr(logits, name) == pytest.approx(getattr(softmax, name), rel=1e-3)
+        assert logits.logs[name] == pytest.approx(softmax.logs[name], rel=1e-3)
 
 
 def test_raw_images_reach_a_model_that_scales_them_itself() -> None:
@@ -113,7 +113,7 @@ def test_raw_images_reach_a_model_that_scales_them_itself() -> None:
     for config in runs:
         engine = SequentialEngine()
         engine.admit(0, config)
-        losses.append(metrics_of(0, engine.train_epoch()).val_loss)
+        losses.append(record_of(0, engine.train_epoch()).logs["val_loss"])
         engine.evict(0)
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

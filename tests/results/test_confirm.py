@@ -13,7 +13,7 @@ from sweeps import RANDOM_SPACE, make_space, open_in, run_sweep
 from sweep.cli.parser import main
 from sweep.config.file import read_config
 from sweep.config.study_settings import read_settings
-from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.engines.fake import FakeEngine, fake_record
 from sweep.errors import InputError, Interrupted
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.confirm import Confirming
@@ -118,7 +118,7 @@ def test_candidates_are_the_best_and_each_is_trained_from_the_same_fresh_seeds(f
         config = make_space("random", "none", EPOCHS).resolve(trial.params, 0)
         for seed, score in one.scores.items():
             training = config.training.model_copy(update={"seed": seed})
-            assert score == fake_metrics(config.model_copy(update={"training": training}), EPOCHS).val_accuracy
+            assert score == fake_record(config.model_copy(update={"training": training}), EPOCHS).logs["val_accuracy"]
 
 
 def test_more_seeds_and_candidates_add_what_is_missing(folder):
@@ -374,5 +374,5 @@ def test_packed_lanes_confirm_and_give_the_sequential_engines_score(tmp_path):
     engine, history = SequentialEngine(), []
     engine.admit(0, plan.runs(trial, seed)[0])
     while outcomes := engine.train_epoch():
-        history.append(outcomes[0].val_accuracy)
+        history.append(outcomes[0].logs["val_accuracy"])
     assert confirmed.candidates[0].scores[seed] == pytest.approx(history[-1], abs=0.01)

@@ -4,7 +4,7 @@ import pytest
 
 from sweep.config.file import Provenance
 from sweep.config.trial import TrialConfig
-from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.engines.fake import FakeEngine, fake_record
 from sweep.errors import SweepError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.verify import ScoreMissed, verify
@@ -20,7 +20,7 @@ def provenance(score):
 
 
 def test_the_score_of_the_best_epoch_is_compared():
-    score = fake_metrics(CONFIG, 2).val_accuracy
+    score = fake_record(CONFIG, 2).logs["val_accuracy"]
     assert verify(CONFIG, provenance(score), InProcessExecutor(FakeEngine()), tolerance=0.0).repeated == score
     with pytest.raises(ScoreMissed, match="the stored score is missed"):
         verify(CONFIG, provenance(score + 1e-3), InProcessExecutor(FakeEngine()), tolerance=1e-6)

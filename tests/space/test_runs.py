@@ -10,7 +10,7 @@ from sweep.cli.parser import main
 from sweep.config.data import DataConfig
 from sweep.config.file import read_config
 from sweep.data import load
-from sweep.engines.fake import FakeEngine, fake_metrics
+from sweep.engines.fake import FakeEngine, fake_record
 from sweep.errors import DataError, SpaceError
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.export import export_trials
@@ -30,7 +30,7 @@ EPOCHS = 4
 def scores_of(space, trial):
     """Of each run, as the fake engine gives them."""
     config = space.resolve(trial.params, trial.user_attrs["seed"])
-    return [fake_metrics(run, EPOCHS).val_accuracy for run in space.plan.runs(config)]
+    return [fake_record(run, EPOCHS).logs["val_accuracy"] for run in space.plan.runs(config)]
 
 
 def test_runs_are_every_seed_on_every_fold():

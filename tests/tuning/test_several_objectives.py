@@ -17,7 +17,7 @@ from sweeps import DyingExecutor, Killed, make_space, open_in, read_trials, requ
 
 from sweep.cli.dashboard_server import create_app
 from sweep.cli.parser import main
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.fake import FakeEngine
 from sweep.engines.function import FunctionEngine
 from sweep.errors import SpaceError, StudyError
@@ -140,7 +140,8 @@ class StoppingEngine(FakeEngine):
         self._runs[lane] = (config, epoch + 1)
         score, seconds, is_last = [0.5, 0.9, 0.8][epoch], [60.0, 1.0, 3.0][epoch], epoch == 2
         best = 2 if is_last else 0
-        return {lane: EpochMetrics(epoch + 1, 1.0, score, 1.0, score, 0.1, seconds, is_last, best)}
+        logs = {"loss": 1.0, "accuracy": score, "val_loss": 1.0, "val_accuracy": score}
+        return {lane: EpochRecord(epoch + 1, logs, seconds, is_last, best)}
 
 
 def test_seconds_are_the_median_of_the_epochs_and_the_score_is_of_the_kept_weights(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 from sweeps import DyingExecutor, Killed, make_space, open_in, read_trials, run_sweep
 
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.fake import FakeEngine
 from sweep.errors import Interrupted
 from sweep.executors.base import EpochDone, Event
@@ -61,7 +61,8 @@ def test_score_is_that_of_the_kept_weights(tmp_path):
             ((lane, (config, epoch)),) = self._runs.items()
             self._runs[lane] = (config, epoch + 1)
             score, is_last = scores[epoch], epoch == 2
-            return {lane: EpochMetrics(epoch + 1, 1.0, score, 1.0, score, 0.1, 0.0, is_last, 2 if is_last else 0)}
+            logs = {"loss": 1.0, "accuracy": score, "val_loss": 1.0, "val_accuracy": score}
+            return {lane: EpochRecord(epoch + 1, logs, 0.0, is_last, 2 if is_last else 0)}
 
     run_sweep(tmp_path, make_space(), 1, executor=InProcessExecutor(StoppingEngine()))
     (trial,) = read_trials(tmp_path)

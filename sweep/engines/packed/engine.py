@@ -15,7 +15,7 @@ import keras
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import EpochMetrics, Outcome
+from sweep.engines.base import EpochRecord, Outcome
 from sweep.engines.packed.grouping import Group, group_lanes
 from sweep.engines.packed.run import LaneRun, train_together
 from sweep.engines.packed.structure import Structure, structure_of
@@ -179,7 +179,7 @@ def _lacks_memory(outcome: Outcome) -> bool:
     return isinstance(outcome, BaseException) and is_out_of_memory(outcome)
 
 
-def _outcome(train_epoch: Callable[[], EpochMetrics]) -> Outcome:
+def _outcome(train_epoch: Callable[[], EpochRecord]) -> Outcome:
     try:
         return train_epoch()
     except BaseException as error:  # a user's model may raise anything

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.packed.start import EpochInput, learning_rates, start_arrays
 from sweep.engines.packed.structure import Structure
 from sweep.engines.packed.updates import momentum_products
@@ -63,17 +63,17 @@ class LaneRun:
             self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, num_places, pause)
         self.is_torn = False
 
-    def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
+    def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochRecord:
         """The record of an epoch whose `sums` (2, 2) are of training and validation, each of loss and hits."""
         self.epoch, self.cost = self.epoch + 1, seconds
-        metrics = self._metrics(sums, seconds)
+        record = EpochRecord(self.epoch, self._logs(sums), seconds)
         if self._early_stopping is not None:
-            self._early_stopping.on_epoch_end(self.epoch - 1, metrics.record())
+            self._early_stopping.on_epoch_end(self.epoch - 1, dict(record.logs))
         if self.epoch < self._config.training.epochs and not self.stop_training:
-            return metrics
+            return record
         best_epoch = best_epoch_of(self._early_stopping, self.epoch)
         self.end()
-        return replace(metrics, is_last=True, best_epoch=best_epoch)
+        return replace(record, is_last=True, best_epoch=best_epoch)
 
     def end(self) -> None:
         """The run is over, once; early stopping then puts the best weights back."""
@@ -106,18 +106,13 @@ class LaneRun:
         number = len(self._structure.kernel.weight_shapes(self._config.model.lane_widths))
         self.program.write(self.lane, weights[:number], weights[number:])
 
-    def _metrics(self, sums: NDArray[Any], seconds: float) -> EpochMetrics:
-        num_images, num_validation = len(self.placed.train), len(self.placed.validation)
-        means, scores = sums[0] / num_images, sums[1] / max(1, num_validation)  # in their dtype, as Keras's metrics are
-        return EpochMetrics(
-            epoch=self.epoch,
-            loss=float(means[0]),
-            accuracy=float(means[1]),
-            val_loss=float(scores[0]) if num_validation else None,
-            val_accuracy=float(scores[1]) if num_validation else None,
-            learning_rate=float(self._rates[self.epoch * self._steps_per_epoch]),
-            seconds=seconds,
-        )
+    def _logs(self, sums: NDArray[Any]) -> dict[str, float]:
+        loss, accuracy = sums[0] / len(self.placed.train)  # in their dtype, as Keras's metrics are
+        logs = {"loss": float(loss), "accuracy": float(accuracy)}
+        if len(self.placed.validation):
+            loss, accuracy = sums[1] / len(self.placed.validation)
+            logs |= {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+        return {**logs, LEARNING_RATE: float(self._rates[self.epoch * self._steps_per_epoch])}
 
 
 def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[NDArray[Any]]:

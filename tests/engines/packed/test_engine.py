@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.packed.engine import LaneProgram, PackedEngine
 from sweep.engines.recent import Recent
 from sweep.errors import DataError, Interrupted, SpaceError
@@ -72,7 +72,7 @@ def test_the_run_of_a_failing_lane_ends_alone_until_it_is_evicted(monkeypatch: p
     for lane, units in enumerate((6, 7, 8)):
         engine.admit(lane, config(model={"dense_units": units}))
     outcomes = engine.train_epoch()
-    assert [type(outcomes[lane]) for lane in range(3)] == [EpochMetrics, ValueError, EpochMetrics]
+    assert [type(outcomes[lane]) for lane in range(3)] == [EpochRecord, ValueError, EpochRecord]
     with pytest.raises(ValueError, match="lane 1 is not free"):
         engine.admit(1, config())
     engine.evict(1)

@@ -76,7 +76,7 @@ def test_folds_compile_once_hold_one_copy_and_score_as_alone(images: str) -> Non
     for config, history in zip(configs, together, strict=True):
         alone = PackedEngine(1, widest=[(3, 5)])
         assert Trained.of(train_all(alone, [config])[0], []) == Trained.of(history, [])
-        assert history[-1].loss == pytest.approx(train_sequentially(config)[-1].loss, rel=1e-4)
+        assert history[-1].logs["loss"] == pytest.approx(train_sequentially(config)[-1].logs["loss"], rel=1e-4)
 
 
 def test_what_no_lane_uses_is_dropped(images: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics, metrics_of
+from sweep.engines.base import EpochRecord, record_of
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from tests.engines.packed.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
@@ -82,7 +82,7 @@ def train(
     neighbours: dict[int, TrialConfig],
     each_epoch: Callable[[PackedEngine], None] | None = None,
     lane: int = 1,
-) -> tuple[Trained, list[EpochMetrics]]:
+) -> tuple[Trained, list[EpochRecord]]:
     """The watched config's outcome and records, trained on a lane beside others; these must be of use."""
     for other, config in neighbours.items():
         engine.admit(other, config)
@@ -93,8 +93,8 @@ def train(
             each_epoch(engine)
         outcomes = engine.train_epoch()
         assert set(outcomes) == {lane, *neighbours}
-        history.append(metrics_of(lane, outcomes))
-        assert not history[-1].diverged()
+        history.append(record_of(lane, outcomes))
+        assert not history[-1].not_finite()
     return Trained.of(history, weights_of(engine, lane)), history
 
 
@@ -154,7 +154,7 @@ def test_a_refilled_lane_holds_nothing_of_the_run_before(group: int, expected: T
     engine = make_engine(group)
     for lane in range(4):
         engine.admit(lane, diverging())
-    assert metrics_of(1, engine.train_epoch()).diverged()
+    assert record_of(1, engine.train_epoch()).not_finite()
     for lane in range(4):
         engine.evict(lane)
     assert train(engine, {lane: other_numbers() for lane in (0, 2, 3) if group > 1})[0] == expected
@@ -168,8 +168,10 @@ def test_calls_for_more_lanes_compute_the_same_up_to_rounding(num_neighbours: in
     others = {lane: other_widths() for lane in (0, 2, 3)[:num_neighbours]}
     _, together = train(make_engine(4), others)
     for ours, theirs in zip(together, alone, strict=True):
-        assert (ours.loss, ours.val_loss) == pytest.approx((theirs.loss, theirs.val_loss), rel=1e-3)
-        assert ours.learning_rate == theirs.learning_rate
+        assert (ours.logs["loss"], ours.logs["val_loss"]) == pytest.approx(
+            (theirs.logs["loss"], theirs.logs["val_loss"]), rel=1e-3
+        )
+        assert ours.logs["learning_rate"] == theirs.logs["learning_rate"]
 
 
 def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:

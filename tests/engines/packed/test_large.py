@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.packed.engine import PackedEngine
 
 NUM_IMAGES = 80_000  # of 28 x 28 float32: 250 MB, as many as a CPU has to TensorFlow
@@ -32,4 +32,4 @@ def test_lanes_with_penalties_train_at_the_same_time(images: Path) -> None:
         engine.admit(lane, TrialConfig.from_values(values, "test"))
     for _ in range(6):
         outcomes = engine.train_epoch()
-        assert [type(outcome) for outcome in outcomes.values()] == [EpochMetrics, EpochMetrics], outcomes
+        assert [type(outcome) for outcome in outcomes.values()] == [EpochRecord, EpochRecord], outcomes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics, Outcome
+from sweep.engines.base import EpochRecord, Outcome
 from sweep.engines.packed import engine as packed
 from sweep.engines.packed.engine import LaneProgram, PackedEngine
 from sweep.engines.recent import Recent
@@ -68,7 +68,7 @@ def fill(engine: PackedEngine) -> None:
 def train(engine: PackedEngine) -> list[Trained]:
     """Three epochs of four lanes, each of which must give a record."""
     rounds = [engine.train_epoch() for _ in range(3)]
-    assert all(isinstance(outcome, EpochMetrics) for outcomes in rounds for outcome in outcomes.values()), rounds
+    assert all(isinstance(outcome, EpochRecord) for outcomes in rounds for outcome in outcomes.values()), rounds
     histories: Any = [[outcomes[lane] for outcomes in rounds] for lane in range(4)]
     return [Trained.of(history, weights_of(engine, lane)) for lane, history in enumerate(histories)]
 
@@ -167,7 +167,7 @@ def test_another_error_is_the_lanes_own_and_is_not_tried_again(monkeypatch: pyte
     engine = make_engine()
     fill(engine)
     outcomes: dict[int, Outcome] = engine.train_epoch()
-    assert [type(outcomes[lane]) for lane in range(4)] == [EpochMetrics, ValueError, EpochMetrics, EpochMetrics]
+    assert [type(outcomes[lane]) for lane in range(4)] == [EpochRecord, ValueError, EpochRecord, EpochRecord]
     assert len(num_calls) == 4
 
 

@@ -105,7 +105,7 @@ def fresh_run(config: TrialConfig, num_epochs: int, space: Space, programs: "Rec
             program._free.clear()
     engine.admit(0, config)
     outcomes: list[Any] = [engine.train_epoch()[0] for _ in range(num_epochs)]
-    return comparable([metrics.record() for metrics in outcomes])
+    return comparable([metrics.values() for metrics in outcomes])
 
 
 def comparable(history: list[dict[str, Any]]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
@@ -54,7 +54,7 @@ def small(**training: Any) -> TrialConfig:
     return config_of({**SMALL, "training": {**SMALL["training"], **training}})
 
 
-def both(engine: PackedEngine, config: TrialConfig) -> tuple[list[EpochMetrics], list[EpochMetrics], SequentialEngine]:
+def both(engine: PackedEngine, config: TrialConfig) -> tuple[list[EpochRecord], list[EpochRecord], SequentialEngine]:
     """Records of lane 1 and of the sequential engine, which still hold their models."""
     sequential = SequentialEngine()
     engine.admit(1, config)
@@ -62,11 +62,11 @@ def both(engine: PackedEngine, config: TrialConfig) -> tuple[list[EpochMetrics],
     return train_to_the_end(engine, 1), train_to_the_end(sequential), sequential
 
 
-def assert_model_gives(model: Any, config: TrialConfig, metrics: EpochMetrics) -> None:
+def assert_model_gives(model: Any, config: TrialConfig, metrics: EpochRecord) -> None:
     dataset = load(config.data)
     loss, accuracy = model.evaluate(dataset.x_validation, dataset.y_validation, verbose=0)
-    assert loss == pytest.approx(metrics.val_loss, rel=1e-5)
-    assert accuracy == pytest.approx(metrics.val_accuracy, abs=1e-6)
+    assert loss == pytest.approx(metrics.logs["val_loss"], rel=1e-5)
+    assert accuracy == pytest.approx(metrics.logs["val_accuracy"], abs=1e-6)
 
 
 # ---- early stopping ----
@@ -90,10 +90,10 @@ def test_early_stopping_is_the_sequential_engines(monitor: str, engine: PackedEn
 def test_weights_of_a_seed_of_their_own_are_the_sequential_engines(engine: PackedEngine) -> None:
     config = small(epochs=2, weights_seed=5, seed=6)
     ours, theirs, _ = both(engine, config)
-    assert [one.loss for one in ours] == pytest.approx([one.loss for one in theirs], rel=1e-4)
+    assert [one.logs["loss"] for one in ours] == pytest.approx([one.logs["loss"] for one in theirs], rel=1e-4)
     engine.evict(1)
     other, _, _ = both(engine, small(epochs=2, seed=6))
-    assert other[0].loss != pytest.approx(ours[0].loss, rel=1e-4)
+    assert other[0].logs["loss"] != pytest.approx(ours[0].logs["loss"], rel=1e-4)
 
 
 def test_a_lane_that_stopped_early_trains_no_more_beside_one_that_goes_on(engine: PackedEngine) -> None:
@@ -130,7 +130,7 @@ def test_the_model_of_a_lane_is_what_the_records_say_at_each_epoch(engine: Packe
     history = []
     for _ in range(3):
         history.append(engine.train_epoch()[1])
-        assert isinstance(history[-1], EpochMetrics)
+        assert isinstance(history[-1], EpochRecord)
         model = engine.model(1)
         assert_model_gives(model, config, history[-1])
     assert [array.shape for array in model.get_weights()] == shapes

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochMetrics
+from sweep.engines.base import EpochRecord
 from sweep.engines.packed import engine as packed
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
@@ -30,7 +30,7 @@ HOLD_ALL = [5, 12, 3, 16, 7, 8]  # every optimizer, schedule and padding; JAX ta
 MLPS = [NUM_CNNS, NUM_CNNS + 1, NUM_CNNS + 2]
 INDICES = [*HOLD_ALL, *(MLPS if ON_TENSORFLOW else MLPS[:1])]
 NUM_CONFIGS, NUM_IN_FLOAT32 = len(INDICES), 4 if ON_TENSORFLOW else 2
-Histories = list[list[EpochMetrics]]
+Histories = list[list[EpochRecord]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -177,8 +177,8 @@ def test_a_lane_follows_the_sequential_engine_for_100_steps(
     print("largest difference in float64:", max(found))
     assert max(found) <= 1e-7, found
     for ours, theirs in zip(alone_in_float64, sequential_in_float64, strict=True):
-        assert [metrics.learning_rate for metrics in ours] == pytest.approx(
-            [metrics.learning_rate for metrics in theirs], rel=1e-5, abs=1e-9
+        assert [metrics.logs["learning_rate"] for metrics in ours] == pytest.approx(
+            [metrics.logs["learning_rate"] for metrics in theirs], rel=1e-5, abs=1e-9
         )
 
 

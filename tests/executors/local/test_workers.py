@@ -11,7 +11,7 @@ import pytest
 from executor_runs import curve, make_config, run_to_the_end
 from failing_engines import MARKS
 
-from sweep.engines.fake import fake_metrics
+from sweep.engines.fake import fake_record
 from sweep.errors import Cause, InputError, Interrupted, SweepStopped
 from sweep.executors.base import EpochDone, LaneRetried
 from sweep.executors.local import workers as local_workers
@@ -69,7 +69,7 @@ def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
     workers = make_workers(1)
     workers.start(0, make_config(23))
     events = [event for _ in range(2) for event in workers.wait()]
-    diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.diverged())
+    diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.not_finite())
     assert diverged.circumstances.attempt == 2
     assert "about to diverge" in diverged.circumstances.log_tail
 
@@ -136,7 +136,7 @@ def test_late_answer_of_an_earlier_attempt_is_refused(make_workers):
     workers.start(0, config)
     workers.wait()
     slot = workers._slots[0]
-    late = {"lane": 0, "metrics": fake_metrics(config, 2).__dict__ | {"accuracy": 0.0}, "circumstances": None}
+    late = {"lane": 0, "metrics": fake_record(config, 2).__dict__ | {"logs": {"accuracy": 0.0}}, "circumstances": None}
     os.kill(workers.pids[0], signal.SIGKILL)
     receive = type(slot.worker).receive
 

@@ -76,7 +76,7 @@ def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
     workers = make_workers()
     workers.start(0, make_config(23))
     events = [event for _ in range(2) for event in workers.wait()]
-    diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.diverged())
+    diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.not_finite())
     assert diverged.circumstances.attempt == 2
     assert "about to diverge" in diverged.circumstances.log_tail
 
