@@ -21,7 +21,7 @@ MakeExecutor = Callable[[], Executor]
 
 
 def choose_lanes(config: TrialConfig, options: RetrainOptions, threads: int) -> EngineChoice | None:
-    """Engine and lanes as asked for; None where nothing is: one seed after the other, with checkpoints."""
+    """Engine and lanes as asked for; None for one seed after the other in this process, with checkpoints."""
     if options.engine == EngineOptions() and options.workers == WorkerOptions():
         return None
     dataset = load(config.data)
@@ -35,7 +35,8 @@ def choose_lanes(config: TrialConfig, options: RetrainOptions, threads: int) -> 
         is_adaptive=False,
         without_kernel=without_kernel([config]),
     )
-    return choose(situation, options.engine.engine, options.engine.lanes)
+    choice = choose(situation, options.engine.engine, options.engine.lanes)
+    return None if choice.engine == "sequential" and options.workers == WorkerOptions() else choice
 
 
 @contextmanager
