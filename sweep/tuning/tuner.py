@@ -3,24 +3,21 @@
 A round is one `wait` of the executor. Everything a round brought is told in one transaction, in the order of trial
 numbers, so the study in the database always stands between two rounds, and a resumed study equals the unbroken one:
 trials that were RUNNING keep their numbers and are trained again, unreported, up to their last stored epoch
-(`ResumePlan`). What is asked is `Asker`'s, what is written of a trial `TrialRecorder`'s.
+(`ResumePlan`). What is asked is `Asker`'s, what happens to a trial on its lane `RunningTrials`', what is written of it
+`TrialRecorder`'s.
 
 A trial is one run on a lane, which reports each epoch; or several (folds, repeats), one after another on its lane,
 which report each run's score.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.config.function import RunConfig
-from sweep.engines.base import EpochRecord, not_finite_line
 from sweep.errors import Cause, Interrupted, StudyError
-from sweep.executors.base import Circumstances, EpochDone, Event, Executor, LaneLost, LaneRetried
+from sweep.executors.base import EpochDone, Event, Executor
 from sweep.executors.lanes import Lanes
-from sweep.space.runs import trial_values
 from sweep.space.space import Space
 from sweep.storage import ChangedMeanwhile, ForeignChange, Wait, set_aside_lines
 from sweep.system.interruption import Interruption
@@ -33,6 +30,7 @@ from sweep.tuning.limits import Limits, SweepClock
 from sweep.tuning.progress import Progress
 from sweep.tuning.resume_plan import Repeat, ResumePlan
 from sweep.tuning.running_trial import RunningTrial, num_starts, num_stored_epochs
+from sweep.tuning.running_trials import RunningTrials
 from sweep.tuning.study import SweepStudy
 from sweep.tuning.trial_recorder import TrialRecorder
 
@@ -62,6 +60,9 @@ class Tuner:
         self._resume_plan = ResumePlan()
         self._recorder = TrialRecorder(study, space.metrics, counts_starts=executor.shares_process)
         self._failures = FailureStreak(study.write_behind, limits.max_failures)
+        self._trials = RunningTrials(
+            study, space.metrics, self._lanes, self._recorder, self._failures, self._callbacks, progress.notice
+        )
         self._asker = Asker(study, space, self._recorder, self._failures, seed)
         self._wait = Wait(self._interruption.check, progress.notice)
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
@@ -114,7 +115,7 @@ class Tuner:
         is_too_often = self._executor.shares_process and num_starts(trial) >= MOST_STARTS
         if is_too_often and not self._study.ended_in_order:
             error = "the process died twice in the same epoch of this trial; --workers 1 would go on without it"
-            self._fail(trial.number, Failure(Cause.KILLED, error))
+            self._trials.fail(trial.number, Failure(Cause.KILLED, error))
             return
         runs = self._space.runs(trial.params, trial.user_attrs["seed"])
         self._resume_plan.add(Repeat(trial.number, runs, num_stored_epochs(trial)))
@@ -126,7 +127,7 @@ class Tuner:
         """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
         if not self._study.write_behind.is_out_of_step:
             with self._transaction(wait):
-                for running in self._lanes:
+                for running in self._trials:
                     self._recorder.count_start(running.number, -1)
                 self._callbacks.end_within(self._study)
 
@@ -137,10 +138,10 @@ class Tuner:
         self._start_repeats()
         if self._is_to_ask():
             asked = self._ask()
-            taken = [self._take_lane(trial.number, trial.runs) for trial in asked if trial.runs]
+            taken = [self._trials.take_lane(trial.number, trial.runs) for trial in asked if trial.runs]
             self._tell_failed([trial.number for trial in asked if not trial.runs])
             for running in taken:
-                self._start(running)
+                self._trials.start(running)
             self._failures.check(self._study.study_name)
 
     def _ask(self) -> list[Asked]:
@@ -163,15 +164,15 @@ class Tuner:
         if numbers:
             with self._transaction():
                 for number in numbers:
-                    self._tell_end(self._study.write_behind.get_trial(number))
+                    self._trials.ended(number)
                     self._failures.count(number)
 
     def _start_repeats(self) -> None:
-        for repeat in self._resume_plan.due(is_idle=not self._lanes):
+        for repeat in self._resume_plan.due(is_idle=not self._trials):
             if repeat.num_stored == 0:
                 self._count_first_start(repeat.number)
             if self._resume_plan.discard(repeat.number):
-                self._start(self._take_lane(repeat.number, repeat.runs, repeat.num_stored))
+                self._trials.start(self._trials.take_lane(repeat.number, repeat.runs, repeat.num_stored))
 
     def _count_first_start(self, number: int) -> None:
         with self._transaction():
@@ -180,29 +181,12 @@ class Tuner:
 
     def _is_to_ask(self, num_asked: int = 0) -> bool:
         """Of a trial more than those that were asked and have no lanes yet."""
-        return not self._resume_plan.is_repeating and self._lanes.num_free > num_asked and self._may_ask(num_asked)
+        return not self._resume_plan.is_repeating and self._trials.num_free > num_asked and self._may_ask(num_asked)
 
     def _may_ask(self, num_asked: int = 0) -> bool:
-        if self.num_finished + len(self._lanes) + num_asked >= self._limits.num_trials:
+        if self.num_finished + len(self._trials) + num_asked >= self._limits.num_trials:
             return False
         return self._study.num_left() != 0 or bool(self._study.frozen_trials(TrialState.WAITING))
-
-    def _take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
-        running = RunningTrial(number, runs, num_stored)
-        self._lanes.take(running)
-        return running
-
-    def _start(self, running: RunningTrial) -> None:
-        trial = self._study.write_behind.get_trial(running.number)
-        self._callbacks.post(lambda callback: callback.on_trial_start(_own_copy(callback, trial)))
-        self._callbacks.deliver()
-        self._lanes.start(running, running.begin_run())
-
-    def _start_next_runs(self) -> None:
-        """Of the trials whose last run has ended and been told."""
-        for running in self._lanes:
-            if running.is_between_runs:
-                self._lanes.start_next(running, running.begin_run())
 
     # ---- events ----
 
@@ -211,56 +195,9 @@ class Tuner:
             self._resume_plan.end_round()
         with self._transaction():
             for running, event in sorted(events, key=lambda pair: pair[0].number):
-                if running in self._lanes:  # else told by somebody else in the meantime
-                    self._follow(running, event)
+                self._trials.follow(running, event)
         self._failures.check(self._study.study_name)
-        self._start_next_runs()
-
-    def _follow(self, running: RunningTrial, event: Event) -> None:
-        if isinstance(event, LaneRetried):
-            self._notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
-            self._recorder.retried(running.number, event.attempt)
-            return
-        edited = self._recorder.trained_by(running, event.code)
-        if edited is not None:
-            self._notice(edited)
-        if isinstance(event, LaneLost):
-            self._fail(running.number, Failure.of(event), running)
-        else:
-            self._report(running, event.metrics, event.circumstances)
-
-    def _report(self, running: RunningTrial, metrics: EpochRecord, where: Circumstances | None) -> None:
-        running.add(metrics, self._space.metrics)
-        if running.num_epochs <= running.num_stored:
-            if running.num_epochs == running.num_stored:
-                self._recorder.count_start(running.number, +1)
-            return
-        self._tell_epoch(running.number, metrics, len(running.histories))
-        has_reported = self._recorder.epoch_ended(running, metrics)
-        if metrics.not_finite():
-            self._fail(running.number, Failure.at(where, Cause.NAN, not_finite_line(metrics)), running)
-        elif len(running.values) == len(running.runs):
-            self._end(running.number, TrialState.COMPLETE, trial_values(running.values), running)
-        elif has_reported and self._study.should_prune(running.number):
-            self._end(running.number, TrialState.PRUNED, None, running)
-
-    def _tell_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:
-        logs = metrics.values()
-        self._callbacks.post(lambda callback: callback.on_epoch_end(number, metrics.epoch, logs, run))
-
-    def _fail(self, number: int, failure: Failure, running: RunningTrial | None = None) -> None:
-        self._recorder.failed(number, failure)
-        self._end(number, TrialState.FAIL, None, running)
-        self._failures.count(number)
-
-    def _end(self, number: int, state: TrialState, values: list[float] | None, running: RunningTrial | None) -> None:
-        self._recorder.ended(number, state, values, running)
-        if running is not None:
-            self._lanes.free(running)
-        self._tell_end(self._study.write_behind.get_trial(number))
-
-    def _tell_end(self, trial: FrozenTrial) -> None:
-        self._callbacks.post(lambda callback: callback.on_trial_end(_own_copy(callback, trial)))
+        self._trials.start_next_runs()
 
     # ---- the study ----
 
@@ -280,18 +217,7 @@ class Tuner:
     def _adopt(self, change: ForeignChange) -> None:
         """Another program created the trial, or has finished one of ours, which is trained no further."""
         self._notice(change.line(self._study.study_name))
-        self._drop(change.number)
-        trial = self._study.write_behind.get_trial(change.number)
-        if trial.state.is_finished():
-            self._tell_end(trial)
-
-    def _drop(self, number: int) -> None:
-        self._resume_plan.discard(number)
-        for running in self._lanes:
-            if running.number == number:
-                self._lanes.free(running)
-
-
-def _own_copy(callback: Callback, trial: FrozenTrial) -> FrozenTrial:
-    """What a user's callback does to a trial stays there."""
-    return trial if callback.ends_sweep else copy.deepcopy(trial)
+        self._resume_plan.discard(change.number)
+        self._trials.drop(change.number)
+        if self._study.write_behind.get_trial(change.number).state.is_finished():
+            self._trials.ended(change.number)

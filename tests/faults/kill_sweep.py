@@ -25,7 +25,7 @@ ANY_TIME = {
     "after resuming": ("sweep.tuning.tuner.Tuner", "_find_trials_to_repeat", "after"),
 }
 ONCE_FURTHER = {  # two deaths in one epoch of a trial are held against it, by design
-    "between ask and start": ("sweep.tuning.tuner.Tuner", "_start", "before"),
+    "between ask and start": ("sweep.tuning.running_trials.RunningTrials", "start", "before"),
     "between epochs": ("sweep.executors.in_process.InProcessExecutor", "wait", "before"),
     "before report": ("sweep.executors.in_process.InProcessExecutor", "wait", "after"),
     "between report and prune": ("sweep.tuning.study.SweepStudy", "should_prune", "before"),

@@ -1,0 +1,132 @@
+"""The trials on lanes: started, followed epoch by epoch, and finished."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.config.function import RunConfig
+from sweep.engines.base import EpochRecord, not_finite_line
+from sweep.errors import Cause
+from sweep.executors.base import Circumstances, Event, LaneLost, LaneRetried
+from sweep.executors.lanes import Lanes
+from sweep.space.runs import trial_values
+from sweep.tuning.callback import Callback
+from sweep.tuning.callback_list import CallbackList
+from sweep.tuning.failures import Failure, FailureStreak
+from sweep.tuning.running_trial import RunningTrial
+from sweep.tuning.study import SweepStudy
+from sweep.tuning.trial_recorder import TrialRecorder
+
+
+class RunningTrials:
+    """What happens on a trial's lane is recorded, told to the callbacks, and may end it.
+
+    `follow`, `fail` and `ended` are called inside a transaction of the study.
+    """
+
+    def __init__(
+        self,
+        study: SweepStudy,
+        objectives: Sequence[str],
+        lanes: Lanes[RunningTrial],
+        recorder: TrialRecorder,
+        failures: FailureStreak,
+        callbacks: CallbackList,
+        notice: Callable[[str], None],
+    ) -> None:
+        self._study, self._objectives, self._lanes, self._recorder = study, objectives, lanes, recorder
+        self._failures, self._callbacks, self._notice = failures, callbacks, notice
+
+    def __iter__(self) -> Iterator[RunningTrial]:
+        return iter(self._lanes)
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @property
+    def num_free(self) -> int:
+        """Lanes without a trial."""
+        return self._lanes.num_free
+
+    def take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
+        """The trial has a lane; it is not trained before `start`."""
+        running = RunningTrial(number, runs, num_stored)
+        self._lanes.take(running)
+        return running
+
+    def start(self, running: RunningTrial) -> None:
+        """Train its first run."""
+        trial = self._study.write_behind.get_trial(running.number)
+        self._callbacks.post(lambda callback: callback.on_trial_start(_own_copy(callback, trial)))
+        self._callbacks.deliver()
+        self._lanes.start(running, running.begin_run())
+
+    def start_next_runs(self) -> None:
+        """Of the trials whose last run has ended and been stored."""
+        for running in self._lanes:
+            if running.is_between_runs:
+                self._lanes.start_next(running, running.begin_run())
+
+    def drop(self, number: int) -> None:
+        """Another program has finished it: it is trained no further."""
+        for running in self._lanes:
+            if running.number == number:
+                self._lanes.free(running)
+
+    def follow(self, running: RunningTrial, event: Event) -> None:
+        """What happened on the trial's lane; nothing, where it has none any more."""
+        if running not in self._lanes:
+            return
+        if isinstance(event, LaneRetried):
+            self._notice(f"trial {running.number}: {event.error}; attempt {event.attempt} repeats its epochs")
+            self._recorder.retried(running.number, event.attempt)
+            return
+        edited = self._recorder.trained_by(running, event.code)
+        if edited is not None:
+            self._notice(edited)
+        if isinstance(event, LaneLost):
+            self.fail(running.number, Failure.of(event), running)
+        else:
+            self._report(running, event.metrics, event.circumstances)
+
+    def fail(self, number: int, failure: Failure, running: RunningTrial | None = None) -> None:
+        """Set a trial to FAIL; `running` if it has a lane."""
+        self._recorder.failed(number, failure)
+        self._end(number, TrialState.FAIL, None, running)
+        self._failures.count(number)
+
+    def ended(self, number: int) -> None:
+        """The trial is finished in the study: tell the callbacks."""
+        trial = self._study.write_behind.get_trial(number)
+        self._callbacks.post(lambda callback: callback.on_trial_end(_own_copy(callback, trial)))
+
+    def _report(self, running: RunningTrial, metrics: EpochRecord, where: Circumstances | None) -> None:
+        running.add(metrics, self._objectives)
+        if running.num_epochs <= running.num_stored:
+            if running.num_epochs == running.num_stored:
+                self._recorder.count_start(running.number, +1)
+            return
+        self._tell_epoch(running.number, metrics, len(running.histories))
+        has_reported = self._recorder.epoch_ended(running, metrics)
+        if metrics.not_finite():
+            self.fail(running.number, Failure.at(where, Cause.NAN, not_finite_line(metrics)), running)
+        elif len(running.values) == len(running.runs):
+            self._end(running.number, TrialState.COMPLETE, trial_values(running.values), running)
+        elif has_reported and self._study.should_prune(running.number):
+            self._end(running.number, TrialState.PRUNED, None, running)
+
+    def _tell_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:
+        logs = metrics.values()
+        self._callbacks.post(lambda callback: callback.on_epoch_end(number, metrics.epoch, logs, run))
+
+    def _end(self, number: int, state: TrialState, values: list[float] | None, running: RunningTrial | None) -> None:
+        self._recorder.ended(number, state, values, running)
+        if running is not None:
+            self._lanes.free(running)
+        self.ended(number)
+
+
+def _own_copy(callback: Callback, trial: FrozenTrial) -> FrozenTrial:
+    """What a user's callback does to a trial stays there."""
+    return trial if callback.ends_sweep else copy.deepcopy(trial)
