@@ -66,7 +66,8 @@ class Callback:
         Args:
             number: The trial's.
             epoch: Of the run, 1 for the first.
-            logs: Value by metric: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, ...
+            logs: Value by metric, as Keras names them (loss, accuracy, learning_rate; with validation data val_loss,
+                val_accuracy), and the epoch's seconds. Of a function its values.
             run: Of a trial of several runs (folds, repeats), 1 for the first.
 
         """

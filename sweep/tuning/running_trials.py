@@ -10,6 +10,7 @@ from sweep.engines.base import EpochRecord, not_finite_line
 from sweep.errors import Cause
 from sweep.executors.base import Circumstances, Event, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
+from sweep.space.objective import TIMING
 from sweep.space.runs import trial_values
 from sweep.tuning.callback import Callback
 from sweep.tuning.callback_list import CallbackList
@@ -117,7 +118,7 @@ class RunningTrials:
             self._end(running.number, TrialState.PRUNED, None, running)
 
     def _tell_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:
-        logs = metrics.values()
+        logs = {**metrics.logs, TIMING: metrics.seconds}
         self._callbacks.post(lambda callback: callback.on_epoch_end(number, metrics.epoch, logs, run))
 
     def _end(self, number: int, state: TrialState, values: list[float] | None, running: RunningTrial | None) -> None:
