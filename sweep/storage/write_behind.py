@@ -37,7 +37,7 @@ from sweep.storage.set_aside import set_aside, without_foreign_params
 from sweep.storage.stored_trials import SET_ASIDE
 from sweep.storage.studies import check_rows, reading
 from sweep.storage.waiting import WAIT, Wait
-from sweep.storage.writer import MARK, StudyWriter, begin, in_words, when_free
+from sweep.storage.writer import MARK, StudyWriter, begin, in_words, retry_while_locked
 
 STUDY_ID = 0  # in memory: a WriteBehindStorage holds one study
 
@@ -139,7 +139,7 @@ class WriteBehindStorage(MemoryStorage):
         is ahead of the database (`is_out_of_step`), and the storage refuses further use.
         """
         with self._gathering(), in_words(self._backend):
-            connection, changes = when_free(self._begin, self._backend, wait)
+            connection, changes = retry_while_locked(self._begin, self._backend, wait)
             with closing(connection):
                 yield changes
                 self._write(connection, wait)
@@ -156,7 +156,7 @@ class WriteBehindStorage(MemoryStorage):
             before = self._memory()
             try:
                 yield
-                connection, is_changed = when_free(partial(self._begin_again, before), self._backend, wait)
+                connection, is_changed = retry_while_locked(partial(self._begin_again, before), self._backend, wait)
             except BaseException:
                 self._restore(before)
                 raise
@@ -437,7 +437,7 @@ def create_study(
     backend = backend_of(url)
     engine = backend.connect_writer()
     try:
-        with in_words(backend), closing(when_free(partial(begin, engine), backend)) as connection:
+        with in_words(backend), closing(retry_while_locked(partial(begin, engine), backend)) as connection:
             rows.insert_study(connection, study_name, directions, user_attrs, {**(system_attrs or {}), **seal})
             connection.commit()
     finally:

@@ -62,7 +62,7 @@ class StudyWriter:
         except self._backend.driver_errors as error:
             if not self._backend.is_connection_lost(error):
                 raise
-            when_free(lambda: self._write_again(pending, row_ids, mark), self._backend, wait)
+            retry_while_locked(lambda: self._write_again(pending, row_ids, mark), self._backend, wait)
         self._mark = mark
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class StudyWriter:
             connection.commit()
 
 
-def when_free(action: Callable[[], Result], backend: Backend, wait: Wait = WAIT) -> Result:
+def retry_while_locked(action: Callable[[], Result], backend: Backend, wait: Wait = WAIT) -> Result:
     """What `action` gives, tried again as long as the database is locked or away."""
     return tried_again(action, backend.is_passing, wait, backend.why_waiting, backend.end_of_waiting)
 
