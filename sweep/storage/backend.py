@@ -68,5 +68,5 @@ class Backend(Protocol):
     def back_up(self) -> None:
         """Keep a copy of everything, where that is ours to do."""
 
-    def let_go(self, writer: sqlalchemy.Engine) -> None:
+    def release(self, writer: sqlalchemy.Engine) -> None:
         """Of a writer that is not needed any more."""

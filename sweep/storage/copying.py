@@ -42,7 +42,7 @@ def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]
                 _write(connection, backend, name, content)
                 connection.commit()
         finally:
-            backend.let_go(engine)
+            backend.release(engine)
     return {table: len(found) for table, found in content.items()}
 
 

@@ -68,7 +68,7 @@ class StudyWriter:
     def close(self) -> None:
         """Let go of the database. A forked process has no part in its connections."""
         if os.getpid() == self._process:
-            self._backend.let_go(self._engine)
+            self._backend.release(self._engine)
 
     def _begin(self) -> tuple[sqlalchemy.Connection, str | None]:
         """And the mark of the transaction before. StudyError if the study is not there any more."""

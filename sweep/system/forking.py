@@ -11,18 +11,18 @@ from weakref import WeakKeyDictionary
 
 Owner = TypeVar("Owner")
 
-_let_go: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
+_release: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
-def in_children(owner: Owner, let_go: Callable[[Owner], None]) -> None:
-    """Call `let_go(owner)` in every process that is forked off while the owner lives."""
-    _let_go[owner] = let_go
+def in_children(owner: Owner, release: Callable[[Owner], None]) -> None:
+    """Call `release(owner)` in every process that is forked off while the owner lives."""
+    _release[owner] = release
 
 
 def _after_fork() -> None:
-    for owner, let_go in list(_let_go.items()):
-        let_go(owner)
-    _let_go.clear()
+    for owner, release in list(_release.items()):
+        release(owner)
+    _release.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)

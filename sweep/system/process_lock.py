@@ -33,10 +33,10 @@ class ProcessLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            in_children(self, ProcessLock._let_go)
+            in_children(self, ProcessLock._release)
             self._take(self._descriptor)
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         return self
 
@@ -44,7 +44,7 @@ class ProcessLock:
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
-        self._let_go()
+        self._release()
 
     def _take(self, descriptor: int) -> None:
         try:
@@ -55,7 +55,7 @@ class ProcessLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._descriptor is not None:
             with suppress(OSError):  # it is closed even then
                 os.close(self._descriptor)  # which drops the lock; the file stays, as removing it would race

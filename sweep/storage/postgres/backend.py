@@ -146,7 +146,7 @@ class PostgresBackend:
     def back_up(self) -> None:
         """Not ours to do."""
 
-    def let_go(self, writer: sqlalchemy.Engine) -> None:
+    def release(self, writer: sqlalchemy.Engine) -> None:
         """Ends the connection, and its lock."""
         writer.dispose()
 

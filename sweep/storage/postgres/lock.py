@@ -57,7 +57,7 @@ def session_name() -> str:
 
 def take(connection: Any, study_name: str, role: str) -> None:
     """Take the study's lock for this connection of psycopg. StudyError, with the holder, if another one has it."""
-    in_children(connection, _let_go)
+    in_children(connection, _release)
     key = _key(study_name, role)
     (is_taken,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
     holder = None if is_taken else connection.execute(_HOLDER, {"key": key}).fetchone()
@@ -67,7 +67,7 @@ def take(connection: Any, study_name: str, role: str) -> None:
         raise StudyError(f"study {study_name} is being swept: {name}; wait for it, stop it, or use another --study")
 
 
-def _let_go(connection: Any) -> None:
+def _release(connection: Any) -> None:
     """Close a child's copy of the socket, without the good-bye that would end the parent's connection too."""
     with suppress(psycopg.Error, OSError), open(os.devnull, "r+b") as nothing:
         os.dup2(nothing.fileno(), connection.fileno())

@@ -163,7 +163,7 @@ class SqliteBackend:
         """Into the folder `backups` beside it."""
         back_up(self.path)
 
-    def let_go(self, writer: sqlalchemy.Engine) -> None:
+    def release(self, writer: sqlalchemy.Engine) -> None:
         """Put everything into the one file, so that it can be copied.
 
         Where that cannot be done now (the disk is full, another program has locked it) the log stays beside the file.
