@@ -49,7 +49,7 @@ class WorkerHandle(Protocol):
     def end(self) -> None:
         """Let it end; kill it if it does not."""
 
-    def bury(self, *, patience_s: float = PATIENCE_S) -> Obituary:
+    def reap(self, *, patience_s: float = PATIENCE_S) -> Obituary:
         """Say how it ended; one that is still ending after `patience_s` is killed."""
 
     def log_tail(self) -> str:

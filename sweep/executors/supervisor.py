@@ -119,7 +119,7 @@ class WorkerSlot:
         """What the worker has answered, or what its death means."""
         answer = self.worker.receive()
         if answer is None:
-            return self._replace(self.worker.bury())
+            return self._replace(self.worker.reap())
         if not answer:
             return []
         if "failed" in answer:
@@ -140,7 +140,7 @@ class WorkerSlot:
         """Replace a worker that takes too long for an answer."""
         if self._trial_timeout_s is None or time.monotonic() - self._asked_at <= self._allowed_s():
             return []
-        obituary = self.worker.bury(patience_s=0.0)
+        obituary = self.worker.reap(patience_s=0.0)
         error = f"no epoch ended in the {self._trial_timeout_s:g} s of a trial"
         return self._replace(Obituary(Cause.TIMEOUT, error, obituary.peak_memory_mb, obituary.log_tail))
 
@@ -175,7 +175,7 @@ class WorkerSlot:
         """What memory lacked it may have on a new worker; every other error would come again."""
         where = event.circumstances
         if event.cause == Cause.OUT_OF_MEMORY and run.num_deaths < self._num_retries:
-            log_tail = self.worker.bury(patience_s=0.0).log_tail
+            log_tail = self.worker.reap(patience_s=0.0).log_tail
             self._training = [event.lane]
             return self._replace(Obituary(event.cause, event.error, where.peak_memory_mb, log_tail))
         del self._runs[event.lane]

@@ -80,7 +80,7 @@ class WorkerProcess:
         self._process.wait()
         self._release()
 
-    def bury(self, *, patience_s: float = PATIENCE_S) -> Obituary:
+    def reap(self, *, patience_s: float = PATIENCE_S) -> Obituary:
         """Say how it ended; a process whose pipe is closed may still be ending, after `patience_s` it is killed."""
         status, usage = self._wait(patience_s)
         self._process.returncode = os.waitstatus_to_exitcode(status)

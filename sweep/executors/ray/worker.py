@@ -75,7 +75,7 @@ class RayWorker:
         """Kill it, too; Ray sees to it that it dies."""
         self.hang_up()
 
-    def bury(self, *, patience_s: float = PATIENCE_S) -> Obituary:
+    def reap(self, *, patience_s: float = PATIENCE_S) -> Obituary:
         """Say how it ended; one that lives is killed."""
         log_tail = self.log_tail() if self._death is None else ""
         if self._death is None and patience_s and _is_ready(self._life, patience_s):
