@@ -15,7 +15,7 @@ _WORDS_OF_NO_MEMORY = (
 
 
 @dataclass(frozen=True)
-class Obituary:
+class WorkerExit:
     """How a worker ended, in words; `cause` is what a trial that did it failed of."""
 
     cause: Cause
@@ -49,7 +49,7 @@ class WorkerHandle(Protocol):
     def end(self) -> None:
         """Let it end; kill it if it does not."""
 
-    def reap(self, *, patience_s: float = PATIENCE_S) -> Obituary:
+    def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
         """Say how it ended; one that is still ending after `patience_s` is killed."""
 
     def log_tail(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from sweep.config.function import RunConfig
 from sweep.errors import Cause, InputError, SweepStopped
 from sweep.executors.base import Circumstances, Event, LaneLost, LaneRetried
-from sweep.executors.handle import Obituary, WorkerHandle
+from sweep.executors.handle import WorkerExit, WorkerHandle
 from sweep.executors.messages import event_of
 
 MOST_FAILED_STARTS = 3
@@ -140,9 +140,9 @@ class WorkerSlot:
         """Replace a worker that takes too long for an answer."""
         if self._trial_timeout_s is None or time.monotonic() - self._asked_at <= self._allowed_s():
             return []
-        obituary = self.worker.reap(patience_s=0.0)
+        ended = self.worker.reap(patience_s=0.0)
         error = f"no epoch ended in the {self._trial_timeout_s:g} s of a trial"
-        return self._replace(Obituary(Cause.TIMEOUT, error, obituary.peak_memory_mb, obituary.log_tail))
+        return self._replace(WorkerExit(Cause.TIMEOUT, error, ended.peak_memory_mb, ended.log_tail))
 
     def _allowed_s(self) -> float:
         """For the answer that is awaited."""
@@ -177,7 +177,7 @@ class WorkerSlot:
         if event.cause == Cause.OUT_OF_MEMORY and run.num_deaths < self._num_retries:
             log_tail = self.worker.reap(patience_s=0.0).log_tail
             self._training = [event.lane]
-            return self._replace(Obituary(event.cause, event.error, where.peak_memory_mb, log_tail))
+            return self._replace(WorkerExit(event.cause, event.error, where.peak_memory_mb, log_tail))
         del self._runs[event.lane]
         return [replace(event, circumstances=self._as_known_here(where, run))]
 
@@ -187,18 +187,18 @@ class WorkerSlot:
 
     # ---- a death ----
 
-    def _replace(self, obituary: Obituary) -> list[Event]:
+    def _replace(self, ended: WorkerExit) -> list[Event]:
         """A new worker with the runs that are not lost; what the tuner should know."""
         if not self._is_made:
             self._num_failed_starts += 1
             if self._num_failed_starts == MOST_FAILED_STARTS:
-                raise SweepStopped(f"no worker starts: {obituary.error}\n{obituary.log_tail}")
-        events = self._charge(obituary)
+                raise SweepStopped(f"no worker starts: {ended.error}\n{ended.log_tail}")
+        events = self._charge(ended)
         self._begin_anew()
         for lane, run in self._runs.items():
             run.attempt, run.trained_s = run.attempt + 1, 0.0
             self._send_start(lane)
-            events.append(LaneRetried(lane, run.attempt, obituary.cause, obituary.error))
+            events.append(LaneRetried(lane, run.attempt, ended.cause, ended.error))
         return events
 
     def _begin_anew(self) -> None:
@@ -208,7 +208,7 @@ class WorkerSlot:
         if self._make:
             self.make(**self._make)
 
-    def _charge(self, obituary: Obituary) -> list[Event]:
+    def _charge(self, ended: WorkerExit) -> list[Event]:
         if len(self._training) > 1:
             self._most_at_once = (len(self._training) + 1) // 2
             for lane in self._training:
@@ -221,12 +221,12 @@ class WorkerSlot:
             run.is_suspect = False
             if run.num_deaths > self._num_retries:
                 del self._runs[lane]
-                events.append(self._lost_with_worker(lane, run, obituary))
+                events.append(self._lost_with_worker(lane, run, ended))
         return events
 
-    def _lost_with_worker(self, lane: int, run: Run, obituary: Obituary) -> LaneLost:
-        where = Circumstances(run.attempt, self.worker.host, obituary.peak_memory_mb, obituary.log_tail)
-        return LaneLost(lane, obituary.cause, obituary.error, "", where)
+    def _lost_with_worker(self, lane: int, run: Run, ended: WorkerExit) -> LaneLost:
+        where = Circumstances(run.attempt, self.worker.host, ended.peak_memory_mb, ended.log_tail)
+        return LaneLost(lane, ended.cause, ended.error, "", where)
 
     def _send_start(self, lane: int) -> None:
         run = self._runs[lane]

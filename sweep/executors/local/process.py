@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.errors import Cause
 from sweep.executors.base import MAXRSS_PER_MB
-from sweep.executors.handle import PATIENCE_S, SECRETS, Obituary, is_of_no_memory, last_lines
+from sweep.executors.handle import PATIENCE_S, SECRETS, WorkerExit, is_of_no_memory, last_lines
 from sweep.executors.messages import decode, encode
 
 LOG_BYTES = 8000
@@ -80,7 +80,7 @@ class WorkerProcess:
         self._process.wait()
         self._release()
 
-    def reap(self, *, patience_s: float = PATIENCE_S) -> Obituary:
+    def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
         """Say how it ended; a process whose pipe is closed may still be ending, after `patience_s` it is killed."""
         status, usage = self._wait(patience_s)
         self._process.returncode = os.waitstatus_to_exitcode(status)
@@ -88,7 +88,7 @@ class WorkerProcess:
         self.connection.close()
         self._release()
         cause, error = self._how_it_ended(self._process.returncode, log_tail)
-        return Obituary(cause, error, round(usage.ru_maxrss / MAXRSS_PER_MB, 1), log_tail)
+        return WorkerExit(cause, error, round(usage.ru_maxrss / MAXRSS_PER_MB, 1), log_tail)
 
     def _wait(self, patience_s: float) -> tuple[int, Any]:
         deadline = time.monotonic() + patience_s

@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import ActorDiedError, GetTimeoutError, OutOfMemoryError, RayError, RayTaskError
 
 from sweep.errors import Cause
-from sweep.executors.handle import PATIENCE_S, Obituary, is_of_no_memory, last_lines
+from sweep.executors.handle import PATIENCE_S, WorkerExit, is_of_no_memory, last_lines
 from sweep.executors.messages import decode, encode
 from sweep.executors.ray.cluster import Place
 from sweep.executors.ray.host import WorkerHost
@@ -75,14 +75,14 @@ class RayWorker:
         """Kill it, too; Ray sees to it that it dies."""
         self.hang_up()
 
-    def reap(self, *, patience_s: float = PATIENCE_S) -> Obituary:
+    def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
         """Say how it ended; one that lives is killed."""
         log_tail = self.log_tail() if self._death is None else ""
         if self._death is None and patience_s and _is_ready(self._life, patience_s):
             self.receive()
         self.end()
         cause, error = self._how_it_ended(log_tail)
-        return Obituary(cause, error, None, log_tail or last_lines(str(self._death or "")))
+        return WorkerExit(cause, error, None, log_tail or last_lines(str(self._death or "")))
 
     def log_tail(self) -> str:
         """What it printed last; nothing is known of one that is dead or stands still."""
