@@ -75,7 +75,7 @@ def _on_workers(
     workers: Workers,
     widths: list[tuple[int, ...]],
 ) -> Executor:
-    threads = workers.share.threads
+    threads = workers.resources.threads
     workers.set_up(
         options.device.device,
         threads,

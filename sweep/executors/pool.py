@@ -23,7 +23,7 @@ POLL_S = 0.2  # between looks at `pause` and the clock
 
 
 @dataclass(frozen=True)
-class Share:
+class Resources:
     """What of a machine is a worker's."""
 
     threads: int
@@ -34,7 +34,7 @@ class Workers(ABC):
     """Follows the `Executor` protocol, once `make` has said what engine its workers host. A context manager."""
 
     shares_process = False
-    share: Share  # of each worker
+    resources: Resources  # of each worker
     kind: str  # of worker, for a user
 
     def __init__(

@@ -52,7 +52,7 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
     The engine decides how the device is set up, and the device how many lanes there are. So a sweep makes a plan for a
     CPU, sets the device up as that says, and makes the plan once more with the device in the probe.
     """
-    threads = 1 if space.function is not None else probe.share.threads
+    threads = 1 if space.function is not None else probe.resources.threads
     num_trials = options.trials or space.study.num_trials
     choice = _choose_engine(options, space, stored, probe)
     space = space.with_precision(fast_precision(probe.device, stored))
@@ -117,8 +117,8 @@ def _situation(options: RunOptions, space: Space, probe: Probe) -> Situation:
     return Situation(
         cost=largest_cost(space, probe.data.image_shape, probe.data.num_classes),
         device_kind=device_kind,
-        threads=probe.share.threads,
-        memory_bytes=probe.share.memory_bytes if device_kind == "cpu" else gpu_memory_bytes,
+        threads=probe.resources.threads,
+        memory_bytes=probe.resources.memory_bytes if device_kind == "cpu" else gpu_memory_bytes,
         num_trials=-(-num_trials // probe.num_processes),
         keras_backend=device.keras_backend if device else "tensorflow",
         is_adaptive=space.sampler.name not in INDEPENDENT or space.pruner.name != "none",

@@ -17,7 +17,7 @@ from sweep.engines.auto import host_memory_bytes, operation_threads
 from sweep.engines.cpu import default_onednn
 from sweep.engines.devices import Device, set_up_device
 from sweep.executors.auto import gpu_memory_gb
-from sweep.executors.pool import Share, Workers
+from sweep.executors.pool import Resources, Workers
 from sweep.models.probe import configs_to_probe, probe
 from sweep.options import DeviceOptions, RunOptions, WorkerOptions
 from sweep.plugins.users_code import UsersCode, code_of
@@ -61,7 +61,7 @@ class Probe:
 
     Attributes:
         data: What the space's data sections name.
-        share: Threads and memory of each process that trains.
+        resources: Threads and memory of each process that trains.
         device: What trains; None before it is set up, and for an engine without Keras.
         num_workers: Worker processes; 0 trains in this process.
         kind_of_workers: What they are, for the user.
@@ -71,7 +71,7 @@ class Probe:
     """
 
     data: DataSummary
-    share: Share
+    resources: Resources
     device: Device | None = None
     num_workers: int = 0
     kind_of_workers: str = ""
@@ -89,7 +89,7 @@ def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> P
     """Everything but the device, which a first plan says how to set up."""
     return Probe(
         data=data,
-        share=workers.share if workers else Share(os.cpu_count() or 1, host_memory_bytes()),
+        resources=workers.resources if workers else Resources(os.cpu_count() or 1, host_memory_bytes()),
         num_workers=workers.num_workers if workers else 0,
         kind_of_workers=workers.kind if workers else "",
         code=code_of(space.users_code) if space.users_code else None,
@@ -192,8 +192,8 @@ def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) 
 
 def with_threads(found: Probe, options: RunOptions, stored: int | None) -> Probe:
     """The probe with as many threads as are asked for, else as the study began with."""
-    threads = options.device.threads or stored or found.share.threads
-    return replace(found, share=replace(found.share, threads=threads))
+    threads = options.device.threads or stored or found.resources.threads
+    return replace(found, resources=replace(found.resources, threads=threads))
 
 
 Say = Callable[[str], None]

@@ -165,7 +165,7 @@ def probe_and_plan(
     if not first.needs_device:
         return first
     onednn = stored.onednn if stored is not None else probe.onednn
-    engine, threads = first.choice.engine, probe.share.threads
+    engine, threads = first.choice.engine, probe.resources.threads
     device = probe_device(options.device, options.workers, space, engine, threads, onednn, workers)
     return plan(options, space, stored, replace(probe, device=device))
 

@@ -7,13 +7,13 @@ from sweeps import make_settings, make_space
 
 from sweep.engines.devices import Device
 from sweep.errors import InputError
-from sweep.executors.pool import Share
+from sweep.executors.pool import Resources
 from sweep.options import DeviceOptions, EngineOptions, RunOptions
 from sweep.tuning.plan import check_function_options, plan
 from sweep.tuning.probing import DataSummary, Probe
 
 DATA = DataSummary("hash", (8, 8, 1), 10)
-FOUND = Probe(DATA, Share(threads=4, memory_bytes=2**34), versions={"sweep": "1"})
+FOUND = Probe(DATA, Resources(threads=4, memory_bytes=2**34), versions={"sweep": "1"})
 CPU = Device("cpu", "cpu, 4 threads", "tensorflow", onednn=True, has_fast_bfloat16=True)
 GPU = Device("gpu:0", "gpu:0 (a card)", "jax", has_fast_bfloat16=True)
 AUTO = make_space(training={"epochs": 2, "precision": "auto"})

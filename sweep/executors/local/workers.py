@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.engines.auto import host_memory_bytes
 from sweep.executors.local.process import WorkerProcess
-from sweep.executors.pool import Share, Workers
+from sweep.executors.pool import Resources, Workers
 
 
 class LocalWorkers(Workers):
@@ -24,7 +24,9 @@ class LocalWorkers(Workers):
         pause: Callable[[], None] = lambda: None,
     ) -> None:
         """An equal share of the machine for each; `pause` is called all the time, and may raise."""
-        self.share = Share(max(1, (os.cpu_count() or 1) // len(environments)), host_memory_bytes() // len(environments))
+        self.resources = Resources(
+            max(1, (os.cpu_count() or 1) // len(environments)), host_memory_bytes() // len(environments)
+        )
         starts = [partial(WorkerProcess, environment) for environment in environments]
         super().__init__(starts, num_retries, trial_timeout_s, pause)
 

@@ -9,7 +9,7 @@ import ray
 
 from sweep.data import PoolKey, RawPool
 from sweep.executors.handle import SECRETS
-from sweep.executors.pool import MEMORY_TO_SHARE, POLL_S, Share, Workers
+from sweep.executors.pool import MEMORY_TO_SHARE, POLL_S, Resources, Workers
 from sweep.executors.ray.cluster import LOCAL, Place, choose_places, connected, memory_bytes, nodes
 from sweep.executors.ray.host import versions
 from sweep.executors.ray.watch import PATIENCE_AT_HOME_S, PATIENCE_S, RayWatch
@@ -42,7 +42,7 @@ class RayWorkers(Workers):
 
         Raises WorkersLost when the cluster's head, or Ray's process on this machine, is gone for `patience_s`.
         """
-        self.share = Share(max(1, int(place.cpus)), memory_bytes(place))
+        self.resources = Resources(max(1, int(place.cpus)), memory_bytes(place))
         self.kind = f"an actor on a Ray of {counted(len(nodes()), 'node')}, with {place}"
         self._asked, self._say = place, say
         self._arguments = (_environment(place), versions(), ray.put(dict(pools)))
