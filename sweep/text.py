@@ -30,6 +30,12 @@ def error_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {message_of(error)}".split())
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what it says, else its kind."""
+    lines = message_of(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

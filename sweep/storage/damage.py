@@ -3,13 +3,11 @@
 Read without Optuna and SQLAlchemy, which fail over damaged rows in many ways, and take seconds for thousands of trials.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, TrialContent, is_intact, is_study_intact
-
-NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
+from sweep.storage.optuna_internals import NOT_FINITE
 
 _STUDY = {
     "name": "SELECT 0, study_name FROM studies WHERE study_id = ?",

@@ -3,6 +3,7 @@
 Each says what it is for, and what the public API lacks. When Optuna moves, this module and its tests are where to look.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
 from optuna.study._frozen import FrozenStudy as FrozenStudy  # what public storages return, with no public name
 from optuna.trial import FrozenTrial, TrialState
+
+NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # kinds of stored values beside FINITE
 
 
 def schema_table(name: str) -> sqlalchemy.Table:

@@ -18,7 +18,7 @@ from sweep.pareto import losses, unbeaten
 from sweep.storage import rows
 from sweep.storage.database import backend_of, connect_reader
 from sweep.storage.reader import study_directions
-from sweep.storage.sqlite.errors import first_line
+from sweep.storage.sqlite.errors import said_by_driver
 from sweep.storage.trial_rows import plain, read_number
 
 
@@ -51,7 +51,7 @@ def reading(url: str) -> Iterator[None]:
     except Exception as error:
         backend = backend_of(url)
         is_damage = backend.is_damage(error)
-        raise (backend.unreadable(first_line(error)) if is_damage else backend.error(error)) from None
+        raise (backend.unreadable(said_by_driver(error)) if is_damage else backend.error(error)) from None
 
 
 def read_study(url: str, name: str) -> optuna.Study:

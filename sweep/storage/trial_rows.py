@@ -5,7 +5,6 @@ trial's state, params or values sets it aside; an attribute or a reported value 
 """
 
 import json
-import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,10 +14,8 @@ import sqlalchemy
 from optuna.distributions import CategoricalDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.storage.optuna_internals import contains
+from sweep.storage.optuna_internals import NOT_FINITE, contains
 from sweep.storage.set_aside import WITH_VALUES, attrs_problem, set_aside, values_problem
-
-NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # how Optuna names what a column cannot hold
 
 _distribution = lru_cache(maxsize=10_000)(json_to_distribution)  # trials share it
 

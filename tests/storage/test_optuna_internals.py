@@ -105,6 +105,8 @@ def test_reported_values_are_stored_as_plain_optuna_stores_them(database: RDBSto
         table = ours.schema_table("trial_intermediate_values").c
         (found,) = rows.execute(sqlalchemy.select(table.intermediate_value, table.intermediate_value_type))
         assert tuple(found) == ours.stored_intermediate_value(math.nan)
+        for kind, value in ours.NOT_FINITE.items():
+            assert [part.name for part in ours.stored_intermediate_value(value)[1:]] == [kind]
 
 
 def test_a_trial_knows_its_id_in_the_storage(database: RDBStorage) -> None:

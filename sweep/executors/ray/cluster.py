@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 
 from sweep.errors import InputError, WorkersLost
 from sweep.executors.handle import SECRETS
-from sweep.text import counted
+from sweep.text import counted, first_line
 
 ANSWER_S = 5.0  # that a cluster has to accept a connection
 LOCAL = "local"  # the address of a Ray that is started here and ends with the sweep
@@ -58,7 +58,7 @@ def connected(address: str) -> Iterator[None]:
         _connect(address)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         hint = "does `ray status` show one there? One with tokens needs RAY_AUTH_MODE=token here too"
-        raise InputError(f"--ray {address}: {_first_line(error)}; {hint}") from None
+        raise InputError(f"--ray {address}: {first_line(error)}; {hint}") from None
     finally:
         os.environ.update(secrets)
         for number, handler in handlers.items():
@@ -68,13 +68,9 @@ def connected(address: str) -> Iterator[None]:
     except (RayError, ConnectionError) as error:
         if isinstance(error, BrokenPipeError):  # of an output that was closed
             raise
-        raise WorkersLost(f"--ray {address}: {_first_line(error)}; run the same command to resume") from None
+        raise WorkersLost(f"--ray {address}: {first_line(error)}; run the same command to resume") from None
     finally:
         ray.shutdown()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def nodes() -> list[Node]:

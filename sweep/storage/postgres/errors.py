@@ -5,7 +5,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 
 from sweep.errors import StudyError
-from sweep.storage.sqlite.errors import first_line, innermost
+from sweep.storage.sqlite.errors import innermost, said_by_driver
 
 DRIVER_ERRORS = (psycopg.Error, sqlalchemy.exc.DBAPIError, StorageInternalError)
 SERVER_ENDS = ("57P01", "57P02", "57P03", "57P05")  # admin_shutdown, crash_shutdown, cannot_connect_now, idle timeout
@@ -28,7 +28,7 @@ BY_CODE = {
 
 def postgres_error(name: str, error: BaseException) -> StudyError:
     """The StudyError that an error of psycopg becomes, as SQLAlchemy or Optuna may have wrapped it."""
-    said, code = first_line(error), _code(error)
+    said, code = said_by_driver(error), _code(error)
     advice = BY_CODE.get(code or "") or next((fix for text, fix in FINAL.items() if text in said), None)
     if advice is None and is_connection_lost(error):
         advice = "the server cannot be reached; start it, or correct the URL, then the same command goes on"
@@ -44,7 +44,7 @@ def is_connection_lost(error: BaseException) -> bool:
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same may succeed later."""
-    is_final = any(text in first_line(error) for text in FINAL)
+    is_final = any(text in said_by_driver(error) for text in FINAL)
     return _code(error) in NO_PLACE_NOW or (is_connection_lost(error) and not is_final)
 
 

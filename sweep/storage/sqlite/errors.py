@@ -12,6 +12,7 @@ import sqlalchemy
 from sweep.errors import DISK_IS_FULL, NO_LOCKS, NO_LOCKS_ERRORS, StudyError
 from sweep.storage.sqlite.files import grants_locks
 from sweep.storage.waiting import WAIT, Result, Wait, tried_again
+from sweep.text import first_line
 
 BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are `tried_again`
 LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
@@ -69,8 +70,8 @@ def study_error(path: Path, error: BaseException) -> StudyError:
     code = _code(error)
     fix = ADVICE.get(_code(error, is_extended=True)) or ADVICE.get(code)
     if fix is None:
-        return StudyError(f"{path}: not usable as a study database: {first_line(error)}")
-    return StudyError(f"{path}: {_advice_of_system(path, code) or fix} ({first_line(error)})")
+        return StudyError(f"{path}: not usable as a study database: {said_by_driver(error)}")
+    return StudyError(f"{path}: {_advice_of_system(path, code) or fix} ({said_by_driver(error)})")
 
 
 def is_damage(error: BaseException) -> bool:
@@ -113,10 +114,9 @@ def innermost(error: BaseException) -> BaseException:
     return getattr(cause, "orig", None) or cause
 
 
-def first_line(error: BaseException) -> str:
-    """What SQLite or Optuna says, without SQLAlchemy's words around it."""
-    lines = str(innermost(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def said_by_driver(error: BaseException) -> str:
+    """What SQLite or Optuna says, in one line without SQLAlchemy's words around it."""
+    return first_line(innermost(error))
 
 
 def _is_disk_full(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweep.storage import rows
 from sweep.storage.damage import find_any_damage, find_damage
-from sweep.storage.sqlite.errors import BUSY_TIMEOUT_S, first_line, is_damage, study_error, when_unlocked
+from sweep.storage.sqlite.errors import BUSY_TIMEOUT_S, is_damage, said_by_driver, study_error, when_unlocked
 from sweep.storage.sqlite.files import connect_to_read, read_plainly, reading_any_text
 from sweep.storage.sqlite.wal import loses_transactions
 
@@ -89,7 +89,7 @@ def _in_words(look: Callable[[], str | None]) -> str | None:
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter over a name in a message
         if not is_damage(error):
             raise
-        return first_line(error)
+        return said_by_driver(error)
 
 
 def _find_broken_structure(database: sqlite3.Connection) -> str | None:
