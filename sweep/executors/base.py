@@ -20,7 +20,7 @@ MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kil
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class FailureContext:
     """Where and how a run was trained when something went wrong."""
 
     attempt: int = 1  # 1 for the first
@@ -35,7 +35,7 @@ class EpochDone:
 
     lane: int
     metrics: EpochRecord
-    circumstances: Circumstances | None = None  # where the loss is not finite
+    context: FailureContext | None = None  # where the loss is not finite
     code: str = ""  # the digest of the user's code, as a worker imported it
 
 
@@ -47,7 +47,7 @@ class LaneLost:
     cause: Cause
     error: str  # one line
     traceback_tail: str
-    circumstances: Circumstances = Circumstances()
+    context: FailureContext = FailureContext()
     code: str = ""  # as of `EpochDone`
 
 
@@ -86,10 +86,10 @@ class Executor(Protocol):
         """Stop every lane and whatever runs engines."""
 
 
-def circumstances(attempt: int = 1) -> Circumstances:
+def failure_context(attempt: int = 1) -> FailureContext:
     """Of this process now."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MB
-    return Circumstances(attempt, platform.node(), round(peak, 1))
+    return FailureContext(attempt, platform.node(), round(peak, 1))
 
 
 def lane_lost(lane: int, error: BaseException, config: RunConfig) -> LaneLost:
@@ -98,7 +98,7 @@ def lane_lost(lane: int, error: BaseException, config: RunConfig) -> LaneLost:
     message = message_of(error).strip().splitlines()
     summary = f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
     tail = "\n".join(lines[-TRACEBACK_LINES:])
-    return LaneLost(lane, _cause(error, config), summary[:500], tail, circumstances())
+    return LaneLost(lane, _cause(error, config), summary[:500], tail, failure_context())
 
 
 def _cause(error: BaseException, config: RunConfig) -> Cause:

@@ -8,7 +8,7 @@ from typing import Any
 from sweep.config.function import RunConfig
 from sweep.engines.base import Engine, EpochRecord, Outcome
 from sweep.errors import ends_process
-from sweep.executors.base import EpochDone, Event, LaneLost, circumstances, lane_lost
+from sweep.executors.base import EpochDone, Event, LaneLost, failure_context, lane_lost
 
 
 class InProcessExecutor:
@@ -75,7 +75,7 @@ class InProcessExecutor:
             return self._lose(lane, outcome)
         if self._is_late(lane, outcome):
             return self._lose(lane, TimeoutError(f"trained for more than {self._trial_timeout_s:g} s"))
-        return EpochDone(lane, outcome, circumstances() if outcome.not_finite() else None)
+        return EpochDone(lane, outcome, failure_context() if outcome.not_finite() else None)
 
     def _is_late(self, lane: int, metrics: EpochRecord) -> bool:
         limit = self._trial_timeout_s

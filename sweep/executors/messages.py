@@ -18,7 +18,7 @@ from typing import Any
 
 from sweep.engines.base import EpochRecord
 from sweep.errors import Cause
-from sweep.executors.base import Circumstances, EpochDone, LaneLost
+from sweep.executors.base import EpochDone, FailureContext, LaneLost
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -32,14 +32,14 @@ def decode(received: bytes) -> dict[str, Any]:
 
 
 def event_values(event: EpochDone | LaneLost) -> dict[str, Any]:
-    """An event as plain values; a lane's attempt stands in its circumstances, or beside it."""
+    """An event as plain values; a lane's attempt stands in its context, or beside it."""
     return asdict(event)
 
 
 def event_of(values: dict[str, Any]) -> EpochDone | LaneLost:
     """The event again."""
-    circumstances = Circumstances(**values["circumstances"]) if values["circumstances"] else None
+    context = FailureContext(**values["context"]) if values["context"] else None
     if "metrics" in values:
-        return EpochDone(values["lane"], EpochRecord(**values["metrics"]), circumstances)
+        return EpochDone(values["lane"], EpochRecord(**values["metrics"]), context)
     cause = Cause(values["cause"])
-    return LaneLost(values["lane"], cause, values["error"], values["traceback_tail"], circumstances or Circumstances())
+    return LaneLost(values["lane"], cause, values["error"], values["traceback_tail"], context or FailureContext())

@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.config.function import RunConfig
 from sweep.errors import Cause, InputError, SweepStopped
-from sweep.executors.base import Circumstances, Event, LaneLost, LaneRetried
+from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried
 from sweep.executors.handle import WorkerExit, WorkerHandle
 from sweep.executors.messages import event_of
 
@@ -168,20 +168,20 @@ class WorkerSlot:
         if event.metrics.epoch <= run.num_told:
             return []
         run.num_told, run.is_due, run.is_suspect = event.metrics.epoch, False, False
-        where = event.circumstances
-        return [event if where is None else replace(event, circumstances=self._as_known_here(where, run))]
+        where = event.context
+        return [event if where is None else replace(event, context=self._as_known_here(where, run))]
 
     def _lose(self, event: LaneLost, run: Run) -> list[Event]:
         """What memory lacked it may have on a new worker; every other error would come again."""
-        where = event.circumstances
+        where = event.context
         if event.cause == Cause.OUT_OF_MEMORY and run.num_deaths < self._num_retries:
             log_tail = self.worker.reap(patience_s=0.0).log_tail
             self._training = [event.lane]
             return self._replace(WorkerExit(event.cause, event.error, where.peak_memory_mb, log_tail))
         del self._runs[event.lane]
-        return [replace(event, circumstances=self._as_known_here(where, run))]
+        return [replace(event, context=self._as_known_here(where, run))]
 
-    def _as_known_here(self, where: Circumstances, run: Run) -> Circumstances:
+    def _as_known_here(self, where: FailureContext, run: Run) -> FailureContext:
         """A worker knows neither the attempt nor what it printed."""
         return replace(where, attempt=run.attempt, log_tail=self.worker.log_tail())
 
@@ -225,7 +225,7 @@ class WorkerSlot:
         return events
 
     def _lost_with_worker(self, lane: int, run: Run, ended: WorkerExit) -> LaneLost:
-        where = Circumstances(run.attempt, self.worker.host, ended.peak_memory_mb, ended.log_tail)
+        where = FailureContext(run.attempt, self.worker.host, ended.peak_memory_mb, ended.log_tail)
         return LaneLost(lane, ended.cause, ended.error, "", where)
 
     def _send_start(self, lane: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import MAX_FAILURES, SAME_ERRORS, Cause, SweepStopped
-from sweep.executors.base import Circumstances, LaneLost, circumstances
+from sweep.executors.base import FailureContext, LaneLost, failure_context
 from sweep.storage import WriteBehindStorage
 
 MOST_CAUSES = 5  # named in a line
@@ -30,17 +30,17 @@ class Failure:
     cause: Cause
     error: str
     traceback_tail: str = ""
-    where: Circumstances = field(default_factory=circumstances)
+    where: FailureContext = field(default_factory=failure_context)
 
     @classmethod
     def of(cls, event: LaneLost) -> "Failure":
         """Of a run that an executor has lost."""
-        return cls(event.cause, event.error, event.traceback_tail, event.circumstances)
+        return cls(event.cause, event.error, event.traceback_tail, event.context)
 
     @classmethod
-    def at(cls, where: Circumstances | None, cause: Cause, error: str) -> "Failure":
-        """Of a run in circumstances that a worker may have told."""
-        return cls(cause, error, where=where or circumstances())
+    def at(cls, where: FailureContext | None, cause: Cause, error: str) -> "Failure":
+        """Of a run in a context that a worker may have told."""
+        return cls(cause, error, where=where or failure_context())
 
     def attrs(self) -> tuple[Any, ...]:
         """The values of FAILURE_ATTRS."""

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.config.function import RunConfig
 from sweep.engines.base import EpochRecord, not_finite_line
 from sweep.errors import Cause
-from sweep.executors.base import Circumstances, Event, LaneLost, LaneRetried
+from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
 from sweep.space.objective import TIMING
 from sweep.space.runs import trial_values
@@ -89,7 +89,7 @@ class RunningTrials:
         if isinstance(event, LaneLost):
             self.fail(running.number, Failure.of(event), running)
         else:
-            self._report(running, event.metrics, event.circumstances)
+            self._report(running, event.metrics, event.context)
 
     def fail(self, number: int, failure: Failure, running: RunningTrial | None = None) -> None:
         """Set a trial to FAIL; `running` if it has a lane."""
@@ -102,7 +102,7 @@ class RunningTrials:
         trial = self._study.write_behind.get_trial(number)
         self._callbacks.post(lambda callback: callback.on_trial_end(_own_copy(callback, trial)))
 
-    def _report(self, running: RunningTrial, metrics: EpochRecord, where: Circumstances | None) -> None:
+    def _report(self, running: RunningTrial, metrics: EpochRecord, where: FailureContext | None) -> None:
         running.add(metrics, self._objectives)
         if running.num_epochs <= running.num_stored:
             if running.num_epochs == running.num_stored:

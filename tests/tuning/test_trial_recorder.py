@@ -9,7 +9,7 @@ from sweeps import make_space, open_in
 
 from sweep.engines.fake import FakeEngine
 from sweep.errors import Cause
-from sweep.executors.base import Circumstances
+from sweep.executors.base import FailureContext
 from sweep.storage import database_url
 from sweep.tuning.failures import Failure
 from sweep.tuning.running_trial import RunningTrial, num_starts
@@ -63,7 +63,7 @@ def test_why_a_trial_failed_is_stored_with_what_it_had_trained(tmp_path):
     recording = Recording(tmp_path)
     recording.train_epochs(1)
     with recording.study.write_behind.transaction():
-        recording.recorder.failed(0, Failure(Cause.KILLED, "died", where=Circumstances(2, "node7")))
+        recording.recorder.failed(0, Failure(Cause.KILLED, "died", where=FailureContext(2, "node7")))
         recording.recorder.ended(0, TrialState.FAIL, None, recording.running)
     trial = stored(tmp_path)
     assert trial.state == TrialState.FAIL

@@ -60,9 +60,9 @@ def test_of_many_lanes_the_one_that_kills_its_worker_is_found_and_lost_alone(mak
     assert {lane: (event.cause, event.error) for lane, event in lost.items()} == {
         1: (Cause.KILLED, "the worker was killed by SIGKILL")
     }
-    assert lost[1].circumstances.attempt >= 2
-    assert lost[1].circumstances.peak_memory_mb > 1
-    assert lost[1].circumstances.host
+    assert lost[1].context.attempt >= 2
+    assert lost[1].context.peak_memory_mb > 1
+    assert lost[1].context.host
 
 
 def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
@@ -70,8 +70,8 @@ def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
     workers.start(0, make_config(23))
     events = [event for _ in range(2) for event in workers.wait()]
     diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.not_finite())
-    assert diverged.circumstances.attempt == 2
-    assert "about to diverge" in diverged.circumstances.log_tail
+    assert diverged.context.attempt == 2
+    assert "about to diverge" in diverged.context.log_tail
 
 
 def test_two_killers_beside_each_other_are_both_found(make_workers):
@@ -89,14 +89,14 @@ def test_two_killers_beside_each_other_are_both_found(make_workers):
 def test_run_is_tried_as_often_as_said_and_then_lost_with_its_cause(make_workers, dense_units, cause, num_retries):
     told, lost, retried = run_to_the_end(make_workers(num_retries=num_retries), [make_config(dense_units)])
     assert lost[0].cause == cause
-    assert lost[0].circumstances.attempt == num_retries + 1
+    assert lost[0].context.attempt == num_retries + 1
     assert [event.attempt for event in retried] == [*range(2, num_retries + 2)]
     assert told[0] == curve(make_config())[:1]
 
 
 def test_what_the_worker_said_last_comes_with_its_death(make_workers):
     _, lost, _ = run_to_the_end(make_workers(), [make_config(22)])
-    assert "std::bad_alloc" in lost[0].circumstances.log_tail
+    assert "std::bad_alloc" in lost[0].context.log_tail
 
 
 def test_run_that_fails_by_itself_is_not_tried_again(make_workers):
@@ -136,7 +136,7 @@ def test_late_answer_of_an_earlier_attempt_is_refused(make_workers):
     workers.start(0, config)
     workers.wait()
     slot = workers._slots[0]
-    late = {"lane": 0, "metrics": fake_record(config, 2).__dict__ | {"logs": {"accuracy": 0.0}}, "circumstances": None}
+    late = {"lane": 0, "metrics": fake_record(config, 2).__dict__ | {"logs": {"accuracy": 0.0}}, "context": None}
     os.kill(workers.pids[0], signal.SIGKILL)
     receive = type(slot.worker).receive
 

@@ -68,8 +68,8 @@ def test_of_many_lanes_the_one_that_kills_its_actor_is_found_and_lost_alone(make
     told, lost, _ = run_to_the_end(make_workers(1, 3), configs)
     assert {lane: told[lane] for lane in (0, 2)} == {lane: curve(configs[lane]) for lane in (0, 2)}
     assert {lane: event.cause for lane, event in lost.items()} == {1: Cause.KILLED}
-    assert lost[1].circumstances.attempt >= 2
-    assert lost[1].circumstances.host
+    assert lost[1].context.attempt >= 2
+    assert lost[1].context.host
 
 
 def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
@@ -77,8 +77,8 @@ def test_loss_that_is_not_finite_comes_with_attempt_and_log(make_workers):
     workers.start(0, make_config(23))
     events = [event for _ in range(2) for event in workers.wait()]
     diverged = next(event for event in events if isinstance(event, EpochDone) and event.metrics.not_finite())
-    assert diverged.circumstances.attempt == 2
-    assert "about to diverge" in diverged.circumstances.log_tail
+    assert diverged.context.attempt == 2
+    assert "about to diverge" in diverged.context.log_tail
 
 
 def test_run_that_hangs_once_is_tried_again_and_ends(make_workers):
