@@ -15,7 +15,7 @@ from sweep.results.confirmation import Confirmation, read_confirmation
 from sweep.results.stored_study import StoredStudy
 from sweep.storage import WriteBehindStorage, read_study, study_lock
 from sweep.system.interruption import Interruption
-from sweep.tuning.session import make_executor, plan_more_runs, workers_for
+from sweep.tuning.session import make_executor, plan_more_runs, say_source, workers_for
 
 
 def confirm_study(
@@ -43,8 +43,9 @@ def confirm_study(
     with Interruption() as interruption, study_lock(url, name):
         stored = StoredStudy(read_study(url, name))
         plan = plan_confirmation(stored, options.top, options.seeds, again=options.again)
-        if plan.space.users_code is not None:
+        if plan.space.users_code:
             look_for_recorded(stored.settings.code, Path.cwd())
+        say_source(plan.space, warn)
         run_options = RunOptions(
             trials=plan.num_runs,
             seed=stored.settings.seed,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from sweep.config.trial import TrialConfig
-from sweep.data import load
+from sweep.data import contents, load
 from sweep.engines.auto import EngineChoice, Situation, choose, host_memory_bytes, operation_threads
 from sweep.engines.registry import make_engine
 from sweep.executors.auto import choose_num_workers, gpu_memory_gb, start_workers
@@ -58,7 +58,7 @@ def lanes_for(
     widths = [config.model.lane_widths] if config.model.lane_widths else []
     num_workers = choose_num_workers(options.workers, None)
     started = start_workers(options.workers, num_workers, pause, say, [config.data], None)
-    with started as workers, contained(config.model.users_code if workers is None else None):
+    with started as workers, contained(*config.users_code if workers is None else ()):
         if workers is not None:
             yield partial(_on_workers, config, options, choice, workers, widths)
             return
@@ -82,6 +82,8 @@ def _on_workers(
         gpu_memory_gb(options.workers, options.device),
         operation_threads=operation_threads(choice.engine, threads),
         builder=config.model.users_code,
+        code=config.users_code,
+        data=contents([config.data]),
     )
     workers.make(choice.engine, choice.num_lanes, threads, widths)
     return workers

@@ -94,7 +94,7 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
     check_worker_options(options.workers, options.device)
     prepared = _prepare(path, options, say, overrides)
     config, folder = prepared.config, prepared.folder
-    with Interruption() as interruption, contained(config.model.users_code):
+    with Interruption() as interruption, contained(*config.users_code):
         dataset = load(config.data)
         say(f"{folder}: {len(dataset.train)} train, {len(dataset.validation)} validation images")
         say(f"images reach the model as float32 in {dataset.image_range}")
@@ -120,7 +120,7 @@ def verify_config(path: Path, options: RetrainOptions, say: Say, overrides: Iter
     prepared = _prepare(path, options, say, overrides)
     config, provenance = prepared.config, prepared.provenance
     assert provenance is not None
-    with Interruption() as interruption, contained(config.model.users_code):
+    with Interruption() as interruption, contained(*config.users_code):
         check_recorded(config, provenance, prepared.device.keras_backend)
         widest = [tuple(widths) for widths in provenance.widest]
         engine = make_engine(provenance.engine, provenance.num_lanes, prepared.threads, interruption.check, widest)
@@ -134,8 +134,13 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
     on = [] if options.train_on is None else [f"data.train_on={options.train_on}"]
     config, provenance = read_config(path, [*overrides, *on])
     recorded = recorded_code(provenance.code) if provenance else None
-    if config.model.users_code is not None:
+    if config.users_code:
         look_for_recorded(recorded, path.resolve().parent, Path.cwd())
+        code = code_of(*config.users_code)
+        say(f"this runs your code: {code}")
+        change = code.change_since(recorded)
+        if change is not None:
+            say(change)
     to_verify = provenance if options.verify else None
     if options.verify and to_verify is None:
         raise InputError(f"{path}: has no [provenance] to verify; `sweep export` writes it")
@@ -155,12 +160,6 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
     for line in (f"device: {device.description}", device.note, slow_precision_note(device, [config]), lanes):
         if line:
             say(line)
-    if config.model.users_code is not None:
-        code = code_of(config.model.users_code)
-        say(f"this runs your code: {code}")
-        change = code.change_since(recorded)
-        if change is not None:
-            say(change)
     return _Prepared(config, provenance, device, threads, folder, choice)
 
 

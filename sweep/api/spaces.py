@@ -30,7 +30,7 @@ def open_space(
     """
     path = None if isinstance(space, Space) else Path(space)
     found = space if isinstance(space, Space) else read_space(Path(space), _texts(overrides))
-    if found.users_code is not None:
+    if found.users_code:
         look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
     if sampler is not None and sampler != found.sampler.name:  # else its options stay those of the file
         found = replace(found, sampler=parse_choice(sampler, "--sampler"))

@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> None:
 
     space = open_space(arguments.space, arguments.overrides)
     print_space(space)
-    with Interruption(), contained(space.users_code):
+    with Interruption(), contained(*space.users_code):
         print_samples(space, arguments.samples, arguments.seed)

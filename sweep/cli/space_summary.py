@@ -61,8 +61,8 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     sampler_factory(space, seed)
     build_pruner(space)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    if space.users_code is not None:
-        print(f"this runs your code: {code_of(space.users_code)}", flush=True)
+    if space.users_code:
+        print(f"this runs your code: {code_of(*space.users_code)}", flush=True)
     if space.function is not None:
         _check_function(space)
         for number in range(num_samples):

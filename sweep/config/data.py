@@ -1,19 +1,54 @@
 """`[data]`: which images, how they are split and scaled."""
 
+import inspect
+import json
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from sweep.config.section import Fraction, Positive, Section
+from sweep.config.section import Fraction, Options, Positive, Section
+from sweep.errors import SpaceError
+from sweep.plugins.registry import Registry, one_a_file
+from sweep.spelling import did_you_mean
 
 DEFAULT_VALIDATION_FRACTION = 0.2
+SOURCES: Registry[Callable[..., Any]] = Registry(
+    kind="data source", key="data.name", group="sweep.sources", built_in=one_a_file("sweep.data.sources", "load")
+)
+
+
+def check_arguments(source: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> None:
+    """What a source reads is what its parameters say.
+
+    Raises:
+        ValueError: One of these it does not take, or one that it needs is not among them.
+    """
+    try:
+        parameters = inspect.signature(source).parameters.values()
+    except ValueError:  # of some functions in C
+        return
+    taken = {one.name: one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    strange = next((key for key in arguments if key not in taken and not takes_all), None)
+    if strange is not None:
+        meant = did_you_mean(_shown(strange), map(_shown, taken)) or "; remove it or change name"
+        raise ValueError(f"{_shown(strange)} has no effect: {name} has no such parameter{meant}")
+    missing = next((key for key, one in taken.items() if one.default is one.empty and key not in arguments), None)
+    if missing is not None:
+        raise ValueError(f"{name} needs {_shown(missing)}; add it")
+
+
+def _shown(argument: str) -> str:
+    return argument if argument == "path" else f"options.{argument}"
 
 
 class DataConfig(Section):
     """Which images, how they are split and scaled. Counts are images; fractions are of what is split."""
 
-    name: Literal["digits", "mnist", "npz"] = "digits"
+    name: str = "digits"  # of a source: see `sweep.data.arrays.Source`
     path: str | None = None
+    options: Options = Field(default_factory=dict)
     test_fraction: Fraction = 0.2  # only for data that brings no test set of its own
     validation_fraction: Fraction = DEFAULT_VALIDATION_FRACTION
     num_train: Positive | None = None
@@ -25,23 +60,50 @@ class DataConfig(Section):
     scaling: Literal["unit", "standard", "none"] = "unit"  # "none": the model gets raw values, as float32
     train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
 
-    @field_validator("name", mode="before")
+    def __hash__(self) -> int:
+        """Of equal configs equal, whatever the order of their options."""
+        return hash(json.dumps(self.model_dump(), sort_keys=True))
+
+    @property
+    def users_code(self) -> str | None:
+        """`module:attribute` of a source that is not ours; None of one of ours."""
+        return SOURCES.code_of(self.name)
+
+    def values(self) -> dict[str, Any]:
+        """Plain values (JSON kinds) of what was given."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the source is called with, by keyword."""
+        return {**self.options, **({} if self.path is None else {"path": self.path})}
+
+    @field_validator("name")
     @classmethod
-    def _is_no_file(cls, name: Any) -> Any:
-        if isinstance(name, str) and name.endswith((".npz", ".npy")):
+    def _name_is_known(cls, name: str) -> str:
+        if name.endswith((".npz", ".npy")):
             raise ValueError(f'a file of yours is written as name = "npz" and path = "{name}"')
+        try:
+            SOURCES.check(name)
+        except SpaceError as error:
+            raise ValueError(str(error).removeprefix(f"{SOURCES.key}: ")) from None
         return name
 
     @model_validator(mode="after")
+    def _source_takes_what_is_given(self) -> Self:
+        """Of a source of ours. One of the user's is not imported before it is needed."""
+        if "path" in self.options:
+            raise ValueError("options.path: a path stands in [data] itself; move it there")
+        if self.model_fields_set & {"name", "path", "options"} and self.users_code is None:
+            check_arguments(SOURCES.get(self.name), self.name, self.arguments)
+        return self
+
+    @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
-        if self.name == "npz" and self.path is None:
-            raise ValueError('name = "npz" needs path = "my_images.npz"')
         if self.validation == "test" and self.train_on != "train":
             raise ValueError('validation = "test" splits nothing off, so train_on = "train" is all that is not test')
         if (self.fold is None) != (self.num_folds is None) or (self.fold or 0) > (self.num_folds or 0):
             raise ValueError("fold = 1 to num_folds; give both, or none of them")
-        if self.name == "digits" and self.path is not None:
-            raise ValueError("path has no effect: digits comes with scikit-learn; remove it or change name")
         return self
 
     @model_validator(mode="after")

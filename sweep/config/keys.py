@@ -20,7 +20,7 @@ FLAGS = {  # what changes the other sections of a space file
 
 
 def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None:
-    """Set `section.key`, also `model.filters.N` and its like, `model.options.NAME`; `source` opens a SpaceError."""
+    """Set `section.key`, also `model.filters.N` and its like, `SECTION.options.NAME`; `source` opens a SpaceError."""
     section, _, name = key.partition(".")
     head, _, rest = name.partition(".")
     target = values.setdefault(section, {})
@@ -36,13 +36,13 @@ def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None
             )
         target[head] = [*items[:position], value, *items[position + 1 :]]
     elif rest:
-        _set_option(target.setdefault("options", {}), rest, value, source)
+        _set_option(target.setdefault("options", {}), section, rest, value, source)
     else:
         target[head] = value
 
 
 def option_is_set(options: Any, path: str) -> bool:
-    """Whether `model.options` holds a value at a dotted path, as `head.width`."""
+    """Whether `options` hold a value at a dotted path, as `head.width`."""
     for name in path.split("."):
         if not isinstance(options, dict) or name not in options:
             return False
@@ -50,14 +50,16 @@ def option_is_set(options: Any, path: str) -> bool:
     return True
 
 
-def _set_option(options: dict[str, Any], path: str, value: Any, source: str) -> None:
+def _set_option(options: dict[str, Any], section: str, path: str, value: Any, source: str) -> None:
     """An option, or one inside a table of options: `head.width` of `options = { head = { width = 8 } }`."""
     *tables, last = path.split(".")
     for depth, name in enumerate(tables, start=1):
         options = options.setdefault(name, {})
         if not isinstance(options, dict):
             inside = ".".join(tables[:depth])
-            raise SpaceError(f"{source}: model.options.{path}: model.options.{inside} is not a table; remove it")
+            raise SpaceError(
+                f"{source}: {section}.options.{path}: {section}.options.{inside} is not a table; remove it"
+            )
     options[last] = value
 
 

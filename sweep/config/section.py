@@ -1,9 +1,10 @@
 """What every part of a config has in common: strict kinds, one-line problems."""
 
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sweep.config.plain_values import shown
 from sweep.spelling import did_you_mean
@@ -14,6 +15,17 @@ Positive = Annotated[int, Field(ge=1, lt=2**31)]
 IntList = Annotated[
     tuple[Positive, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 ]
+
+
+def _json(options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(options, allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"must be JSON values, as they are stored with the study: {error}") from None
+    return options
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_json)]  # for code of the user's
 NO_VALUE = ("none", "None", "off")  # these leave a key out whose default is off
 
 

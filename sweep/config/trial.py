@@ -45,6 +45,11 @@ class TrialConfig(Section):
             raise ValueError(f"training.from_logits has no effect: {model.family} gives probabilities; remove it")
         return self
 
+    @property
+    def users_code(self) -> tuple[str, ...]:
+        """What of the user's own is run to train it, as `module:function`."""
+        return tuple(name for name in (self.model.users_code, self.data.users_code) if name is not None)
+
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
         """Check nested plain values; `source` (a file's name) opens the one-line SpaceError."""
@@ -64,6 +69,8 @@ class TrialConfig(Section):
     def values(self) -> dict[str, Any]:
         """Nested plain values (JSON and TOML kinds), without None and without keys that have no effect."""
         values: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
+        if not self.data.options:
+            del values["data"]["options"]
         return {**values, "model": self.model.values()}
 
 

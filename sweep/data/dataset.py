@@ -5,6 +5,8 @@ them (`load_raw_test`, or a config that says `validation = "test"`, which a swee
 W width, C channels, Y classes.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.config.data import DataConfig
+from sweep.data.arrays import Pair
 from sweep.data.labels import Labels
 from sweep.data.pool import Pool, make_pool
+from sweep.data.reading import PoolKey, pool_key, read_pool, read_test
 from sweep.data.scaling import Images, Scaling, fit_scaling
-from sweep.data.sources import PoolKey, pool_key, read_pool, read_test
 from sweep.data.splits import Rows, stratified, train_and_validation
+from sweep.errors import DataError
 
+OTHER_IMAGES = "it gives other images or labels at each call; make them the same (a fixed seed, a fixed order)"
 MOST_DATASETS = 16  # rows of as many configs are kept; folds share their pool
 _pools: WeakValueDictionary[PoolKey, Pool] = WeakValueDictionary()  # those that a dataset in use holds
 
@@ -104,6 +109,30 @@ def load(config: DataConfig) -> Dataset:
     >>> load(DataConfig()).x_train.shape
     (1149, 8, 8, 1)
     """
+    with _named(config):
+        return _load(config)
+
+
+def forget() -> None:
+    """Have images read anew when they are next needed: files and code may change while a process lives."""
+    load.cache_clear()
+    load_raw_test.cache_clear()
+    _pools.clear()
+
+
+def contents(configs: Iterable[DataConfig]) -> list[tuple[dict[str, Any], str]]:
+    """Of the user's sources, for `check_content` in another process: a config's values and its content hash."""
+    return [(config.values(), load(config).content_hash) for config in configs if config.users_code is not None]
+
+
+def check_content(config: DataConfig, content_hash: str) -> None:
+    """DataError if a process that the study's own has started finds other images than that one has."""
+    if load(config).content_hash != content_hash:
+        with _named(config):
+            raise DataError(OTHER_IMAGES)
+
+
+def _load(config: DataConfig) -> Dataset:
     pool = _pool(config)
     if config.validation == "test":
         return _with_test(pool, config)
@@ -123,8 +152,28 @@ def load_raw_test(config: DataConfig) -> tuple[NDArray[Any], Labels]:
         DataError: It cannot be read, or it is not of the kind that is trained on.
 
     """
-    images, labels = read_test(config)
-    return images, load(config).pool.checked_test((images, labels))[1]
+    pool = load(config).pool
+    with _named(config):
+        images, labels = _read_test(config, pool)
+        return images, pool.checked_test((images, labels))[1]
+
+
+def _read_test(config: DataConfig, pool: Pool) -> Pair:
+    """Of a user's source too, the images that were not trained on: it is called anew for them."""
+    if config.users_code is not None and make_pool(read_pool(config)).content_hash != pool.content_hash:
+        raise DataError(OTHER_IMAGES)
+    return read_test(config)
+
+
+@contextmanager
+def _named(config: DataConfig) -> Iterator[None]:
+    """Whatever is wrong with the images that a user's source gives, the message names it."""
+    try:
+        yield
+    except DataError as error:
+        if config.users_code is None:
+            raise
+        raise DataError(f"data.name: {config.name}: {error}") from error
 
 
 def _pool(config: DataConfig) -> Pool:
@@ -136,7 +185,7 @@ def _pool(config: DataConfig) -> Pool:
 
 def _with_test(pool: Pool, config: DataConfig) -> Dataset:
     """All that is not test to train on, or `num_train` of it, and the test part to validate on."""
-    num_images, both = len(pool.labels), pool.with_test(read_test(config))
+    num_images, both = len(pool.labels), pool.with_test(_read_test(config, pool))
     train, validation = np.split(np.arange(len(both.labels), dtype=np.int32), [num_images])
     train = _cut(train, pool, config)
     return Dataset(both, train, validation, fit_scaling(both.images, train, config))

@@ -4,6 +4,7 @@ Read are whole numbers (with gaps, negative, as floats), booleans, text, columns
 Axes: N images, Y classes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,16 @@ MOST_NAMED = 5  # classes in a message
 class Classes:
     """The classes that occur, in their order: of numbers by value, of text by the alphabet."""
 
-    def __init__(self, labels: NDArray[Any]) -> None:
-        """Of `plain_labels`; DataError unless there are two classes or more."""
+    def __init__(self, labels: NDArray[Any], names: Sequence[str] | None = None) -> None:
+        """Of `plain_labels`; DataError unless there are two classes or more.
+
+        Args:
+            labels: Of the images that are not test.
+            names: Of the classes 0, 1, ..., where labels are these numbers; not each of them has to occur.
+        """
         self._values = np.unique(labels)
+        self.given_names = names
+        self._names = None if names is None else self._of_numbers(names)
         if len(self._values) < 2:
             raise DataError(f"all labels are {self.names[0]}; a classifier needs two classes or more")
         strange = next((name for name in self.names if CONTROL.search(name)), None)
@@ -30,13 +38,26 @@ class Classes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of class 0, 1, ...; a number's name is its digits."""
-        return tuple(map(str, self._values.tolist()))
+        """Of class 0, 1, ...; a number's name is its digits, unless the source has names."""
+        return self._names or tuple(map(str, self._values.tolist()))
 
     @property
     def are_numbers(self) -> bool:
         """Whether labels are the class numbers 0 .. Y-1 already."""
         return self._values.dtype.kind in "iu" and bool((self._values == np.arange(len(self._values))).all())
+
+    def _of_numbers(self, names: Sequence[str]) -> tuple[str, ...]:
+        if self._values.dtype.kind not in "iu" or self._values[0] < 0 or self._values[-1] >= len(names):
+            raise DataError(
+                f"there are {len(names)} class_names, so labels must be whole numbers from 0 to {len(names) - 1}; "
+                f"they go from {self._values[0]} to {self._values[-1]}"
+            )
+        return tuple(names[value] for value in self._values.tolist())
+
+    def values_of(self, numbers: Labels) -> NDArray[Any]:
+        """The labels of these class numbers, as they are in their source."""
+        values: NDArray[Any] = self._values[numbers]
+        return values
 
     def numbers(self, labels: NDArray[Any], part: str) -> Labels:
         """Class numbers (N,); DataError if a label is none of the classes.

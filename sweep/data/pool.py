@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.arrays import Pair
 from sweep.data.chunks import chunks
 from sweep.data.labels import Classes, Labels
 from sweep.data.likeness import check_like
-from sweep.data.sources import Pair, RawPool
+from sweep.data.reading import RawPool
 from sweep.errors import DataError
 
 
@@ -23,6 +24,11 @@ class Pool:
     classes: Classes
     content_hash: str
     num_validation: int = 0  # images at the end that the source brings as its validation part
+
+    @property
+    def raw(self) -> RawPool:
+        """What an equal pool is made of, in another process."""
+        return RawPool(self.images, self.classes.values_of(self.labels), self.num_validation, self.classes.given_names)
 
     def checked_test(self, pair: Pair) -> tuple[NDArray[Any], Labels]:
         """Images and labels of the test part. DataError if they are not like the pool's."""
@@ -39,7 +45,7 @@ class Pool:
 
 def make_pool(raw: RawPool) -> Pool:
     """Check what was read. DataError if it is not usable."""
-    images, classes = with_channels(raw.images), Classes(raw.labels)
+    images, classes = with_channels(raw.images), Classes(raw.labels, raw.class_names)
     labels = classes.numbers(raw.labels, "train")
     are_whole = raw.labels.dtype.kind in "iu"
     hashed = raw.labels.astype(np.int32) if are_whole else labels

@@ -71,7 +71,7 @@ def _check_no_size_is_given(config: DataConfig) -> None:
     for key in ("num_validation", "validation_fraction"):
         if getattr(config, key) not in (None, DEFAULT_VALIDATION_FRACTION):
             raise DataError(
-                f"data.{key} has no effect: x_val, y_val of {config.path} are the validation part; remove it"
+                f"data.{key} has no effect: {config.path or config.name} brings a validation part; remove it"
             )
 
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 
 from sweep.config.data import DataConfig
-from sweep.data import PoolKey, RawPool, pool_key, read_pool
+from sweep.data import PoolKey, RawPool, load, pool_key
 from sweep.engines.devices import NVIDIA_DRIVER
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local.workers import LocalWorkers
@@ -109,7 +109,7 @@ def start_workers(
 
 def _pools(data: Iterable[DataConfig]) -> dict[PoolKey, RawPool]:
     """Images by their key, each once."""
-    return {pool_key(config): read_pool(config) for config in data}
+    return {pool_key(config): load(config).pool.raw for config in data}
 
 
 def check_gpus(gpus: Sequence[str]) -> None:

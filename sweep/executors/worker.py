@@ -14,7 +14,9 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sweep.config.data import DataConfig
 from sweep.config.function import run_config
+from sweep.data import check_content
 from sweep.engines.devices import set_up_device
 from sweep.engines.registry import make_engine
 from sweep.errors import SweepError
@@ -23,7 +25,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.models.probe import probe
 from sweep.plugins.users_code import code_of, import_object
-from sweep.space.functions import check_calls, is_own
+from sweep.space.functions import check_calls
 
 
 class Worker:
@@ -42,6 +44,8 @@ class Worker:
     def _set_up(
         self,
         path: list[str],
+        code: list[str],
+        data: list[tuple[dict[str, Any], str]],
         builder: str | None,
         function: dict[str, Any] | None,
         probed: list[dict[str, Any]],
@@ -49,7 +53,9 @@ class Worker:
     ) -> dict[str, Any]:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
-        digest = _digest_of(builder or (function or {}).get("function"))
+        digest = code_of(*code).digest if code else ""  # of what is about to be imported
+        for values, content_hash in data:
+            check_content(DataConfig(**values), content_hash)
         probe(probed)
         if builder is not None:
             import_object(builder, "model")
@@ -87,11 +93,6 @@ class Worker:
             assert self._executor is not None
             told["weights"] = weights_of(self._executor.model(event.lane))
         return told
-
-
-def _digest_of(users_code: str | None) -> str:
-    """What is about to be imported; "" for a built-in function, or none."""
-    return code_of(users_code).digest if users_code is not None and is_own(users_code) else ""
 
 
 def main(descriptor: int) -> None:

@@ -9,15 +9,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from pkgutil import resolve_name
+from pathlib import Path
+from pkgutil import iter_modules, resolve_name
 from typing import Any, Generic, TypeVar
 
 from sweep.errors import SpaceError, ends_process
-from sweep.plugins.users_code import import_code, import_object
+from sweep.plugins.users_code import import_code, import_object, no_silent_exit
 from sweep.spelling import did_you_mean
 
 Thing = TypeVar("Thing")
 OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # module:attribute
+
+
+def one_a_file(package: str, attribute: str) -> dict[str, str]:
+    """Of our own things, one in each module of a package: to add one is to add its file. Imports nothing.
+
+    Args:
+        package: Its dotted name, as `sweep.data.sources`.
+        attribute: What each of its modules calls the thing.
+
+    Returns:
+        `package.module:attribute` by the module's name.
+    """
+    folder = Path(__file__).parents[1].joinpath(*package.split(".")[1:])
+    return {module.name: f"{package}.{module.name}:{attribute}" for module in iter_modules([str(folder)])}
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,8 @@ class Registry(Generic[Thing]):
 
     def _loaded(self, point: EntryPoint) -> Any:
         try:
-            return point.load()
+            with no_silent_exit():
+                return point.load()
         except BaseException as error:
             if ends_process(error):
                 raise

@@ -29,8 +29,8 @@ NUM_DIGITS = 16
 class UsersCode:
     """What code it was: stored with a study and in exported configs."""
 
-    name: str  # module:function
-    place: str  # the folder that its module is imported from; "" if it is not found on this machine
+    name: str  # module:function, or several of them
+    place: str  # the folder that its module is imported from, or several; "" if it is not found on this machine
     digest: str  # of the module and the modules of that folder that it imports; "" if unknown
 
     def __str__(self) -> str:
@@ -77,11 +77,21 @@ def look_for_recorded(code: UsersCode | None, *folders: Path) -> None:
     """Have recorded code found: in folders of the user's own, else where it was when it was recorded."""
     look_in(*folders)
     if code is not None:
-        look_also_in(code.place)
+        look_also_in(*code.place.split(os.pathsep))
 
 
-def code_of(name: str) -> UsersCode:
-    """What is found under the name now. Runs nothing."""
+def code_of(*names: str) -> UsersCode:
+    """What is found under the names now, as one: its digest is known if that of each is. Runs nothing."""
+    found = [_code_of(name) for name in names]
+    if len(found) == 1:
+        return found[0]
+    places = dict.fromkeys(code.place for code in found if code.place)
+    whole = hashlib.sha256("".join(code.digest for code in found).encode())
+    is_known = bool(found) and all(code.digest for code in found)
+    return UsersCode(", ".join(names), os.pathsep.join(places), whole.hexdigest()[:NUM_DIGITS] if is_known else "")
+
+
+def _code_of(name: str) -> UsersCode:
     module = name.split(":")[0]
     place = _place_of(module.split(".")[0])
     return UsersCode(name, str(place or ""), _digest(module, place) if place else "")
@@ -103,7 +113,8 @@ def import_object(name: str, key: str) -> Any:
     """
     module_name, function_name = name.split(":")
     try:
-        return getattr(import_module(module_name), function_name)
+        with no_silent_exit():
+            return getattr(import_module(module_name), function_name)
     except BaseException as error:  # a module of the user's own may raise anything
         if ends_process(error):
             raise
@@ -114,17 +125,17 @@ def import_object(name: str, key: str) -> Any:
 
 
 @contextmanager
-def contained(name: str | None) -> Iterator[None]:
+def contained(*names: str) -> Iterator[None]:
     """While the body runs, this code of the user's ends no command without a word. Does nothing without a name.
 
     Raises:
         SweepError: It raised what is no Exception, such as SystemExit, where no trial could be failed for it.
     """
-    if name is None:
+    if not names:
         yield
         return
     try:
-        with _no_silent_exit():
+        with no_silent_exit():
             yield
     except Exception:
         raise
@@ -132,12 +143,12 @@ def contained(name: str | None) -> Iterator[None]:
         if ends_process(error):
             raise
         raise SweepError(
-            f"{name} ended with {type(error).__name__}: {message_of(error)}; remove what raises it"
+            f"{', '.join(names)} ended with {type(error).__name__}: {message_of(error)}; remove what raises it"
         ) from error
 
 
 @contextmanager
-def _no_silent_exit() -> Iterator[None]:
+def no_silent_exit() -> Iterator[None]:
     """While the body runs, `os._exit` raises SystemExit, which fails a trial.
 
     It would end the process at once, with an exit code that the user's code chose, be it 0. Processes that the code

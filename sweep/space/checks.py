@@ -113,7 +113,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
     if head != OPTIONS and rest:
         raise SpaceError(f'{where}: "{key}" goes too deep; use "{section}.{head}"')
     if head == OPTIONS and not rest:
-        raise SpaceError(f'{where}: name the option, as in "model.options.width"')
+        raise SpaceError(f'{where}: name the option, as in "{section}.options.width"')
     given = space.fixed.get(section, {})
     if option_is_set(given.get("options", {}), rest) if rest else (head in given):
         raise SpaceError(f"{where}: {key} is fixed in [{section}] too; remove it there or here")
@@ -137,6 +137,8 @@ def _check_configs(space: Space) -> None:
                 raise  # it is in what is fixed
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             raise SpaceError(f"{error} (with {shown})") from None
+        if config.data.users_code is not None and "name" not in space.fixed.get("data", {}):
+            raise SpaceError(f"{space.source}: data.name: code of yours cannot vary; vary its data.options.NAME")
         if config.data.train_on != "train":
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
         if config.data.validation != "split":

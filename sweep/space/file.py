@@ -157,7 +157,8 @@ def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> 
     fixed = {section: deepcopy(content[section]) for section in SECTIONS if section in content}
     for section, values in fixed.items():
         check_is_section(values, source, section)
-    check_is_section(fixed.get("model", {}).get("options", {}), source, "model.options")
+    for section in ("data", "model"):
+        check_is_section(fixed.get(section, {}).get("options", {}), source, f"{section}.options")
     path = fixed.get("data", {}).get("path")
     if folder is not None and isinstance(path, str):
         fixed["data"]["path"] = resolved_path(path, folder, source)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from sweep.config.data import DataConfig
+from sweep.config.data import SOURCES, DataConfig
 from sweep.config.families import families_in
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.config.keys import set_value
@@ -92,10 +92,21 @@ class Space:
         return families_in({**self.fixed, "space": varied})
 
     @property
-    def users_code(self) -> str | None:
-        """`module:attribute` of the user's own that a trial runs, if there is one."""
-        if is_own(self.function or ""):
-            return self.function
+    def users_code(self) -> tuple[str, ...]:
+        """What of the user's own a trial runs, as `module:attribute`: the objective, or a model and a data source."""
+        if self.function is not None:
+            return (self.function,) if is_own(self.function) else ()
+        return tuple(name for name in (self.users_model, self.users_source) if name is not None)
+
+    @property
+    def users_source(self) -> str | None:
+        """The data source, where it is not ours."""
+        name = self.fixed.get("data", {}).get("name")
+        return None if name is None else SOURCES.code_of(name)
+
+    @property
+    def users_model(self) -> str | None:
+        """The builder, or the first of the families that are not ours: they are of one module."""
         builder: str | None = self.fixed.get("model", {}).get("builder")
         return builder or next(iter(self.users_families), None)
 

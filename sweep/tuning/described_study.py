@@ -65,5 +65,5 @@ def _settings(space: Space, seed: int) -> StudySettings:
         versions={package: version(package) for package in VERSIONS_OF},
         command="study.optimize(sweep.Objective(...))",
         distinct=False,
-        code=code_of(space.users_code) if space.users_code else None,
+        code=code_of(*space.users_code) if space.users_code else None,
     )

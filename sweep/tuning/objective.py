@@ -59,7 +59,7 @@ class Objective:
         self.space = load_space(Path(space), overrides)
         if self.space.function is not None:
             raise SpaceError(f"{space}: study.function: is an objective by itself; call {self.space.function} in yours")
-        if self.space.users_code is not None:
+        if self.space.users_code:
             look_in(Path(space).resolve().parent, Path.cwd())
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = CallbackFactory(callbacks)

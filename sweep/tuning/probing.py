@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 
-from sweep.data import class_counts, load
+from sweep.data import class_counts, contents, load
 from sweep.engines.auto import host_memory_bytes, operation_threads
 from sweep.engines.cpu import default_onednn
 from sweep.engines.devices import Device, set_up_device
@@ -92,7 +92,7 @@ def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> P
         resources=workers.resources if workers else Resources(os.cpu_count() or 1, host_memory_bytes()),
         num_workers=workers.num_workers if workers else 0,
         kind_of_workers=workers.kind if workers else "",
-        code=code_of(space.users_code) if space.users_code else None,
+        code=code_of(*space.users_code) if space.users_code else None,
         versions={package: version(package) for package in VERSIONS_OF},
         onednn=default_onednn(),
     )
@@ -132,7 +132,8 @@ def probe_function(space: Space, workers: Workers | None) -> None:
     if workers is None:
         check_calls(space.function, calls)
     else:
-        workers.set_up(None, threads=1, function={"function": space.function, "calls": calls})
+        function = {"function": space.function, "calls": calls}
+        workers.set_up(None, threads=1, function=function, code=space.users_code)
 
 
 def probe_device(
@@ -174,20 +175,28 @@ def probe_device(
         gpu_memory_gb(worker_options, options),
         operation_threads=num_threads,
         onednn=onednn,
-        builder=space.users_code,
+        builder=space.users_model,
+        code=space.users_code,
+        data=contents(space.data_configs()),
         probed=probed,
     )
     assert found is not None
     return found
 
 
+def source_line(space: Space) -> str | None:
+    """What is said before a data source of the user's is called."""
+    return f"this runs your code: {code_of(space.users_source)}" if space.users_source is not None else None
+
+
 def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) -> str | None:
-    """What is said before code of the user's is run; and how the sweep survives it, where an option can do that."""
-    if space.users_code is None:
+    """What is said before a function or a model of the user's is run; how the sweep survives it, if an option can."""
+    others = [name for name in space.users_code if name != space.users_source]
+    if not others:
         return None
     is_at_risk = workers is None and may_have_workers
     advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk else ""
-    return f"this runs your code: {code_of(space.users_code)}{advice}"
+    return f"this runs your code: {code_of(*others)}{advice}"
 
 
 def with_threads(found: Probe, options: RunOptions, stored: int | None) -> Probe:

@@ -37,6 +37,7 @@ from sweep.tuning.probing import (
     probe_device,
     probe_function,
     probe_machine,
+    source_line,
     summarize_data,
     with_threads,
 )
@@ -90,6 +91,7 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
     """
     check_options(space, options)
     callbacks = _named_code(options, say)
+    say_source(space, say)
     data = summarize_data(space)
     name = space.study.name if options.study is None else options.study
     url = database_url(options.storage.studies, options.storage.storage)
@@ -120,6 +122,13 @@ def check_options(space: Space, options: RunOptions) -> None:
         ENGINES.check(options.engine.engine)
 
 
+def say_source(space: Space, say: Say) -> None:
+    """Say that a data source of the user's is about to be called."""
+    line = source_line(space)
+    if line is not None:
+        say(line)
+
+
 def _named_code(options: RunOptions, say: Say) -> list[Callback]:
     """Make the callbacks; what code of others the options name is said before it runs."""
     named = [CALLBACKS.code_of(name) for name in options.callbacks if isinstance(name, str)]
@@ -139,7 +148,7 @@ def workers_for(
     threads = stored.threads if stored else None
     data = space.data_configs()
     started = start_workers(options.workers, num_workers, interruption.check, say, data, threads)
-    with started as workers, contained(space.users_code if workers is None else None):
+    with started as workers, contained(*space.users_code if workers is None else ()):
         yield workers
 
 

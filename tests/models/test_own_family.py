@@ -106,7 +106,7 @@ def test_its_keys_vary_beside_those_of_other_families(folder, monkeypatch):
     )
     assert space.resolve({"family": OWN, "blocks": 3}, 0).model == config_class(OWN)(family=OWN, blocks=3)
     assert space.resolve({"family": "mlp", "units": 5}, 0).model.hidden_units == (5,)
-    assert space.users_code == OWN
+    assert space.users_code == (OWN,)
     assert names_without_kernel(space) == (OWN,)
     config = space.resolve({"family": OWN, "blocks": 3}, 0)
     assert TrialConfig.from_values(config.values(), "test") == config
