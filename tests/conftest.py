@@ -11,8 +11,26 @@ CHROMIUM_FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--window-size=1400,1600"),
 )
 
+# What a test that uses one of these fixtures needs; whatever needs something is slow, and so is every injected fault.
+NEEDED_BY_FIXTURE = {"browser": "browser", "server": "postgres", "ray_of_two_nodes": "ray"}
+NEEDS = ("browser", "postgres", "ray", "jax")
+FAULTS = Path(__file__).parent / "faults"
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.pop("SWEEP_STORAGE", None)  # tests have studies of their own
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use, before `-m` chooses; files with slow tests start first, to end in time."""
+    for item in items:
+        for fixture, need in NEEDED_BY_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(need)
+        if FAULTS in item.path.parents or any(item.get_closest_marker(need) for need in NEEDS):
+            item.add_marker("slow")
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +63,26 @@ def mnist_folder() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A PostgreSQL, with a database for each test that asks for a new one."""
+    from postgres_server import PostgresServer
+
+    started = PostgresServer(tmp_path_factory.mktemp("server"))
+    yield started
+    started.stop()
+
+
 @pytest.fixture(scope="module")
+def ray_of_two_nodes():
+    """Two nodes, each with room for a worker."""
+    from ray_nodes import two_nodes
+
+    with two_nodes() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """Debian's Chromium."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")

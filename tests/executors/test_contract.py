@@ -2,7 +2,7 @@
 
 import pytest
 from failing_engines import FailingEngine
-from ray_nodes import make_ray_workers, two_nodes
+from ray_nodes import make_ray_workers
 
 from sweep.config.trial import TrialConfig
 from sweep.engines.fake import fake_record
@@ -29,14 +29,7 @@ def make_config(epochs=3, **model):
     return TrialConfig.from_values({"training": {"epochs": epochs}, "model": model}, "test")
 
 
-@pytest.fixture(scope="module")
-def ray_of_two_nodes():
-    """Two nodes, each with room for a worker."""
-    with two_nodes():
-        yield
-
-
-@pytest.fixture(params=sorted(EXECUTORS))
+@pytest.fixture(params=["in_process", "local_workers", pytest.param("ray", marks=pytest.mark.ray)])
 def executor(request):
     if request.param == "ray":
         request.getfixturevalue("ray_of_two_nodes")

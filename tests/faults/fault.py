@@ -24,6 +24,7 @@ class Fault:
     quick: int  # in the suite; 0 if it takes too long there
     run: Callable[[int, int, Path], list[str]]
     missing: Callable[[], str | None] = lambda: None  # why it cannot be injected here
+    needs: tuple[str, ...] = ()  # markers of the suite
 
 
 def inject(fault: Fault, count: int, seed: int, folder: Path) -> list[str]:

@@ -97,4 +97,4 @@ def differences_on(sweep: Sweep, folder: Path, url: str, name: str) -> list[str]
 
 
 HOLDS = "0 lost, 0 twice, also over restarts of the server"
-FAULTS = [Fault("kill -9 the sweep on PostgreSQL", HOLDS, 20, 0, kill_on_postgres)]
+FAULTS = [Fault("kill -9 the sweep on PostgreSQL", HOLDS, 20, 0, kill_on_postgres, needs=("postgres",))]

@@ -47,4 +47,4 @@ def kill_actors(count: int, seed: int, folder: Path) -> list[str]:
 
 
 HOLDS = "the totals exact, nothing twice: the study equals the unhurt one"
-FAULTS = [Fault("kill -9 an actor of Ray", HOLDS, 50, 1, kill_actors)]
+FAULTS = [Fault("kill -9 an actor of Ray", HOLDS, 50, 1, kill_actors, needs=("ray",))]

@@ -73,5 +73,6 @@ FAULTS = [
         20,
         1,
         set_back,
+        needs=("postgres",),
     )
 ]

@@ -3,10 +3,14 @@
 import pytest
 from faults.fault import Fault, all_faults, inject
 
-QUICK = [fault for fault in all_faults() if fault.quick]
+QUICK = [
+    pytest.param(fault, id=fault.name.replace(" ", "_"), marks=[getattr(pytest.mark, need) for need in fault.needs])
+    for fault in all_faults()
+    if fault.quick
+]
 
 
-@pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name.replace(" ", "_"))
+@pytest.mark.parametrize("fault", QUICK)
 def test_nothing_is_violated(fault: Fault, tmp_path):
     reason = fault.missing()
     if reason is not None:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from ray_nodes import OF_ONE_CPU, two_nodes
+from ray_nodes import OF_ONE_CPU
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load_raw_test
@@ -72,9 +72,8 @@ def test_the_models_are_those_of_one_seed_after_another(tmp_path, sequential, ma
     check_models(sequential, tmp_path, retrain(tmp_path, make_executor))
 
 
-def test_the_models_of_workers_on_ray_are_the_same(tmp_path, sequential):
-    with two_nodes():
-        check_models(sequential, tmp_path, retrain(tmp_path, on_ray))
+def test_the_models_of_workers_on_ray_are_the_same(ray_of_two_nodes, tmp_path, sequential):
+    check_models(sequential, tmp_path, retrain(tmp_path, on_ray))
 
 
 def test_seeds_that_are_done_are_kept_whatever_trains_the_others(tmp_path):

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from optuna.testing.pytest_storages import StorageTestCase
-from postgres_server import PostgresServer
+from sqlalchemy import make_url
 
 from sweep.storage import STUDY_ID, LiveStorage, WriteBehindStorage, connect_reader, create_database, database_url
 from sweep.storage.reader import Reader
@@ -126,13 +126,12 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Its first database is the template of the others."""
-    server = PostgresServer(tmp_path_factory.mktemp("server"))
-    create_database(server.new_database())
+def template_database(server):
+    """The name of one without a study."""
+    url = server.new_database()
+    create_database(url)
     gc.collect()  # a template must not be in use, and plain Optuna leaves its connections to the collector
-    yield server
-    server.stop()
+    return make_url(url).database
 
 
 class TestOnSqlite(StorageTestCase):
@@ -147,8 +146,8 @@ class TestOnSqlite(StorageTestCase):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 class TestOnPostgres(StorageTestCase):
     @pytest.fixture(params=STORAGES)
-    def storage(self, request, server):
-        storage = STORAGES[request.param](server.new_database(template="test_1"))
+    def storage(self, request, server, template_database):
+        storage = STORAGES[request.param](server.new_database(template_database))
         yield storage
         close(storage)
         gc.collect()

@@ -1,17 +1,11 @@
 """What the tests of the packed engine share: trials through lanes, their outcomes, and the same tests run on JAX."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
@@ -79,33 +73,3 @@ def largest_difference(ours: Sequence[EpochRecord], theirs: Sequence[EpochRecord
     """Of the losses of the first epochs, relative."""
     pairs = [(a.logs["loss"], b.logs["loss"]) for a, b in zip(ours, theirs, strict=True)][:num_epochs]
     return max(abs(a - b) / abs(b) for a, b in pairs)
-
-
-@contextmanager
-def the_same_tests_on_jax(file: str, **environment: str) -> Iterator[Callable[[], None]]:
-    """Runs a file's tests on JAX, in a process of its own, while they run here on TensorFlow.
-
-    Gives the function that waits for them and fails if one of them failed; for the file's last test, which that
-    process leaves out.
-    """
-    if not ON_TENSORFLOW:
-        yield lambda: pytest.skip("this is the run on JAX")
-        return
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no", file],
-        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
-        cwd=Path(__file__).parents[3],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-    def join() -> None:
-        output, _ = process.communicate()
-        assert process.returncode == 0, output
-
-    with process:
-        try:
-            yield join
-        finally:
-            process.kill()

@@ -4,7 +4,6 @@ import gc
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,12 @@ from sweep.engines.placed import ImageStore
 from tests.engines.packed.packing import (
     ON_TENSORFLOW,
     Trained,
-    the_same_tests_on_jax,
     train_all,
     train_sequentially,
     weights_of,
 )
 
 NUM_FOLDS = 6
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_jax() -> Iterator[Callable[[], None]]:
-    with the_same_tests_on_jax(__file__, JAX_DISABLE_MOST_OPTIMIZATIONS="1") as join:
-        yield join
 
 
 @pytest.fixture(params=["scaled once", "scaled in the minibatch"])
@@ -145,7 +137,3 @@ def test_a_users_model_on_jax_imports_no_tensorflow(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:
-    on_jax()

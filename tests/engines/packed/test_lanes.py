@@ -1,7 +1,7 @@
-"""What a lane computes does not depend on the others, to the bit: on TensorFlow here, on JAX in a second process."""
+"""What a lane computes does not depend on the others, to the bit: on TensorFlow here, on JAX by `test_on_jax.py`."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochRecord, record_of
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
-from tests.engines.packed.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
+from tests.engines.packed.packing import ON_TENSORFLOW, Trained, weights_of
 from tests.engines.training import config_of
 
 WATCHED: dict[str, Any] = {  # three full minibatches and a smaller one, everything that has a state
@@ -26,12 +26,6 @@ WIDEST = [(5, 5, 9)]
 GROUPS = [1] if ON_TENSORFLOW else [1, 4]
 PROGRAMS: Recent[Any, Any] = Recent(99)  # compiled once for all engines of this file
 SEEDS = iter(range(100, 10**6))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_jax() -> Iterator[Callable[[], None]]:
-    with the_same_tests_on_jax(__file__) as join:
-        yield join
 
 
 def changed(**sections: dict[str, Any]) -> TrialConfig:
@@ -172,7 +166,3 @@ def test_calls_for_more_lanes_compute_the_same_up_to_rounding(num_neighbours: in
             (theirs.logs["loss"], theirs.logs["val_loss"]), rel=1e-3
         )
         assert ours.logs["learning_rate"] == theirs.logs["learning_rate"]
-
-
-def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:
-    on_jax()

@@ -3,7 +3,6 @@
 The lack is feigned by programs that raise what TensorFlow and JAX raise, before an epoch's first step or after some.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from sweep.engines.recent import Recent
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
-from tests.engines.packed.packing import ON_TENSORFLOW, Trained, the_same_tests_on_jax, weights_of
+from tests.engines.packed.packing import ON_TENSORFLOW, Trained, weights_of
 from tests.engines.training import config_of
 
 WIDEST = [(4, 40)]
@@ -29,12 +28,6 @@ class OutOfMemory(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_jax() -> Iterator[Callable[[], None]]:
-    with the_same_tests_on_jax(__file__, JAX_DISABLE_MOST_OPTIMIZATIONS="1") as join:
-        yield join
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +183,3 @@ def test_groups_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> No
     fill(engine)
     assert train(engine) == expected
     assert sizes == [4, *[2, 2] * 3]
-
-
-def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:
-    on_jax()

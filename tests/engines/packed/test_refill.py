@@ -1,7 +1,7 @@
 """A whole sweep through few lanes, refilled as trials end: real Tuner, real pruning, every trial trained once more."""
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from sweep.space.space import Space
 from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.tuner import Tuner
-from tests.engines.packed.packing import ON_TENSORFLOW, the_same_tests_on_jax
+from tests.engines.packed.packing import ON_TENSORFLOW
 
 NUM_TRIALS, NUM_LANES = (500, 16) if ON_TENSORFLOW else (40, 8)
 SPACE: dict[str, Any] = {  # four structures; some rates diverge
@@ -53,12 +53,6 @@ class ObservedEngine(PackedEngine):
             }
         )
         return outcomes
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_jax() -> Iterator[Callable[[], None]]:
-    with the_same_tests_on_jax(__file__, JAX_DISABLE_MOST_OPTIMIZATIONS="1") as join:
-        yield join
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +119,3 @@ def test_no_lane_is_idle_while_trials_wait_whatever_their_structures(swept: Any)
     rounds = [counts["lanes"] for counts in swept[0].rounds if counts["admitted"] < NUM_TRIALS]
     assert rounds == [NUM_LANES] * len(rounds)
     assert len(rounds) > 20 if ON_TENSORFLOW else rounds
-
-
-def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:
-    on_jax()

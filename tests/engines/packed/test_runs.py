@@ -1,6 +1,5 @@
 """Runs on packed lanes end as the sequential engine's do: early stopping, kept weights, models, users' builders."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
 from sweep.models.build import build_model
-from tests.engines.packed.packing import Trained, the_same_tests_on_jax, train_all, weights_of
+from tests.engines.packed.packing import Trained, train_all, weights_of
 from tests.engines.training import config_of, train_to_the_end
 
 SMALL: dict[str, Any] = {
@@ -34,12 +33,6 @@ def build(image_shape, num_classes, units):
                              keras.layers.Dense(num_classes, "softmax")])
 """
 PROGRAMS: Recent[Any, Any] = Recent(99)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_jax() -> Iterator[Callable[[], None]]:
-    with the_same_tests_on_jax(__file__, JAX_DISABLE_MOST_OPTIMIZATIONS="1") as join:
-        yield join
 
 
 @pytest.fixture
@@ -160,7 +153,3 @@ def test_a_users_builder_beside_built_in_ones_is_trained_as_by_the_sequential_en
     alone = PackedEngine(1, widest=WIDEST)
     alone._programs = PROGRAMS
     assert built_in == [Trained.of(train_all(alone, [small(**few)])[0], [])] * 2
-
-
-def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:
-    on_jax()

@@ -1,9 +1,9 @@
-"""A lane's trajectory is the sequential engine's, step by step: on TensorFlow here, on JAX in a second process.
+"""A lane's trajectory is the sequential engine's, step by step: on TensorFlow here, on JAX by `test_on_jax.py`.
 
 An epoch has two to four steps and its loss is their mean, so the losses of the epochs show each step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -21,7 +21,6 @@ from tests.engines.packed.drawn import NUM_CNNS, draw_config, other_run
 from tests.engines.packed.packing import (
     ON_TENSORFLOW,
     largest_difference,
-    the_same_tests_on_jax,
     train_all,
     train_sequentially,
 )
@@ -31,12 +30,6 @@ MLPS = [NUM_CNNS, NUM_CNNS + 1, NUM_CNNS + 2]
 INDICES = [*HOLD_ALL, *(MLPS if ON_TENSORFLOW else MLPS[:1])]
 NUM_CONFIGS, NUM_IN_FLOAT32 = len(INDICES), 4 if ON_TENSORFLOW else 2
 Histories = list[list[EpochRecord]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_jax() -> Iterator[Callable[[], None]]:
-    with the_same_tests_on_jax(__file__, JAX_DISABLE_MOST_OPTIMIZATIONS="1") as join:
-        yield join
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +203,3 @@ def test_lanes_in_one_call_follow_it_too(
     together = train_all(engine, configs)
     expected = [alone_in_float64[index], *train_all(alone, configs[1:])]
     assert max(differences(together, expected)) <= 1e-7
-
-
-def test_the_same_on_jax(on_jax: Callable[[], None]) -> None:
-    on_jax()

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import pytest
 from executor_runs import curve, make_config
 from ray_nodes import SEES_DEATH_SOON, make_ray_workers, node_of, two_nodes
 
@@ -10,6 +11,7 @@ from sweep.executors.base import EpochDone, LaneRetried
 from sweep.executors.ray import workers as ray_workers
 
 
+@pytest.mark.ray
 def test_run_goes_on_on_another_node_when_its_own_is_lost(monkeypatch):
     monkeypatch.setattr(ray_workers, "ROOM_S", 15.0)
     said, config = [], make_config(epochs=4)

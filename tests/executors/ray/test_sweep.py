@@ -75,6 +75,7 @@ def _program(pid):
     return Path((Path("/proc") / str(pid) / "cmdline").read_text().split("\0")[0]).name
 
 
+@pytest.mark.ray
 def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signal(tmp_path, capsys):
     assert main([*RUN, "--lanes", "4", "--studies", str(tmp_path / "alone")]) == 0
     killed = RaySweep(tmp_path / "ray", 0.1)
@@ -98,6 +99,7 @@ def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signa
     assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
 
 
+@pytest.mark.ray
 def test_lost_head_or_raylet_is_one_line_and_a_code_of_ours_and_the_study_resumes(tmp_path):
     """Ray would end the launcher itself, from C++, or print pages of a raylet's log."""
     assert main([*RUN, "--lanes", "4", "--studies", str(tmp_path / "alone")]) == 0
@@ -120,6 +122,7 @@ def test_lost_head_or_raylet_is_one_line_and_a_code_of_ours_and_the_study_resume
     assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
 
 
+@pytest.mark.ray
 def test_no_process_and_no_file_of_ray_knows_the_database(tmp_path):
     database = tmp_path / "very-secret.db"
     with tempfile.TemporaryDirectory(prefix="ray") as session:  # short, for the names of its sockets
@@ -158,6 +161,7 @@ def test_flags_that_contradict_are_refused_with_the_fix(arguments, message):
         check_ray(*arguments)
 
 
+@pytest.mark.ray
 def test_cluster_that_is_not_there_and_room_that_it_has_not_are_one_line_each(tmp_path):
     for flags, words in (
         (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: "),

@@ -8,7 +8,7 @@ import pytest
 import ray
 from executor_runs import curve, make_config, run_to_the_end
 from failing_engines import MARKS
-from ray_nodes import make_ray_workers, two_nodes
+from ray_nodes import make_ray_workers
 
 from sweep.errors import Cause, InputError, SweepStopped
 from sweep.executors.base import EpochDone, LaneRetried
@@ -20,14 +20,8 @@ from sweep.executors.ray.cluster import Node, Place, choose_places
 ENGINE = "failing_engines:FailingEngine"
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with two_nodes() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def make_workers(cluster, tmp_path, monkeypatch):
+def make_workers(ray_of_two_nodes, tmp_path, monkeypatch):
     made = []
     monkeypatch.setenv(MARKS, str(tmp_path))
 
@@ -108,7 +102,7 @@ def test_node_with_another_version_is_refused_in_words(make_workers, monkeypatch
         run_to_the_end(make_workers(), [make_config()])
 
 
-def test_images_are_put_into_the_cluster_once(cluster, monkeypatch):
+def test_images_are_put_into_the_cluster_once(ray_of_two_nodes, monkeypatch):
     puts = []
     put = ray.put
     monkeypatch.setattr(ray, "put", lambda value: puts.append(value) or put(value))

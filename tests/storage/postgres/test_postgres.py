@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy
 from faults.sweep_process import Sweep, SweepProcess
 from optuna.trial import TrialState
-from postgres_server import PostgresServer, using
+from postgres_server import using
 from sweeps import make_space, open_in, read_trials, request, run_sweep
 
 from sweep.cli.dashboard_server import create_app
@@ -26,13 +26,6 @@ from sweep.storage import Wait, WriteBehindStorage, connect_reader, database_url
 # plain Optuna leaves its connections to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SWEEP = Sweep(12, "tpe", 2, epoch_s=0.01)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = PostgresServer(tmp_path_factory.mktemp("server"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture

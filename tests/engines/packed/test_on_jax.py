@@ -1,0 +1,37 @@
+"""Tests of the packed engine that hold on JAX too, once more with it as Keras's backend: it is one for a process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engines.packed.packing import ON_TENSORFLOW
+
+HERE = Path(__file__).parent
+QUICK_TO_COMPILE = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
+@pytest.mark.jax
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="this is the run on JAX")
+@pytest.mark.parametrize(
+    ("files", "environment"),
+    [
+        (("memory", "folds", "refill", "runs", "steps"), QUICK_TO_COMPILE),
+        (("lanes",), {}),  # what users run: equal to the bit however XLA rewrites it
+    ],
+    ids=["formulas", "lanes"],
+)
+def test_the_same_holds_on_jax(files: tuple[str, ...], environment: dict[str, str], tmp_path: Path) -> None:
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--show-capture=no", "--basetemp", str(tmp_path / "jax")]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *(str(HERE / f"test_{file}.py") for file in files)],
+        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
+        cwd=HERE.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
