@@ -22,7 +22,7 @@ os.environ.pop("SWEEP_STORAGE", None)  # tests have studies of their own
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they use, before `-m` chooses; files with slow tests start first, to end in time."""
+    """Mark tests by what they use, before `-m` chooses; files with slow tests start first."""
     for item in items:
         for fixture, need in NEEDED_BY_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):

@@ -52,11 +52,13 @@ def trials(studies, name):
     ]
 
 
+@pytest.mark.slow
 def test_a_study_is_resumed_as_the_code_that_made_it_would_have(studies):
     sweep("run", studies / "fake.toml", "--trials", 40, "--threads", 2, "--lanes", 4, "--studies", studies, "--quiet")
     assert trials(studies, "old-fake") == EXPECTED["old-fake"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not set(EXPECTED["cpu_flags"]) <= cpu_flags(), reason="bits of trained weights depend on the processor's flags"
 )
@@ -65,6 +67,7 @@ def test_a_trained_study_is_resumed_bit_for_bit(studies):
     assert trials(studies, "old-digits") == EXPECTED["old-digits"]
 
 
+@pytest.mark.slow
 def test_studies_and_their_confirmation_are_shown(studies):
     listed = json.loads(sweep("list", "--json", "--studies", studies))
     assert {study["study"]: sum(study["num_trials"].values()) for study in listed} == {"old-digits": 4, "old-fake": 25}
@@ -75,6 +78,7 @@ def test_studies_and_their_confirmation_are_shown(studies):
     assert "old-digits" in (studies / "old-digits" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_exported_config_still_gives_its_stored_score_and_is_exported_alike(studies, tmp_path):
     sweep("retrain", studies / CONFIG, "--verify", "--studies", studies)
     sweep("export", "old-digits", "--trial", 1, "--out", tmp_path / "again", "--studies", studies)
@@ -84,6 +88,7 @@ def test_an_exported_config_still_gives_its_stored_score_and_is_exported_alike(s
     assert [line for line in again if line not in since] == (MADE / CONFIG).read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_a_retrained_model_is_loaded_and_its_folder_takes_another_seed(studies):
     before = json.loads((studies / MODEL / "metrics.json").read_text())
     model = keras.models.load_model(studies / MODEL / "model.keras")

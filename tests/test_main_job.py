@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 BUILDER = """
 import keras
 
@@ -61,6 +63,7 @@ print(codes)
 """
 
 
+@pytest.mark.slow
 def test_sweep_export_verify_and_retrain_of_a_users_builder(tmp_path):
     (tmp_path / "spaces").mkdir()
     (tmp_path / "spaces" / "space.toml").write_text(SPACE)
@@ -79,6 +82,7 @@ def test_sweep_export_verify_and_retrain_of_a_users_builder(tmp_path):
     assert (tmp_path / "one" / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_a_cnn_space_is_swept_on_packed_lanes_and_one_lane_reproduces_a_score(tmp_path):
     (tmp_path / "cnn.toml").write_text(CNN_SPACE)
     result = subprocess.run(

@@ -36,6 +36,7 @@ def test_weights_are_those_of_the_articles_networks() -> None:
     assert sizes == {"mlp_reference": [(64, 70), (70, 30), (30, 10)], "mlp_rmsprop": [(64, 64), (64, 64), (64, 10)]}
 
 
+@pytest.mark.slow
 def test_recipe_is_trained_and_says_that_it_validates_on_the_test_set(tmp_path: Path) -> None:
     changes = ["--set", "data.name=digits", "--set", "training.epochs=2"]
     command = ["train", str(FOLDER / "mlp_reference.toml"), "--device", "cpu", *changes]

@@ -123,6 +123,7 @@ def test_a_space_is_built_in_python(folder):
         sweep.Space.from_sections(study={"name": "built"}, training={"epoch": 2})
 
 
+@pytest.mark.slow
 def test_the_names_are_listed_and_typed(tmp_path):
     assert set(sweep.__all__) <= set(dir(sweep))
     assert all(getattr(sweep, name) is not None for name in sweep.__all__)

@@ -47,6 +47,7 @@ def texts(outputs):
     return streams, results
 
 
+@pytest.mark.slow
 def test_a_sweep_a_table_a_plot_a_model_and_predictions(folder):
     swept, table, plot, retrained, predicted = (texts(outputs) for outputs in run_cells(folder, *CELLS))
     assert "3 COMPLETE" in swept[0]
@@ -56,6 +57,7 @@ def test_a_sweep_a_table_a_plot_a_model_and_predictions(folder):
     assert predicted[1][0]["text/plain"] == "(5, 10)"
 
 
+@pytest.mark.slow
 def test_a_command_in_a_cell_prints_lines_and_draws_no_bars(folder):
     (outputs,) = run_cells(folder, "import sys\n!{sys.executable} -m sweep.cli run space.toml --trials 3 --engine fake")
     text, _ = texts(outputs)
@@ -63,6 +65,7 @@ def test_a_command_in_a_cell_prints_lines_and_draws_no_bars(folder):
     assert "\x1b[" not in text
 
 
+@pytest.mark.slow
 def test_a_mistake_is_an_exception_with_its_one_line(folder):
     with pytest.raises(CellExecutionError, match=r"training\.epoch"):
         run_cells(folder, 'import sweep\nsweep.run("space.toml", overrides={"training.epoch": 3})')

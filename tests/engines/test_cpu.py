@@ -75,6 +75,7 @@ def test_new_studies_use_onednn_on_x86_unless_the_user_has_set_the_variable(monk
     assert cpu.default_onednn() is expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine().lower() not in cpu.X86, reason="the default is for x86")
 def test_a_study_keeps_the_onednn_it_began_with_and_its_export_repeats_it(tmp_path):
     (tmp_path / "space.toml").write_text(SPACE)
@@ -92,6 +93,7 @@ def test_a_study_keeps_the_onednn_it_began_with_and_its_export_repeats_it(tmp_pa
     assert is_on
 
 
+@pytest.mark.slow
 def test_what_the_user_has_set_is_recorded(tmp_path):
     (tmp_path / "space.toml").write_text(SPACE)
     _, is_on = sweep(tmp_path, "run", "space.toml", "--device", "cpu", "--trials", "1", onednn="0")
@@ -125,6 +127,7 @@ def test_export_from_before_it_was_recorded_leaves_it_to_tensorflow():
     assert Provenance(score=0.5, params={}, versions={}, **names, **where, **counts).onednn is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [True, False])
 def test_workers_get_the_studys_setting(monkeypatch, wanted):
     monkeypatch.setenv(cpu.ONEDNN, str(int(not wanted)))

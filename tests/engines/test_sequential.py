@@ -124,6 +124,7 @@ def test_an_epoch_is_what_keras_gives_for_these_minibatches() -> None:
     assert metrics.logs["learning_rate"] == pytest.approx(0.002 / (1 + 0.1 * 5))
 
 
+@pytest.mark.slow
 def test_a_trial_is_bit_for_bit_what_a_fresh_process_gives_whatever_ran_before() -> None:
     with in_a_fresh_process([EVERYTHING]) as outcomes:
         for before in (SMALL, PARITY, {**EVERYTHING, "training": {"precision": "mixed_bfloat16", "epochs": 1}}):
@@ -133,6 +134,7 @@ def test_a_trial_is_bit_for_bit_what_a_fresh_process_gives_whatever_ran_before()
     assert here != outcome({**EVERYTHING, "training": {**EVERYTHING["training"], "seed": 4}})
 
 
+@pytest.mark.jax
 def test_the_same_engine_trains_on_jax() -> None:
     """From the same weights JAX follows TensorFlow, also over smaller last minibatches; dropout trains too."""
     dropout = {**SMALL, "model": {**SMALL["model"], "dropout": 0.5}, "data": {"num_train": 160, "num_validation": 256}}

@@ -98,6 +98,7 @@ def test_a_gpu_that_is_not_there_is_said_with_those_that_are(tmp_path, monkeypat
     check_gpus(["0", "2"])
 
 
+@pytest.mark.slow
 def test_sweep_on_workers_trains_the_trials_of_one_process_and_remembers_them(tmp_path, capsys):
     command = ["run", str(SPACE), "--engine", "fake", "--trials", "12", "--study", "study"]
     assert main([*command, "--lanes", "4", "--studies", str(tmp_path / "alone")]) == 0
@@ -111,6 +112,7 @@ def test_sweep_on_workers_trains_the_trials_of_one_process_and_remembers_them(tm
     assert "num_workers was 2, now 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_interrupted_sweep_on_workers_drains_and_leaves_no_process(tmp_path):
     command = [sys.executable, "-m", "sweep.cli", "run", str(SPACE), "--engine", "fake", "--workers", "2"]
     environment = {**os.environ, "SWEEP_FAKE_EPOCH_S": "0.2"}

@@ -179,6 +179,7 @@ for command in (
 """
 
 
+@pytest.mark.slow
 def test_each_command_refuses_logits_before_it_trains_and_takes_them_where_they_are_named(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).parents[1] / "silent_models.py", tmp_path)
     (tmp_path / "space.toml").write_text(SPACE)

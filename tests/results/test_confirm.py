@@ -360,6 +360,7 @@ def test_a_changed_score_is_noticed(folder, capsys):
     assert "sweep wrote it" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_packed_lanes_confirm_and_give_the_sequential_engines_score(tmp_path):
     """Real training: two configs from two seeds on packed lanes, one of them repeated by the sequential engine."""
     (tmp_path / "space.toml").write_text(SPACE)

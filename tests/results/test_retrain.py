@@ -52,6 +52,7 @@ def test_seeds_are_trained_scored_on_the_test_set_and_summarised(tmp_path):
     assert sum("val_accuracy" in line and "learning rate" in line for line in lines) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [{"epochs": 6}, {"epochs": 12, "patience": 2, "monitor": "val_accuracy"}])
 def test_killed_retrain_goes_on_from_its_last_epoch_bit_for_bit(tmp_path, training):
     config = make_config(training={**training, "seed": 5})

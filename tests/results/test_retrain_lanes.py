@@ -67,6 +67,7 @@ def check_models(sequential, folder, found):
         np.testing.assert_allclose(first, second, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_executor", [packed, workers])
 def test_the_models_are_those_of_one_seed_after_another(tmp_path, sequential, make_executor):
     check_models(sequential, tmp_path, retrain(tmp_path, make_executor))
@@ -76,6 +77,7 @@ def test_the_models_of_workers_on_ray_are_the_same(ray_of_two_nodes, tmp_path, s
     check_models(sequential, tmp_path, retrain(tmp_path, on_ray))
 
 
+@pytest.mark.slow
 def test_seeds_that_are_done_are_kept_whatever_trains_the_others(tmp_path):
     one = retrain(tmp_path, num_seeds=1)
     more = retrain(tmp_path, packed, num_seeds=2)

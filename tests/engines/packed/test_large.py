@@ -20,6 +20,7 @@ def images(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_lanes_with_penalties_train_at_the_same_time(images: Path) -> None:
     engine = PackedEngine(2, 2)
     for lane in range(2):

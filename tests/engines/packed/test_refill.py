@@ -70,6 +70,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Any:
     return engine, study.frozen_trials()
 
 
+@pytest.mark.slow
 def test_the_sweep_is_worth_its_tests(swept: Any) -> None:
     """Trials of each end and of each structure."""
     engine, trials = swept
@@ -81,6 +82,7 @@ def test_the_sweep_is_worth_its_tests(swept: Any) -> None:
     assert len(engine._programs.values()) == 4
 
 
+@pytest.mark.slow
 def test_every_trial_is_its_own_fresh_run(swept: Any, space: Space) -> None:
     """In fresh variables and, for some, freshly compiled too: bit for bit what it was between strangers."""
     engine, trials = swept
@@ -107,6 +109,7 @@ def comparable(history: list[dict[str, Any]]) -> str:
     return json.dumps([{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history])
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_once_the_shapes_were_seen(swept: Any) -> None:
     rounds = swept[0].rounds
     compilations = {(counts["structures"], counts["compilations"]) for counts in rounds}
@@ -115,6 +118,7 @@ def test_nothing_is_compiled_once_the_shapes_were_seen(swept: Any) -> None:
     assert rounds[len(rounds) // 2]["structures"] == 4
 
 
+@pytest.mark.slow
 def test_no_lane_is_idle_while_trials_wait_whatever_their_structures(swept: Any) -> None:
     rounds = [counts["lanes"] for counts in swept[0].rounds if counts["admitted"] < NUM_TRIALS]
     assert rounds == [NUM_LANES] * len(rounds)

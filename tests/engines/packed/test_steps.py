@@ -131,6 +131,7 @@ def lane_dropout(ones: Any, rate: float, draw: int) -> Any:
 # ---- in float32 and bfloat16, over the first steps ----
 
 
+@pytest.mark.slow
 def test_float32_is_followed_over_the_first_five_steps() -> None:
     assert keras.config.floatx() == "float32"  # tests in float64 come later in this file
     configs = drawn()[:NUM_IN_FLOAT32]
@@ -143,6 +144,7 @@ def test_float32_is_followed_over_the_first_five_steps() -> None:
     assert max(found) <= 1e-4, found
 
 
+@pytest.mark.slow
 def test_bfloat16_is_followed_loosely() -> None:
     """bfloat16 has three digits, and each backend rounds where it likes; another dropout mask would be far off."""
     config = draw_config(2, precision="mixed_bfloat16")
@@ -162,6 +164,7 @@ def epochs_of(config: TrialConfig, num_steps: int) -> int:
 # ---- in float64, over 100 steps ----
 
 
+@pytest.mark.slow
 def test_a_lane_follows_the_sequential_engine_for_100_steps(
     alone_in_float64: Histories, sequential_in_float64: Histories
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_lane_follows_the_sequential_engine_for_100_steps(
         )
 
 
+@pytest.mark.slow
 def test_eight_and_64_lanes_follow_it_too(lanes_in_float64: PackedEngine, alone_in_float64: Histories) -> None:
     """64: the drawn configs between other runs of the same structures, which end earlier; two threads."""
     eight, many = PackedEngine(8, 2, widest=widest()), PackedEngine(64, 2, widest=widest())
@@ -187,6 +191,7 @@ def test_eight_and_64_lanes_follow_it_too(lanes_in_float64: PackedEngine, alone_
     assert max(differences(train_all(eight, drawn()), alone_in_float64)) <= 1e-7
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(ON_TENSORFLOW, reason="lanes share no call on TensorFlow")
 def test_lanes_in_one_call_follow_it_too(
     monkeypatch: pytest.MonkeyPatch, float64: None, alone_in_float64: Histories
