@@ -38,6 +38,7 @@ LAYERS = (  # from top to bottom; what lies in the package's root is the ground 
     "data",
     "space",
     "config",
+    "metrics",
     "plugins",
     "system",
 )

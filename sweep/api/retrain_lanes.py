@@ -81,7 +81,6 @@ def _on_workers(
         threads,
         gpu_memory_gb(options.workers, options.device),
         operation_threads=operation_threads(choice.engine, threads),
-        builder=config.model.users_code,
         code=config.users_code,
         data=contents([config.data]),
     )

@@ -9,6 +9,7 @@ from sweep.config.trial import SECTIONS, TrialConfig, section_keys
 from sweep.data import Dataset, class_counts, load
 from sweep.engines.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
+from sweep.models.probe import probe_metrics
 from sweep.plugins.users_code import code_of
 from sweep.space.checks import check_feature_maps
 from sweep.space.functions import check_calls
@@ -73,6 +74,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     print(f"data: {len(dataset.train)} train, {len(dataset.validation)} validation images of {dataset.image_shape}")
     print(f"images reach the model as float32 in {dataset.image_range}")
     print("\n".join(class_counts(dataset).lines()))
+    probe_metrics(next(space.extreme_configs()))
     with quiet_stderr():
         import_keras()
 

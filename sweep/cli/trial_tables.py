@@ -12,10 +12,9 @@ from rich.text import Text
 
 from sweep.errors import FAILURE_ATTRS, StudyError
 from sweep.pareto import metric_names, only_value
-from sweep.storage.stored_trials import cause_and_error, epochs, reported, section
+from sweep.storage.stored_trials import EPOCH_KEYS, cause_and_error, epochs, further_metrics, reported, section
 from sweep.text import make_console, print_as_json
 
-COLUMNS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 OWN_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # shown in places of their own
 
 
@@ -102,10 +101,14 @@ def print_trial_json(study: optuna.Study, trial: FrozenTrial) -> None:
 def print_epochs_csv(study: optuna.Study, trial: FrozenTrial) -> None:
     """One row an epoch."""
     record = trial_record(study, trial)
-    columns = [column for column in COLUMNS if column != "run" or _has_runs(record)]
+    columns = [column for column in _columns(record) if column != "run" or _has_runs(record)]
     writer = csv.DictWriter(sys.stdout, ["intermediate_value", *columns], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_epochs(record))
+
+
+def _columns(record: dict[str, Any]) -> list[str]:
+    return [*EPOCH_KEYS, *further_metrics(record["epochs"])]
 
 
 def _times(record: dict[str, Any]) -> str:
@@ -123,7 +126,7 @@ def _params_table(record: dict[str, Any]) -> Table:
 
 def _epochs_table(record: dict[str, Any]) -> Table:
     epochs = _epochs(record)
-    columns = [column for column in COLUMNS if any(column in epoch for epoch in epochs)]
+    columns = [column for column in _columns(record) if any(column in epoch for epoch in epochs)]
     table = Table(*columns, "reported", box=None)
     for epoch in epochs:
         table.add_row(*(Text(_short(epoch.get(column))) for column in (*columns, "intermediate_value")))

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sweep.config.section import Positive, Rate, Section
+from sweep.metrics import METRICS, computed, direction_of
+from sweep.spelling import did_you_mean
 
 OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
 ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
@@ -17,6 +19,7 @@ SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_rate
     "exponential": ("decay_rate", "decay_steps", "staircase"),
     "cosine": ("decay_steps", "alpha"),
 }
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
 
 
 class RegularizerConfig(Section):
@@ -84,17 +87,40 @@ class ScheduleConfig(Section):
 class TrainingConfig(Section):
     """How long and how to train. With `patience`, training stops after so many epochs without a better `monitor`.
 
+    `metrics` are computed after each epoch, on the validation part, beside those that Keras gives: see `sweep.metrics`.
     `precision = "auto"` is what is fast on the device; it is replaced before anything is trained, and stored so.
     """
 
     epochs: Positive = 10
     batch_size: Positive = 64
     patience: Positive | None = None
-    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    monitor: str = "val_loss"
+    metrics: Names = ()
     from_logits: bool = False  # whether a builder's model gives logits; else it gives probabilities
     precision: Literal[Precision, "auto"] = "float32"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of weights, dropout and minibatches
     weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None  # of weights and dropout, instead of `seed`
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_there(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        problem = next(filter(None, map(METRICS.problem, metrics)), None)
+        if problem is not None:
+            raise ValueError(problem)
+        return computed(*metrics)
+
+    @field_validator("monitor")
+    @classmethod
+    def _monitor_is_of_the_validation_part(cls, monitor: str) -> str:
+        if not monitor.startswith("val_") or METRICS.problem(monitor) or direction_of(monitor) is None:
+            known = [name for name in METRICS.built_in if name.startswith("val_")]
+            raise ValueError(f'"{monitor}" is not one of {", ".join(known)}{did_you_mean(monitor, known)}')
+        return monitor
+
+    @property
+    def computed_metrics(self) -> tuple[str, ...]:
+        """Names of the functions that each epoch's logs need."""
+        return computed(*self.metrics, *([] if self.patience is None else [self.monitor]))
 
     @property
     def layers_seed(self) -> int:

@@ -15,6 +15,7 @@ from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
 from sweep.config.section import Section, first_problem
 from sweep.config.training import OptimizerConfig, Precision, RegularizerConfig, ScheduleConfig, TrainingConfig
 from sweep.errors import SpaceError
+from sweep.metrics import METRICS
 
 
 class TrialConfig(Section):
@@ -48,7 +49,8 @@ class TrialConfig(Section):
     @property
     def users_code(self) -> tuple[str, ...]:
         """What of the user's own is run to train it, as `module:function`."""
-        return tuple(name for name in (self.model.users_code, self.data.users_code) if name is not None)
+        metrics = map(METRICS.code_of, self.training.computed_metrics)
+        return tuple(name for name in (self.model.users_code, self.data.users_code, *metrics) if name is not None)
 
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
@@ -71,6 +73,8 @@ class TrialConfig(Section):
         values: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
         if not self.data.options:
             del values["data"]["options"]
+        if not self.training.metrics:
+            del values["training"]["metrics"]
         return {**values, "model": self.model.values()}
 
 

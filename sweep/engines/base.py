@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sweep.space.objective import TIMING
+from sweep.metrics import TIMING
 
 LEARNING_RATE = "learning_rate"
 

@@ -3,6 +3,8 @@
 The score depends smoothly on the config, so samplers and pruners have something to find:
 
     val_accuracy(e) = top * (1 - exp(-3 e / epochs)) + wiggle(seed, e),   top in (0, 1)
+
+Every metric of `training.metrics` is the same.
 """
 
 import hashlib
@@ -56,7 +58,7 @@ def fake_record(config: TrialConfig, epoch: int, seconds: float = 0.0) -> EpochR
     accuracy = _top(config) * (1 - math.exp(-3 * epoch / epochs)) + _wiggle(config.training.seed, epoch)
     loss = math.nan if config.schedule.initial_rate >= 1 else 2.3 * (1 - accuracy)
     logs = {"loss": loss, "accuracy": accuracy, "val_loss": loss, "val_accuracy": accuracy}
-    logs["learning_rate"] = config.schedule.initial_rate
+    logs |= {"learning_rate": config.schedule.initial_rate, **dict.fromkeys(config.training.computed_metrics, accuracy)}
     is_last = epoch == epochs
     return EpochRecord(epoch, logs, seconds, is_last, best_epoch=epoch if is_last else 0)
 

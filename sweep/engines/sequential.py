@@ -19,6 +19,7 @@ from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
 from sweep.errors import DeviceError
+from sweep.metrics import direction_of
 from sweep.models.build import build_checked
 
 if keras.backend.backend() == "tensorflow":
@@ -92,7 +93,8 @@ class TrainingRun:
         self.model = compiled_model(config, dataset)
         self.is_over = False
         self._num_images = len(dataset.train)
-        self._has_validation = len(dataset.validation) > 0
+        self._validation_labels = dataset.labels[dataset.validation]
+        self._has_metrics = needs_outputs(config, dataset)
         self._steps = CompiledSteps(self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause)
         self.epoch = 0
         self.early_stopping = early_stopping(config)
@@ -112,9 +114,11 @@ class TrainingRun:
         self.model.reset_metrics()
         self._steps.train(minibatch_order(self.config.training.seed, self.epoch, self._num_images))
         logs = self._read_logs()
-        if self._has_validation:
+        if len(self._validation_labels):
             logs |= self._validate()
         logs[LEARNING_RATE] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        if self._has_metrics:
+            logs |= scores_of(self.config, self._validation_labels, self._steps.predict())
         self._callbacks.on_epoch_end(self.epoch - 1, dict(logs))  # which callbacks may change
         return self._record(logs, time.perf_counter() - started)
 
@@ -143,6 +147,19 @@ class TrainingRun:
         return EpochRecord(self.epoch, logs, seconds, is_last, best_epoch)
 
 
+def needs_outputs(config: TrialConfig, dataset: Dataset) -> bool:
+    """Whether the config's metrics are computed from the outputs for the validation part."""
+    return len(dataset.validation) > 0 and bool(config.training.computed_metrics)
+
+
+def scores_of(config: TrialConfig, labels: NDArray[np.int32], outputs: NDArray[Any]) -> dict[str, float]:
+    """The config's metrics, from labels (V,) and the model's outputs (V, num_classes). Raises what they raise."""
+    from sweep.metrics.scores import scores
+
+    training = config.training
+    return scores(training.computed_metrics, labels, outputs, from_logits=training.from_logits)
+
+
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     """The config's `keras.Model` with loss, accuracy and optimizer, everything built."""
     model = build_checked(config, dataset)
@@ -164,7 +181,7 @@ def early_stopping(config: TrialConfig) -> Any:
     training = config.training
     if training.patience is None:
         return None
-    mode = "min" if training.monitor == "val_loss" else "max"
+    mode = "min" if direction_of(training.monitor) == "minimize" else "max"
     return keras.callbacks.EarlyStopping(
         training.monitor, patience=training.patience, mode=mode, restore_best_weights=True
     )

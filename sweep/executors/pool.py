@@ -71,7 +71,6 @@ class Workers(ABC):
         *,
         operation_threads: int | None = None,
         onednn: bool | None = None,
-        builder: str | None = None,
         code: Sequence[str] = (),
         data: Sequence[tuple[dict[str, Any], str]] = (),
         function: dict[str, Any] | None = None,
@@ -79,15 +78,14 @@ class Workers(ABC):
     ) -> Device | None:
         """`set_up_device` in every worker; the first one's device, None without a name (an engine without Keras).
 
-        A user's code (all of it is named by `code`) is looked for there: a `builder`, or a `function` by the arguments
-        of `check_calls`. The first worker tries the builder on `probed`, as of `configs_to_probe`. Each one reads what
-        the user's data sources give: `data`, a config's values and its content hash.
+        A user's `code` is looked for there, a `function` by the arguments of `check_calls`. The first worker tries
+        models and metrics on `probed`, as of `configs_to_probe`. Each one reads what the user's data sources give:
+        `data`, a config's values and its content hash.
         """
         for number, slot in enumerate(self._slots):
             slot.set_up(
                 probed=[*probed] if number == 0 else [],
                 path=sys.path,
-                builder=builder,
                 code=[*code],
                 data=[*data],
                 function=function,

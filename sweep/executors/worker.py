@@ -46,7 +46,6 @@ class Worker:
         path: list[str],
         code: list[str],
         data: list[tuple[dict[str, Any], str]],
-        builder: str | None,
         function: dict[str, Any] | None,
         probed: list[dict[str, Any]],
         **device: Any,
@@ -57,10 +56,10 @@ class Worker:
         for values, content_hash in data:
             check_content(DataConfig(**values), content_hash)
         probe(probed)
-        if builder is not None:
-            import_object(builder, "model")
         if function is not None:
             check_calls(**function)
+        for name in code:
+            import_object(name, "your code")
         return {"device": found, "code": digest}
 
     def _make(self, trial_timeout_s: float | None, **engine: Any) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Try a user's builder or family before the sweep: on a few images, with a few of the configs that trials will have."""
+"""Try a user's model and metrics before the sweep: on a few images, with a few of the configs that trials will have."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
@@ -15,16 +17,16 @@ PROBE_S = 2.0  # after which no other one is begun
 
 
 def configs_to_probe(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
-    """Of configs whose model is not ours, those whose model, data or loss differ: the first few, as plain values."""
+    """Of configs with code that is not ours or metrics, those whose model, data or loss differ: the first few."""
     distinct: dict[str, TrialConfig] = {}
     for config in configs:
-        if config.model.users_code is not None:
+        if config.model.users_code is not None or config.training.computed_metrics:
             distinct.setdefault(repr((config.model, config.data, config.training.from_logits)), config)
     return [config.values() for config in list(distinct.values())[:MOST_PROBED]]
 
 
 def probe(configs: Sequence[Mapping[str, Any]]) -> None:
-    """Build their models and give them images.
+    """Try their metrics on random probabilities; build their models and give them images.
 
     Args:
         configs: As `configs_to_probe` gives them.
@@ -34,11 +36,41 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
             ends the trials that have these.
         ModelError: A model does not fit the data or the loss.
     """
+    tried = [TrialConfig.from_values(dict(values), "a config of the space") for values in configs]
+    if tried:
+        probe_metrics(tried[0])
+    _probe_models([config for config in tried if config.model.users_code is not None])
+
+
+def probe_metrics(config: TrialConfig) -> None:
+    """Try the metrics on random probabilities for the images to validate on.
+
+    Raises:
+        SpaceError: One cannot be imported, or gives no number.
+    """
+    from sweep.metrics.scores import scores
+
+    if not config.training.computed_metrics:
+        return
+    dataset = load(config.data)
+    labels = dataset.labels[dataset.validation]
+    outputs = np.random.default_rng(0).normal(size=(len(labels), dataset.num_classes))
+    for name in config.training.computed_metrics:
+        try:
+            scores([name], labels, outputs, from_logits=True)
+        except SpaceError:
+            raise
+        except BaseException as error:
+            if ends_process(error):
+                raise
+            raise SpaceError(f"training.metrics: {name} gives no score: {error_line(error)}; correct it") from None
+
+
+def _probe_models(configs: Sequence[TrialConfig]) -> None:
     from sweep.models.build import build_checked
 
     started, num_tried, failures = time.monotonic(), 0, []
-    for number, values in enumerate(configs):
-        config = TrialConfig.from_values(dict(values), "a config of the space")
+    for number, config in enumerate(configs):
         if number and time.monotonic() - started > PROBE_S:
             break
         num_tried += 1
@@ -51,4 +83,4 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
                 raise
             failures.append(error_line(error))
     if failures and len(failures) == num_tried:
-        raise SpaceError(f"{users_model(config.model)} builds no model: {failures[0]}; correct it")
+        raise SpaceError(f"{users_model(configs[0].model)} builds no model: {failures[0]}; correct it")

@@ -67,14 +67,18 @@ class Registry(Generic[Thing]):
             return None
         return self._installed[name].value if name in self._installed else name
 
+    def problem(self, name: str) -> str | None:
+        """What is wrong with the name, with the fix; None if it can stand for something. Imports nothing."""
+        if name in self.built_in or name in self._installed or OWN.fullmatch(name):
+            return None
+        there, meant = ", ".join(self.names()), did_you_mean(name, self.names()) or "."
+        return f'"{name}" is not a {self.kind}{meant} Use one of {there}, or module:attribute of your own'
+
     def check(self, name: str) -> None:
-        """Raise SpaceError unless the name can stand for something. Imports nothing."""
-        if name not in self.built_in and name not in self._installed and not OWN.fullmatch(name):
-            there = ", ".join(self.names())
-            raise SpaceError(
-                f'{self.key}: "{name}" is not a {self.kind}{did_you_mean(name, self.names()) or "."} '
-                f"Use one of {there}, or module:attribute of your own"
-            )
+        """Raise SpaceError, which begins with the key, if there is a `problem`."""
+        problem = self.problem(name)
+        if problem is not None:
+            raise SpaceError(f"{self.key}: {problem}")
 
     def get(self, name: str) -> Thing:
         """What the name stands for.

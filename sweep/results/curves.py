@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from sweep.storage.stored_trials import further_metrics
 from sweep.system.files import write_text
 
 REFRESH_S = 3
@@ -52,20 +53,24 @@ def _put_library(path: Path) -> None:
 
 
 def _figure(results: Sequence[_Trained]) -> Any:
-    figure = make_subplots(rows=len(ROWS), cols=1, shared_xaxes=True, subplot_titles=[title for title, _ in ROWS])
+    further = further_metrics(epoch for result in results for epoch in result.history)
+    rows = [*ROWS, *((escape(metric), (metric,)) for metric in further)]
+    figure = make_subplots(rows=len(rows), cols=1, shared_xaxes=True, subplot_titles=[title for title, _ in rows])
     for number, result in enumerate(results):
-        for row, (_, keys) in enumerate(ROWS, start=1):
+        for row, (_, keys) in enumerate(rows, start=1):
             for key in keys:
                 figure.add_trace(_trace(result, key, COLORS[number % len(COLORS)], show=row == 1), row=row, col=1)
-    figure.update_xaxes(title_text="epoch", row=len(ROWS), col=1)
-    return figure.update_layout(height=900, template="plotly_white", margin={"l": 50, "r": 20, "t": 40, "b": 40})
+    figure.update_xaxes(title_text="epoch", row=len(rows), col=1)
+    return figure.update_layout(
+        height=300 * len(rows), template="plotly_white", margin={"l": 50, "r": 20, "t": 40, "b": 40}
+    )
 
 
 def _trace(result: _Trained, key: str, color: str, *, show: bool) -> Any:
     is_validation = key.startswith("val_")
     return go.Scatter(
         x=[epoch["epoch"] for epoch in result.history],
-        y=[epoch[key] for epoch in result.history],
+        y=[epoch.get(key) for epoch in result.history],
         name=f"seed {result.seed}{', validation' if is_validation else ''}",
         line={"color": color, "dash": "dot" if is_validation else "solid"},
         showlegend=show,

@@ -11,10 +11,10 @@ from sweep.config.file import Provenance, write_config
 from sweep.config.study_settings import SETTINGS
 from sweep.config.trial import TrialConfig
 from sweep.errors import InputError
+from sweep.metrics import TIMING
 from sweep.pareto import best_first
 from sweep.results.confirmation import Confirmation
 from sweep.results.stored_study import StoredStudy
-from sweep.space.objective import TIMING
 from sweep.storage.stored_trials import code_digest, epochs, section
 
 COPIED = (  # of the study's settings

@@ -106,6 +106,8 @@ def _check_key(space: Space, key: str, where: str) -> None:
         raise SpaceError(f'{where}: "{key}" is not a config key{meant or f"; {known}"}')
     if key == "model.builder":
         raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
+    if key == "training.metrics":
+        raise SpaceError(f"{where}: each trial is scored by the same metrics; name them in [training]")
     if rest and section == "model" and model_keys(space.families)[head]:
         if not re.fullmatch("[1-9][0-9]{0,3}", rest):
             raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.{head}.1 is the first layer')

@@ -1,23 +1,14 @@
 """What `[study]` says of the objectives: metrics of the training, or a function; and which way each is better."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from sweep.config.function import value_names
 from sweep.config.section import Section
+from sweep.metrics import METRICS, Direction, direction_of
 from sweep.space.functions import BUILT_IN, OWN_FUNCTION
-
-Direction = Literal["maximize", "minimize"]
-METRICS: dict[str, Direction] = {
-    "val_accuracy": "maximize",
-    "val_loss": "minimize",
-    "accuracy": "maximize",
-    "loss": "minimize",
-    "seconds": "minimize",
-}
-TIMING = "seconds"  # of an epoch: the median over a run's; no two runs have the same
 
 
 def _as_tuple(value: Any) -> Any:
@@ -62,14 +53,19 @@ class ObjectiveSection(Section):
     def _check_metrics(self) -> None:
         metrics = self.sought_metrics
         for metric in metrics:
-            if metric not in METRICS:
-                raise ValueError(f'metric "{metric}" is not given by the objective; it gives {", ".join(METRICS)}')
+            problem = METRICS.problem(metric)
+            if problem is not None:
+                raise ValueError(f"metric {problem}")
         if len(set(metrics)) < len(metrics):
             raise ValueError("metrics names one twice; remove one")
         if self.directions is not None and len(self.directions) != len(metrics):
             raise ValueError(f"directions: {len(self.directions)} for {len(metrics)} of metrics; name one for each")
         if self.direction is not None and len(metrics) > 1:
             raise ValueError("direction is of one metric; use directions, one for each of metrics")
+        unknown = [metric for metric in metrics if direction_of(metric) is None]
+        if unknown and self.direction is None and self.directions is None:
+            key = "directions is missing: for each of metrics" if len(metrics) > 1 else "direction is missing:"
+            raise ValueError(f'{key} write "maximize" or "minimize", as {unknown[0]} is better higher or lower')
 
     @property
     def sought_metrics(self) -> tuple[str, ...]:
@@ -85,7 +81,9 @@ class ObjectiveSection(Section):
             return self.directions
         if self.direction is not None:
             return (self.direction,)
-        return ("minimize",) if self.function is not None else tuple(METRICS[one] for one in self.sought_metrics)
+        if self.function is not None:
+            return ("minimize",)
+        return tuple(direction for metric in self.sought_metrics if (direction := direction_of(metric)) is not None)
 
     def record(self) -> dict[str, Any]:
         """Plain values that are stored and compared; several objectives stand beside the first."""

@@ -23,8 +23,9 @@ from sweep.config.section import Positive, Section
 from sweep.config.study_name import STUDY_NAME
 from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
+from sweep.metrics import METRICS, TIMING, Direction, computed
 from sweep.space.functions import is_own
-from sweep.space.objective import TIMING, Direction, ObjectiveSection
+from sweep.space.objective import ObjectiveSection
 from sweep.space.parameters import (
     Parameter,
     Params,
@@ -93,10 +94,11 @@ class Space:
 
     @property
     def users_code(self) -> tuple[str, ...]:
-        """What of the user's own a trial runs, as `module:attribute`: the objective, or a model and a data source."""
+        """What of the user's own a trial runs, as `module:attribute`: the objective, or model, data source, metrics."""
         if self.function is not None:
             return (self.function,) if is_own(self.function) else ()
-        return tuple(name for name in (self.users_model, self.users_source) if name is not None)
+        metrics = map(METRICS.code_of, computed(*self.fixed.get("training", {}).get("metrics", ()), *self.metrics))
+        return tuple(name for name in (self.users_model, self.users_source, *metrics) if name is not None)
 
     @property
     def users_source(self) -> str | None:
@@ -214,7 +216,11 @@ class Space:
     def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """Fixed values and params as a TrialConfig; `seed` is the training seed unless the file fixes one."""
         values = deepcopy(self.fixed)
-        values.setdefault("training", {}).setdefault("seed", seed)
+        training = values.setdefault("training", {})
+        training.setdefault("seed", seed)
+        sought = computed(*self.metrics)
+        if sought:
+            training["metrics"] = [*training.get("metrics", ()), *sought]
         for name in active_parameters(self.parameters, params):
             key = self.parameters[name].key
             if key is not None:

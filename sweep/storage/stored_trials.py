@@ -1,6 +1,7 @@
 """What a stored trial says of itself, whoever wrote it: other programs may have set the same attributes otherwise."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -8,12 +9,18 @@ from optuna.trial import FrozenTrial
 CODE = "code"  # the user attribute of a trial: the digest of the user's code that trained it
 SET_ASIDE = "sweep:set_aside"  # the user attribute of a trial that cannot be used: why (see `storage.set_aside`)
 DIGEST = re.compile("[0-9a-f]{16}")  # as of `UsersCode`
+EPOCH_KEYS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
 def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
     """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochRecord`)."""
     stored = trial.user_attrs.get("history")
     return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
+
+
+def further_metrics(history: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What stored epochs have beside the `EPOCH_KEYS`, in order: metrics that the training asked for."""
+    return list(dict.fromkeys(key for epoch in history for key in epoch if key not in EPOCH_KEYS))
 
 
 def code_digest(trial: FrozenTrial) -> str:

@@ -175,7 +175,6 @@ def probe_device(
         gpu_memory_gb(worker_options, options),
         operation_threads=num_threads,
         onednn=onednn,
-        builder=space.users_model,
         code=space.users_code,
         data=contents(space.data_configs()),
         probed=probed,

@@ -10,7 +10,7 @@ from sweep.engines.base import EpochRecord, not_finite_line
 from sweep.errors import Cause
 from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
-from sweep.space.objective import TIMING
+from sweep.metrics import TIMING
 from sweep.space.runs import trial_values
 from sweep.tuning.callback import Callback
 from sweep.tuning.callback_list import CallbackList

@@ -36,7 +36,7 @@ MISTAKES = {
         "model.hidden_units: each of them varies",
     ),
     "unknown study key": ('target = "loss"', "study.target: unknown key"),
-    "unknown metric": ('metric = "f1"', 'study: metric "f1" is not given by the objective; it gives val_accuracy'),
+    "unknown metric": ('metric = "f1"', 'study: metric "f1" is not a metric. Use one of val_accuracy'),
     "unknown direction": ('direction = "up"', "study.direction: .*'maximize' or 'minimize'"),
     "no trials": ("num_trials = 0", "study.num_trials: .*got 0"),
     "sampler without name": ("[sampler]\nseed = 3", "sampler.name: missing; add it"),

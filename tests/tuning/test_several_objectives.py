@@ -211,7 +211,7 @@ def test_a_study_of_one_objective_is_stored_as_before_there_were_several():
     ("study", "message"),
     [
         ({"metric": "loss"}, "metric and metrics exclude each other; remove one"),
-        ({"metrics": ["loss", "f1"]}, 'metric "f1" is not given by the objective; it gives val_accuracy'),
+        ({"metrics": ["loss", "f1"]}, 'metric "f1" is not a metric. Use one of val_accuracy'),
         ({"metrics": ["loss", "loss"]}, "metrics names one twice; remove one"),
         ({"metrics": []}, "study.metrics: "),
         ({"metrics": "loss"}, "study.metrics: "),

@@ -47,11 +47,13 @@ class LaneProgram:
         self._structure, self._images_per_call, self._stacks = structure, images_per_call, Stacks()
         self._train_steps, self._train_rest = (_compiled(self._train_loop, donated=(0, 1)) for _ in range(2))
         self._evaluations, self._evaluation_rest = (_compiled(self._evaluation_loop, donated=(0,)) for _ in range(2))
+        self._predictions = jax.jit(self._predict_lanes, static_argnames="size")
 
     @property
     def num_compilations(self) -> int:
         """How many programs were compiled, of whole minibatches and of rests."""
-        programs = (self._train_steps, self._train_rest, self._evaluations, self._evaluation_rest)
+        steps = (self._train_steps, self._train_rest, self._evaluations, self._evaluation_rest)
+        programs = (*steps, self._predictions)
         return sum(int(program._cache_size()) for program in programs)
 
     def start(self, arrays: LaneArrays) -> JaxLane:
@@ -104,6 +106,24 @@ class LaneProgram:
                 lane.lose()
             raise
         return np.stack([np.asarray(trained)[rows], np.asarray(validated)[rows]], axis=1)
+
+    def predict(
+        self,
+        lanes: Sequence[JaxLane],
+        inputs: Sequence[EpochInput],
+        images: Source,
+        num_places: int,
+        pause: Callable[[], None],
+    ) -> NDArray[Any]:
+        """The outputs (lanes, V, num_classes) of each lane for the images of its validation."""
+        stack = self._stacks.gather(lanes, num_places)
+        given, num_images = self._stacked(by_row(stack, lanes, inputs), len(images[1])), len(inputs[0].validation_V)
+        outputs = []
+        for step in range(-(-num_images // EVALUATION_BATCH_SIZE)):
+            size = min(EVALUATION_BATCH_SIZE, num_images - step * EVALUATION_BATCH_SIZE)
+            outputs.append(np.asarray(self._predictions(stack.arrays, given, images, step, size=size)))
+            pause()
+        return np.concatenate(outputs, axis=1)[[lane.row for lane in lanes]]
 
     def _stacked(self, inputs: Sequence[EpochInput], num_images: int) -> EpochInput:
         """Filled up to what the images allow, so that folds and parts of any size go through the same program."""
@@ -202,6 +222,16 @@ class LaneProgram:
         probabilities_BY, _ = forward(self._structure, lane.weights, lane.statistics, images_BHWC, None)
         total = loss(self._structure, lane.weights, LaneNumbers.of(lane.numbers), labels_B, probabilities_BY)
         return sums + jnp.stack([total * len(labels_B), num_correct(labels_B, probabilities_BY)])
+
+    def _predict_lanes(self, lanes: LaneArrays, given: EpochInput, images: Source, step: Tensor, size: int) -> Tensor:
+        """Outputs (lanes, size, num_classes) for a minibatch."""
+        over_lanes = jax.vmap(partial(self._prediction, size=size), in_axes=(0, 0, None, None))
+        return over_lanes(lanes, given, images, step)
+
+    def _prediction(self, lane: LaneArrays, given: EpochInput, images: Source, step: Tensor, size: int) -> Tensor:
+        rows_B = jax.lax.dynamic_slice(given.validation_V, (step * EVALUATION_BATCH_SIZE,), (size,))
+        images_BHWC, _ = minibatch(images, rows_B)
+        return forward(self._structure, lane.weights, lane.statistics, images_BHWC, None)[0]
 
     def _pad(self, arrays: LaneArrays) -> LaneArrays:
         widths = tuple(int(width) for width in arrays.widths)

@@ -54,6 +54,7 @@ class CompiledSteps:
         self._train_rest = _compiled_loop(model.train_step, len(self._train) % batch_size)
         self._test_steps = _compiled_loop(_test_step(model), EVALUATION_BATCH_SIZE)
         self._test_rest = _compiled_loop(_test_step(model), len(self._validation) % EVALUATION_BATCH_SIZE)
+        self._predict_step = jax.jit(lambda state, source, rows: model.predict_step(state, minibatch(source, rows))[0])
 
     def train(self, order: NDArray[np.int32]) -> None:
         """One epoch of minibatches: images `order` (N,), the last minibatch may be smaller."""
@@ -62,6 +63,16 @@ class CompiledSteps:
     def validate(self) -> None:
         """The whole validation part, in order."""
         self._run(self._test_steps, self._test_rest, self._validation, EVALUATION_BATCH_SIZE)
+
+    def predict(self) -> NDArray[Any]:
+        """The model's outputs (V, num_classes) for the validation part, in order."""
+        trainable, non_trainable, _, _ = self._read_state()
+        outputs = []
+        for start in range(0, len(self._validation), EVALUATION_BATCH_SIZE):
+            rows = jnp.asarray(self._validation[start : start + EVALUATION_BATCH_SIZE])
+            outputs.append(np.asarray(self._predict_step((trainable, non_trainable), self._source, rows)))
+            self._pause()
+        return np.concatenate(outputs)
 
     def _run(self, steps: Callable[..., State], rest: Callable[..., State], rows: NDArray[np.int32], size: int) -> None:
         num_images, given = len(rows), jnp.asarray(rows)

@@ -45,12 +45,14 @@ class LaneProgram:
         self._steps_per_call = max(1, images_per_call // structure.batch_size)
         self._evaluations_per_call = max(1, images_per_call // EVALUATION_BATCH_SIZE)
         self._program = tf.function(self._steps, autograph=False)
+        self._predictions = tf.function(self._predict_step, autograph=False)
         self._free: list[LaneArrays] = []
 
     @property
     def num_compilations(self) -> int:
         """How often something was traced."""
-        return int(self._program.experimental_get_tracing_count())
+        programs = (self._program, self._predictions)
+        return sum(int(program.experimental_get_tracing_count()) for program in programs)
 
     def start(self, arrays: LaneArrays) -> LaneArrays:
         """A lane that begins with these arrays. Variables of a released one are taken over, whatever their shapes."""
@@ -97,6 +99,24 @@ class LaneProgram:
             sums = self._call(lane, given, images, tf.constant(steps), tf.constant(evaluations), sums)
             pause()
         return sums.numpy()[None]  # type: ignore[no-any-return]
+
+    def predict(
+        self,
+        lanes: Sequence[LaneArrays],
+        inputs: Sequence[EpochInput],
+        images: Source,
+        num_places: int,
+        pause: Callable[[], None],
+    ) -> NDArray[Any]:
+        """The outputs (lanes, V, num_classes) of each lane for the images of its validation."""
+        assert num_places == 1
+        (lane,), validation_V, outputs = lanes, inputs[0].validation_V, []
+        for start in range(0, len(validation_V), EVALUATION_BATCH_SIZE):
+            rows_B = tf.constant(validation_V[start : start + EVALUATION_BATCH_SIZE])
+            specs = tf.nest.map_structure(_spec_of_any_length, (images, rows_B))
+            outputs.append(self._predictions.get_concrete_function(lane, *specs)(lane, images, rows_B).numpy())
+            pause()
+        return np.concatenate(outputs)[None]
 
     def _call(self, lane: LaneArrays, *given: Any) -> Tensor:
         """Traced for arrays of any length: the program serves every dataset."""
@@ -189,6 +209,12 @@ class LaneProgram:
             return step + 1, sums + tf.stack([total * size, num_correct(labels_B, probabilities_BY)])
 
         return tf.while_loop(lambda step, _: step < stop, body, (start, sums))[1]
+
+    def _predict_step(self, lane: LaneArrays, images: Source, rows_B: Tensor) -> Tensor:
+        weights = _parts(lane.weights[0].read_value(), self._shapes(lane))
+        statistics = [variable.read_value() for variable in lane.statistics]
+        images_BHWC, _ = minibatch(images, rows_B)
+        return forward(self._structure, weights, statistics, images_BHWC, None)[0]
 
     def _shapes(self, lane: LaneArrays) -> list[Tensor]:
         """Of each weight, known when it runs."""

@@ -60,6 +60,7 @@ class CompiledSteps:
         self._batch_size, self._images_per_call = batch_size, images_per_call
         self._train_steps = tf.function(_loop(model.train_step, batch_size))
         self._test_steps = tf.function(_loop(model.test_step, EVALUATION_BATCH_SIZE))
+        self._predict_step = tf.function(_predict_step(model))
 
     def train(self, order: NDArray[np.int32]) -> None:
         """One epoch of minibatches: images `order` (N,), the last minibatch may be smaller."""
@@ -69,6 +70,14 @@ class CompiledSteps:
         """The whole validation part, in order."""
         self._run(self._test_steps, self._validation, EVALUATION_BATCH_SIZE)
 
+    def predict(self) -> NDArray[Any]:
+        """The model's outputs (V, num_classes) for the validation part, in order."""
+        rows, outputs = tf.constant(self._validation), []
+        for step in range(-(-len(self._validation) // EVALUATION_BATCH_SIZE)):
+            outputs.append(self._predict_step(self._source, rows, tf.constant(step)).numpy())
+            self._pause()
+        return np.concatenate(outputs)
+
     def _run(self, steps: Any, rows: NDArray[np.int32], size: int) -> None:
         num_steps, steps_per_call = -(-len(rows) // size), max(1, self._images_per_call // size)
         given = tf.constant(rows)
@@ -76,6 +85,14 @@ class CompiledSteps:
             stop = min(start + steps_per_call, num_steps)
             steps(self._source, given, tf.constant(start), tf.constant(stop))
             self._pause()
+
+
+def _predict_step(model: Any) -> Callable[..., Tensor]:
+    def predict(source: Source, rows: Tensor, step: Tensor) -> Tensor:
+        size = EVALUATION_BATCH_SIZE
+        return model.predict_step(minibatch(source, rows[step * size : (step + 1) * size]))
+
+    return predict
 
 
 def _loop(train_or_test_step: Callable[[Any], Any], size: int) -> Callable[..., None]:

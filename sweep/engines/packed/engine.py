@@ -15,9 +15,9 @@ import keras
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
-from sweep.engines.base import EpochRecord, Outcome
+from sweep.engines.base import Outcome
 from sweep.engines.packed.grouping import Group, group_lanes
-from sweep.engines.packed.run import LaneRun, train_together
+from sweep.engines.packed.run import LaneRun, TrainedEpoch, train_together
 from sweep.engines.packed.structure import Structure, structure_of
 from sweep.engines.placed import Arrays, ImageStore, Placed
 from sweep.engines.recent import Recent
@@ -36,6 +36,9 @@ else:
 POLL_S = 0.2  # between looks at `pause` while lanes train
 MOST_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
 MOST_IDLE_PREPARED = 1
+
+
+Trained = tuple[TrainedEpoch, float] | Exception  # of a lane: what its epoch gave, in so many seconds; or what ended it
 
 
 class Stopped(Exception):
@@ -96,16 +99,13 @@ class PackedEngine:
         """One epoch of training and validation on every live lane (of `lanes`), or what ended its run."""
         chosen = self._runs.keys() if lanes is None else lanes
         live = {lane: run for lane, run in sorted(self._runs.items()) if lane in chosen and not run.is_over}
-        outcomes: dict[int, Outcome] = {}
         waiting = {lane: run for lane, run in live.items() if isinstance(run, LaneRun)}
+        trained: dict[int, Trained] = {}
         while waiting:
-            outcomes |= self._train_lanes(waiting)
-            lacking = {lane: run for lane, run in waiting.items() if _lacks_memory(outcomes[lane])}
+            trained |= self._train_lanes(waiting)
+            lacking = {lane: run for lane, run in waiting.items() if _lacks_memory(trained[lane])}
             waiting = lacking if lacking and self._take_less_at_once() else {}
-        for lane, run in live.items():
-            if isinstance(run, TrainingRun):
-                outcomes[lane] = _outcome(run.train_epoch)
-        return outcomes
+        return {lane: _outcome(run, trained.get(lane)) for lane, run in live.items()}
 
     def model(self, lane: int) -> Any:
         """A compiled `keras.Model` with the lane's weights."""
@@ -124,7 +124,7 @@ class PackedEngine:
 
     # ---- an epoch ----
 
-    def _train_lanes(self, runs: dict[int, LaneRun]) -> dict[int, Outcome]:
+    def _train_lanes(self, runs: dict[int, LaneRun]) -> dict[int, Trained]:
         keys, costs = ({lane: getattr(run, name) for lane, run in runs.items()} for name in ("key", "cost"))
         groups = group_lanes(keys, costs, self._num_places)
         self._is_stopping.clear()
@@ -147,14 +147,13 @@ class PackedEngine:
                 future.cancel()  # those that wait for a thread
             raise
 
-    def _train_group(self, group: Group, runs: Sequence[LaneRun]) -> dict[int, Outcome]:
+    def _train_group(self, group: Group, runs: Sequence[LaneRun]) -> dict[int, Trained]:
         """On a worker's thread."""
         started = time.perf_counter()
         try:
-            scores = train_together(runs, self._num_places, self._raise_if_stopping)
+            epochs = train_together(runs, self._num_places, self._raise_if_stopping)
             seconds = time.perf_counter() - started
-            done = zip(group.lanes, runs, scores, strict=True)
-            return {lane: run.epoch_done(values, seconds) for lane, run, values in done}
+            return {lane: (epoch, seconds) for lane, epoch in zip(group.lanes, epochs, strict=True)}
         except Exception as error:
             return dict.fromkeys(group.lanes, error)
 
@@ -175,14 +174,20 @@ class PackedEngine:
         return True
 
 
-def _lacks_memory(outcome: Outcome) -> bool:
-    return isinstance(outcome, BaseException) and is_out_of_memory(outcome)
+def _lacks_memory(trained: Trained) -> bool:
+    return isinstance(trained, BaseException) and is_out_of_memory(trained)
 
 
-def _outcome(train_epoch: Callable[[], EpochRecord]) -> Outcome:
+def _outcome(run: LaneRun | TrainingRun, trained: Trained | None) -> Outcome:
+    """On the main thread, as a user's metrics need not be made for others."""
+    if isinstance(trained, BaseException):
+        return trained
     try:
-        return train_epoch()
-    except BaseException as error:  # a user's model may raise anything
+        if isinstance(run, TrainingRun):
+            return run.train_epoch()
+        assert trained is not None
+        return run.epoch_done(*trained)
+    except BaseException as error:  # a user's model or metric may raise anything
         if ends_process(error):
             raise
         return error

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,7 +16,14 @@ from sweep.engines.packed.start import EpochInput, learning_rates, start_arrays
 from sweep.engines.packed.structure import Structure
 from sweep.engines.packed.updates import momentum_products
 from sweep.engines.placed import Arrays, Placed
-from sweep.engines.sequential import best_epoch_of, compiled_model, early_stopping, minibatch_order
+from sweep.engines.sequential import (
+    best_epoch_of,
+    compiled_model,
+    early_stopping,
+    minibatch_order,
+    needs_outputs,
+    scores_of,
+)
 
 if keras.backend.backend() == "tensorflow":
     from sweep.engines.backends.tensorflow_steps import source
@@ -35,6 +42,7 @@ class LaneRun:
         self.key = (structure, placed.key)  # lanes of one key can share a call
         self.cost = math.inf  # seconds of its last epoch
         self.epoch, self.is_over, self.is_torn = 0, False, False  # torn: an epoch failed on the way
+        self.has_metrics = needs_outputs(config, dataset)
         self._config, self._dataset, self._structure = config, dataset, structure
         self._steps_per_epoch = -(-len(placed.train) // config.training.batch_size)
         num_steps = self._steps_per_epoch * config.training.epochs
@@ -63,10 +71,10 @@ class LaneRun:
             self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, num_places, pause)
         self.is_torn = False
 
-    def epoch_done(self, sums: NDArray[Any], seconds: float) -> EpochRecord:
-        """The record of an epoch whose `sums` (2, 2) are of training and validation, each of loss and hits."""
+    def epoch_done(self, epoch: "TrainedEpoch", seconds: float) -> EpochRecord:
+        """The record. Raises what the config's metrics raise."""
         self.epoch, self.cost = self.epoch + 1, seconds
-        record = EpochRecord(self.epoch, self._logs(sums), seconds)
+        record = EpochRecord(self.epoch, self._logs(epoch), seconds)
         if self._early_stopping is not None:
             self._early_stopping.on_epoch_end(self.epoch - 1, dict(record.logs))
         if self.epoch < self._config.training.epochs and not self.stop_training:
@@ -106,17 +114,29 @@ class LaneRun:
         number = len(self._structure.kernel.weight_shapes(self._config.model.lane_widths))
         self.program.write(self.lane, weights[:number], weights[number:])
 
-    def _logs(self, sums: NDArray[Any]) -> dict[str, float]:
+    def _logs(self, epoch: "TrainedEpoch") -> dict[str, float]:
+        sums = epoch.sums
         loss, accuracy = sums[0] / len(self.placed.train)  # in their dtype, as Keras's metrics are
         logs = {"loss": float(loss), "accuracy": float(accuracy)}
         if len(self.placed.validation):
             loss, accuracy = sums[1] / len(self.placed.validation)
             logs |= {"val_loss": float(loss), "val_accuracy": float(accuracy)}
-        return {**logs, LEARNING_RATE: float(self._rates[self.epoch * self._steps_per_epoch])}
+        logs[LEARNING_RATE] = float(self._rates[self.epoch * self._steps_per_epoch])
+        if self.has_metrics:
+            logs |= scores_of(self._config, self._dataset.labels[self._dataset.validation], epoch.outputs)
+        return logs
 
 
-def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[NDArray[Any]]:
-    """One epoch of runs of one program, in a call of `num_places`: sums (2, 2) of each run, for `epoch_done`.
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """What an epoch of a lane gave."""
+
+    sums: NDArray[Any]  # (2, 2) of training and validation, each of loss and hits
+    outputs: Any = None  # (V, num_classes) for the validation part, where a metric asks for them
+
+
+def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[TrainedEpoch]:
+    """One epoch of runs of one program, in a call of `num_places`; of each run what `epoch_done` takes.
 
     After a failure the runs are torn, which the next call repairs.
     """
@@ -127,6 +147,9 @@ def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[],
         run.is_torn = True
     lanes, inputs = [run.lane for run in runs], [run.epoch_input(run.epoch + 1) for run in runs]
     sums = program.train_epoch(lanes, inputs, runs[0].images, num_places, pause)
+    outputs: Sequence[Any] = [None] * len(runs)
+    if any(run.has_metrics for run in runs):
+        outputs = program.predict(lanes, inputs, runs[0].images, num_places, pause)
     for run in runs:
         run.is_torn = False
-    return [*sums]
+    return [*map(TrainedEpoch, sums, outputs)]

@@ -23,12 +23,12 @@ from sweep.results.report.page import section
 from sweep.results.report.samples import sample, what_is_shown
 from sweep.results.report.tables import params_cells, table
 from sweep.results.report.texts import duration, paragraph, plot_text, short
-from sweep.storage.stored_trials import epochs, reported
+from sweep.storage.stored_trials import epochs, further_metrics, reported
 
 NUM_BEST = 10
 MOST_POINTS = 2000
 MOST_CURVES = 60
-BEST_TRIAL_CURVES = {
+BEST_TRIAL_CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "Loss": (("train", "loss"), ("validation", "val_loss")),
     "Accuracy": (("train", "accuracy"), ("validation", "val_accuracy")),
     "Learning rate": (("learning rate", "learning_rate"),),
@@ -66,9 +66,10 @@ def best_trial(data: StudyData) -> list[str]:
     if not stored:
         text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."
         return [paragraph(text, "empty")]
+    further = {plot_text(metric): ((plot_text(metric), metric),) for metric in further_metrics(stored)}
     boxes = [
         _epochs_figure(stored, title, curves)
-        for title, curves in BEST_TRIAL_CURVES.items()
+        for title, curves in {**BEST_TRIAL_CURVES, **further}.items()
         if any(math.isfinite(number(epoch.get(key))) for epoch in stored for _, key in curves)
     ]
     text = f"Trial {best.number}, {short(data.metric, 60)} {short(data.score(best))}."

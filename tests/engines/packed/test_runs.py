@@ -65,7 +65,7 @@ def assert_model_gives(model: Any, config: TrialConfig, metrics: EpochRecord) ->
 # ---- early stopping ----
 
 
-@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "val_f1_macro"])
 def test_early_stopping_is_the_sequential_engines(monitor: str, engine: PackedEngine) -> None:
     """The same last and best epoch, and a model with the best epoch's weights and statistics."""
     sgd = {"optimizer": {"name": "sgd", "momentum": 0.5}, "schedule": {"initial_rate": 0.5}}
@@ -78,6 +78,17 @@ def test_early_stopping_is_the_sequential_engines(monitor: str, engine: PackedEn
     for mine, other in zip(engine.model(1).get_weights(), sequential.model(0).get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-3)
     assert_model_gives(engine.model(1), config, ours[ours[-1].best_epoch - 1])
+
+
+def test_metrics_are_the_sequential_engines(engine: PackedEngine) -> None:
+    """Of lanes side by side, which are padded on JAX; one of them asks for none."""
+    metrics, training = ["val_f1_macro", "val_balanced_accuracy"], {**SMALL["training"], "epochs": 2}
+    model = {"filters": [3], "dense_units": 8}
+    engine.admit(0, config_of({**SMALL, "model": {**model, "filters": [5]}, "training": training}))
+    ours, theirs, _ = both(engine, config_of({**SMALL, "model": model, "training": {**training, "metrics": metrics}}))
+    assert [*ours[0].logs][-2:] == metrics
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.logs == pytest.approx(other.logs, rel=1e-4)
 
 
 def test_weights_of_a_seed_of_their_own_are_the_sequential_engines(engine: PackedEngine) -> None:

@@ -1,0 +1,52 @@
+"""Metrics by their names, each with the direction in which it is better.
+
+Keras gives some of every training. Any other one is a function of what a model says of the validation part:
+
+    def val_macro_recall(labels, probabilities):    # int (N,), float32 (N, num_classes) whose rows add to one
+        return recall_score(labels, probabilities.argmax(axis=1), average="macro")
+
+It is ours, of an installed package or the user's own (`module:function`), and is computed after each epoch of a
+training that asks for it by `training.metrics`, as each metric of `[study]` does.
+"""
+
+from typing import Literal
+
+from sweep.plugins.registry import Registry
+
+Direction = Literal["maximize", "minimize"]
+TIMING = "seconds"  # of an epoch: the median over a run's; no two runs have the same
+GIVEN: dict[str, Direction] = {
+    "val_accuracy": "maximize",
+    "val_loss": "minimize",
+    "accuracy": "maximize",
+    "loss": "minimize",
+    TIMING: "minimize",
+}
+METRICS: Registry[object] = Registry(
+    "metric",
+    "training.metrics",
+    "sweep.metrics",
+    {
+        **dict.fromkeys(GIVEN, "sweep.metrics:GIVEN"),
+        "val_f1_macro": "sweep.metrics.f1_macro:val_f1_macro",
+        "val_balanced_accuracy": "sweep.metrics.balanced_accuracy:val_balanced_accuracy",
+    },
+)
+
+
+def direction_of(name: str) -> Direction | None:
+    """Which way the metric is better; None of code that is not ours, which is not run to ask it.
+
+    One of ours is better higher unless it has an attribute `direction`.
+    """
+    if name in GIVEN:
+        return GIVEN[name]
+    if METRICS.code_of(name) is not None:
+        return None
+    direction: Direction = getattr(METRICS.get(name), "direction", "maximize")
+    return direction
+
+
+def computed(*names: str) -> tuple[str, ...]:
+    """Those that are functions of probabilities, each once."""
+    return tuple(name for name in dict.fromkeys(names) if name not in GIVEN)
