@@ -14,42 +14,14 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochRecord, Outcome
 from sweep.engines.fake import FakeEngine
+from sweep.testing.failing_engine import FailingEngine as BaseFailingEngine
 
 MARKS = "SWEEP_TEST_MARKS"  # a folder that remembers first attempts across processes
-
-
-class FailingEngine(FakeEngine):
-    """Fails in epoch 2, but for what cannot be built and what takes the engine with it."""
-
-    def admit(self, lane: int, config: TrialConfig) -> None:
-        if config.model.dense_units == 13:
-            raise ValueError("thirteen")
-        super().admit(lane, config)
-
-    def train_epoch(self, lanes: Collection[int] | None = None) -> Any:
-        chosen = self._runs.keys() if lanes is None else lanes
-        due = {lane: run for lane, run in self._runs.items() if lane in chosen}
-        if any(config.model.dense_units == 15 for config, _ in due.values()):
-            raise ValueError("fifteen")
-        failed: dict[int, Outcome] = {}
-        for lane, (config, epoch) in due.items():
-            action = ACTIONS.get(config.model.dense_units)
-            if action is not None and epoch == 1:
-                try:
-                    action(config)
-                except Exception as error:
-                    failed[lane] = error
-        outcomes = super().train_epoch(lanes)
-        return {
-            **outcomes,
-            **{lane: _diverged(outcomes[lane]) for lane, (config, _) in due.items() if _is_to_diverge(config)},
-            **failed,
-        }
 
 
 def _first_time(config: TrialConfig) -> bool:
@@ -57,10 +29,6 @@ def _first_time(config: TrialConfig) -> bool:
     is_first = not mark.exists()
     mark.touch()
     return is_first
-
-
-def _fourteen(config: TrialConfig) -> None:
-    raise ValueError("fourteen")
 
 
 def _is_to_diverge(config: TrialConfig) -> bool:
@@ -96,17 +64,25 @@ def _stop(config: TrialConfig) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-ACTIONS: dict[int, Callable[[TrialConfig], None]] = {
-    14: _fourteen,
-    16: _kill,
-    17: lambda config: _kill(config) if _first_time(config) else None,
-    18: _lack_memory,
-    19: _stop,
-    20: lambda config: _stop(config) if _first_time(config) else None,
-    21: lambda config: time.sleep(0.1),
-    22: _abort,
-    23: _kill_or_print,
-}
+class FailingEngine(BaseFailingEngine):
+    """Fails in epoch 2, but for what cannot be built and what takes the engine with it."""
+
+    actions: ClassVar[dict[int, Callable[[TrialConfig], None]]] = {
+        **BaseFailingEngine.actions,
+        16: _kill,
+        17: lambda config: _kill(config) if _first_time(config) else None,
+        18: _lack_memory,
+        19: _stop,
+        20: lambda config: _stop(config) if _first_time(config) else None,
+        21: lambda config: time.sleep(0.1),
+        22: _abort,
+        23: _kill_or_print,
+    }
+
+    def train_epoch(self, lanes: Collection[int] | None = None) -> Any:
+        diverging = [lane for lane, (config, _) in self._runs.items() if _is_to_diverge(config)]
+        outcomes = super().train_epoch(lanes)
+        return {lane: _diverged(one) if lane in diverging else one for lane, one in outcomes.items()}
 
 
 class HungryEngine(FakeEngine):

@@ -72,7 +72,7 @@ class Registry(Generic[Thing]):
         if name in self.built_in or name in self._installed or OWN.fullmatch(name):
             return None
         there, meant = ", ".join(self.names()), did_you_mean(name, self.names()) or "."
-        return f'"{name}" is not a {self.kind}{meant} Use one of {there}, or module:attribute of your own'
+        return f'unknown {self.kind} "{name}"{meant} Use one of {there}, or module:attribute of your own'
 
     def check(self, name: str) -> None:
         """Raise SpaceError, which begins with the key, if there is a `problem`."""

@@ -19,7 +19,8 @@ from sweep.data import load
 from sweep.engines.sequential import SequentialEngine, minibatch_order
 from sweep.errors import DataError, SpaceError
 from sweep.models.build import build_model
-from tests.engines.training import config_of, outcome, set_fixed_weights, train_to_the_end
+from sweep.testing.engine import train_to_the_end
+from tests.engines.training import config_of, outcome, set_fixed_weights
 
 SMALL: dict[str, Any] = {"model": {"filters": [4], "dense_units": 8}, "training": {"epochs": 2, "batch_size": 32}}
 EVERYTHING: dict[str, Any] = {

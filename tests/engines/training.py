@@ -6,36 +6,19 @@ python -m tests.engines.training '[{"training": {"epochs": 2}}]'
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from sweep.config.trial import TrialConfig
-from sweep.engines.base import EpochRecord, record_of
 from sweep.engines.sequential import SequentialEngine
+from sweep.testing.engine import FEW, train_to_the_end, without_seconds
 
 
 def config_of(values: dict[str, Any]) -> TrialConfig:
     """A config on few digits, in minibatches that do not divide their number."""
-    few = {"num_train": 150, "num_validation": 280, **values.get("data", {})}
+    few = {**FEW, **values.get("data", {})}
     return TrialConfig.from_values({**values, "data": few}, "test")
-
-
-def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochRecord]:
-    """The records of a lane that was admitted, as long as there are any; raises what ended its run."""
-    history: list[EpochRecord] = []
-    while outcomes := engine.train_epoch():
-        history.append(record_of(lane, outcomes))
-    return history
-
-
-def without_seconds(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
-    """All that a machine's load does not change."""
-    return [
-        {**{key: value for key, value in metrics.values().items() if key != "seconds"}, "best": metrics.best_epoch}
-        for metrics in history
-    ]
 
 
 def set_fixed_weights(model: Any) -> None:

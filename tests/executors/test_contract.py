@@ -1,97 +1,28 @@
-"""What every executor must do; each implementation is one parameter."""
+"""Every executor of ours fulfils the contract."""
 
 import pytest
-from failing_engines import FailingEngine
 from ray_nodes import make_ray_workers
 
-from sweep.config.trial import TrialConfig
-from sweep.engines.fake import fake_record
-from sweep.errors import Cause
-from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.local.workers import LocalWorkers
+from sweep.testing.executor import ExecutorContract
+from sweep.testing.failing_engine import NAME, FailingEngine
 
 
-def local_workers(num_lanes):
-    workers = LocalWorkers([{}])
-    workers.make("failing_engines:FailingEngine", num_lanes, 1)
-    return workers
+class TestInProcess(ExecutorContract):
+    def make_executor(self, num_lanes):
+        return InProcessExecutor(FailingEngine(num_lanes))
 
 
-EXECUTORS = {
-    "in_process": lambda num_lanes: InProcessExecutor(FailingEngine(num_lanes)),
-    "local_workers": local_workers,
-    "ray": lambda num_lanes: make_ray_workers(1, "failing_engines:FailingEngine", num_lanes),
-}
+class TestLocalWorkers(ExecutorContract):
+    def make_executor(self, num_lanes):
+        workers = LocalWorkers([{}])
+        workers.make(NAME, num_lanes, 1)
+        return workers
 
 
-def make_config(epochs=3, **model):
-    return TrialConfig.from_values({"training": {"epochs": epochs}, "model": model}, "test")
-
-
-@pytest.fixture(params=["in_process", "local_workers", pytest.param("ray", marks=pytest.mark.ray)])
-def executor(request):
-    if request.param == "ray":
-        request.getfixturevalue("ray_of_two_nodes")
-    executor = EXECUTORS[request.param](2)
-    yield executor
-    executor.close()
-
-
-class TestExecutorContract:
-    def test_each_epoch_of_each_lane_is_one_event(self, executor):
-        short, long = make_config(epochs=2), make_config(epochs=3)
-        executor.start(0, short)
-        executor.start(1, long)
-        seen = {0: [], 1: []}
-        while not (seen[1] and seen[1][-1].is_last):
-            for event in executor.wait():
-                assert isinstance(event, EpochDone)
-                seen[event.lane].append(event.metrics)
-                if event.metrics.is_last:
-                    executor.stop(event.lane)
-        assert seen == {
-            0: [fake_record(short, epoch) for epoch in (1, 2)],
-            1: [fake_record(long, epoch) for epoch in (1, 2, 3)],
-        }
-
-    def test_config_that_cannot_be_built_is_an_event_and_frees_the_lane(self, executor):
-        executor.start(0, make_config(dense_units=13))
-        (event,) = executor.wait()
-        assert isinstance(event, LaneLost)
-        assert (event.lane, event.cause, event.error) == (0, Cause.BUILD_ERROR, "ValueError: thirteen")
-        executor.start(0, make_config())
-        assert isinstance(executor.wait()[0], EpochDone)
-
-    def test_run_that_fails_is_lost_alone_and_frees_its_lane(self, executor):
-        executor.start(0, make_config())
-        executor.start(1, make_config(dense_units=14))
-        executor.wait()
-        done, lost = sorted(executor.wait(), key=lambda event: event.lane)
-        assert done == EpochDone(0, fake_record(make_config(), 2))
-        assert isinstance(lost, LaneLost)
-        assert (lost.lane, lost.cause, lost.error) == (1, Cause.BUILD_ERROR, "ValueError: fourteen")
-        executor.start(1, make_config())
-        assert {event.lane: event.metrics.epoch for event in executor.wait()} == {0: 3, 1: 1}
-
-    def test_engine_that_raises_loses_every_lane_once(self, executor):
-        executor.start(0, make_config())
-        executor.start(1, make_config(dense_units=15))
-        lost = executor.wait()
-        assert {event.lane: event.error for event in lost} == dict.fromkeys((0, 1), "ValueError: fifteen")
-        executor.start(0, make_config())
-        (event,) = executor.wait()
-        assert isinstance(event, EpochDone)
-
-    def test_stopped_lane_is_silent_and_can_be_taken_again(self, executor):
-        executor.start(0, make_config())
-        executor.wait()
-        executor.stop(0)
-        executor.start(0, make_config(epochs=7))
-        (event,) = executor.wait()
-        assert event.metrics.epoch == 1
-        assert not event.metrics.is_last
-
-    def test_stopping_a_free_lane_is_harmless(self, executor):
-        executor.stop(1)
-        executor.close()
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_of_two_nodes")
+class TestRay(ExecutorContract):
+    def make_executor(self, num_lanes):
+        return make_ray_workers(1, NAME, num_lanes)

@@ -12,7 +12,7 @@ from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochRecord, record_of
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
-from tests.engines.training import train_to_the_end, without_seconds
+from sweep.testing.engine import train_to_the_end, without_seconds
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 

@@ -13,8 +13,9 @@ from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
 from sweep.models.build import build_model
+from sweep.testing.engine import train_to_the_end
 from tests.engines.packed.packing import Trained, train_all, weights_of
-from tests.engines.training import config_of, train_to_the_end
+from tests.engines.training import config_of
 
 SMALL: dict[str, Any] = {
     "data": {"num_train": 64, "num_validation": 80},
