@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 import pytest
 
+from sweep.cli.parser import main
 from sweep.config.data import DataConfig
 from sweep.data import load_raw_test
 from sweep.engines.cpu import cpu_flags
@@ -32,11 +33,15 @@ def studies(tmp_path):
 
 
 def sweep(*arguments):
+    """A command that trains, which sets up TensorFlow for its process."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     command = [sys.executable, "-m", "sweep.cli", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+
+
+def sweep_here(*arguments):
+    assert main([*map(str, arguments)]) == 0
 
 
 def trials(studies, name):
@@ -52,9 +57,9 @@ def trials(studies, name):
     ]
 
 
-@pytest.mark.slow
 def test_a_study_is_resumed_as_the_code_that_made_it_would_have(studies):
-    sweep("run", studies / "fake.toml", "--trials", 40, "--threads", 2, "--lanes", 4, "--studies", studies, "--quiet")
+    options = ("--trials", 40, "--threads", 2, "--lanes", 4, "--quiet")
+    sweep_here("run", studies / "fake.toml", *options, "--studies", studies)
     assert trials(studies, "old-fake") == EXPECTED["old-fake"]
 
 
@@ -67,21 +72,22 @@ def test_a_trained_study_is_resumed_bit_for_bit(studies):
     assert trials(studies, "old-digits") == EXPECTED["old-digits"]
 
 
-@pytest.mark.slow
-def test_studies_and_their_confirmation_are_shown(studies):
-    listed = json.loads(sweep("list", "--json", "--studies", studies))
+def test_studies_and_their_confirmation_are_shown(studies, capsys):
+    sweep_here("list", "--json", "--studies", studies)
+    listed = json.loads(capsys.readouterr().out)
     assert {study["study"]: sum(study["num_trials"].values()) for study in listed} == {"old-digits": 4, "old-fake": 25}
-    shown = json.loads(sweep("show", "old-digits", "--json", "--studies", studies))
+    sweep_here("show", "old-digits", "--json", "--studies", studies)
+    shown = json.loads(capsys.readouterr().out)
     assert [trial["value"] for trial in shown["trials"]] == [trial["value"] for trial in EXPECTED["old-digits"][:4]]
     assert set(shown["user_attrs"]["confirmation"]["candidates"]) == {"1", "3"}
-    sweep("report", "old-digits", "--studies", studies)
+    sweep_here("report", "old-digits", "--studies", studies)
     assert "old-digits" in (studies / "old-digits" / "report.html").read_text()
 
 
 @pytest.mark.slow
 def test_an_exported_config_still_gives_its_stored_score_and_is_exported_alike(studies, tmp_path):
     sweep("retrain", studies / CONFIG, "--verify", "--studies", studies)
-    sweep("export", "old-digits", "--trial", 1, "--out", tmp_path / "again", "--studies", studies)
+    sweep_here("export", "old-digits", "--trial", 1, "--out", tmp_path / "again", "--studies", studies)
     again = (tmp_path / "again" / "trial-00001.toml").read_text().splitlines()
     since = [line for line in again if "confirmed" in line]  # the study was confirmed after that export
     assert len(since) == 4

@@ -333,6 +333,7 @@ def test_check_shows_what_a_space_makes(folder, capsys):
         assert part in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, hangup_heard, number):
     process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
@@ -346,6 +347,7 @@ def test_interrupted_run_says_so_and_the_same_command_goes_on(folder, hangup_hea
     assert read_trials(folder / "studies", "mine") == read_trials(folder / "unbroken", "mine")
 
 
+@pytest.mark.slow
 def test_interrupted_run_ends_while_another_program_has_the_database_locked(folder):
     process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
     wait_for_trials(folder, 2, process)
@@ -358,6 +360,7 @@ def test_interrupted_run_ends_while_another_program_has_the_database_locked(fold
     assert "FAIL" not in [trial["state"] for trial in read_trials(folder / "studies", "mine")]
 
 
+@pytest.mark.slow
 def test_run_under_nohup_goes_on_when_the_terminal_hangs_up(folder):
     environment = {**os.environ, "SWEEP_FAKE_EPOCH_S": "0.3"}
     command = ["nohup", sys.executable, "-m", "sweep.cli", "run", "space.toml", "--engine", "fake"]
@@ -368,6 +371,7 @@ def test_run_under_nohup_goes_on_when_the_terminal_hangs_up(folder):
     assert len(read_trials(folder / "studies", "mine")) == 6
 
 
+@pytest.mark.slow
 def test_run_whose_terminal_is_closed_is_drained(folder, hangup_heard):
     master, terminal = pty.openpty()
     take = (
@@ -411,6 +415,7 @@ def test_output_that_goes_to_a_full_disk_is_one_line(folder):
     )
 
 
+@pytest.mark.slow
 def test_second_run_of_a_study_is_refused_with_the_pid(folder, capsys):
     process = start("--engine", "fake", SWEEP_FAKE_EPOCH_S="0.3")
     with process:
@@ -420,6 +425,7 @@ def test_second_run_of_a_study_is_refused_with_the_pid(folder, capsys):
         process.kill()
 
 
+@pytest.mark.slow
 def test_main_job_on_real_digits_interrupted_in_an_epoch(folder):
     """The sequential engine, killed by SIGTERM while it trains, equals the unbroken study bit for bit."""
     arguments = ["--trials", "2", "--set", "training.epochs=40", "--threads", "2", "--quiet", "--engine", "sequential"]

@@ -51,6 +51,7 @@ def test_a_driver_without_a_gpu_in_keras_is_said_with_the_install_command(
         devices._gpu_index("gpu:0", 0, backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation_threads", "expected"), [(1, "1 3"), (None, "3 3")])
 def test_an_operation_of_tensorflow_has_as_many_threads_as_asked(operation_threads: int | None, expected: str) -> None:
     code = f"""

@@ -92,6 +92,7 @@ assert not [name for name in sys.modules if name.split(".")[0] == "sweep"]
 """
 
 
+@pytest.mark.slow
 def test_the_saved_model_takes_raw_images_without_us_and_scores_what_was_said(tmp_path):
     folders, said = [tmp_path / name for name in RAW], []
     for folder, config in zip(folders, RAW.values(), strict=True):

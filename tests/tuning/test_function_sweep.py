@@ -52,6 +52,7 @@ def test_beale_is_what_its_source_says():
     assert beale(4, 4) == (1.5 + 12) ** 2 + (2.25 + 60) ** 2 + (2.625 + 252) ** 2
 
 
+@pytest.mark.slow
 def test_a_function_is_swept_without_keras(folder):
     code = """
 import sys

@@ -185,6 +185,7 @@ def test_a_users_builder_is_swept_over_options_of_its_own(tmp_path: Path, monkey
     assert study.best_value > 0.3, "it learns: a tenth is chance"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "error", "pattern"),
     [
@@ -199,6 +200,7 @@ def test_a_wrong_file_is_said_before_any_trial(text: str, error: type[Exception]
         sweep.Objective(space_file(tmp_path, text))
 
 
+@pytest.mark.slow
 def test_trials_of_a_plain_study_are_exported_verified_and_confirmed(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "studies").mkdir()

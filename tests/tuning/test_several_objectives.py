@@ -321,6 +321,7 @@ def test_a_report_compares_studies_of_one_objective_alone(swept, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_timing_is_taken_on_one_lane_and_verify_never_checks_it(folder):
     """Real training, in a process of its own: the automatic choice would be packed lanes."""
     text = SPACE.replace('["val_accuracy", "loss"]', '["seconds", "val_accuracy"]')

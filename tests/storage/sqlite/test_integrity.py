@@ -125,6 +125,7 @@ def test_transaction_that_a_crash_cut_off_is_no_damage(tmp_path, killed):
     assert len(read_study(database_url(tmp_path), "study").trials) == 8
 
 
+@pytest.mark.slow
 def test_reading_while_a_sweep_writes_is_no_false_alarm(tmp_path):
     open_in(tmp_path, make_space("random", "median", epochs=40), num_lanes=3)
     url = database_url(tmp_path)
