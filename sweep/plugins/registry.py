@@ -72,7 +72,8 @@ class Registry(Generic[Thing]):
         if name in self.built_in or name in self._installed or OWN.fullmatch(name):
             return None
         there, meant = ", ".join(self.names()), did_you_mean(name, self.names()) or "."
-        return f'unknown {self.kind} "{name}"{meant} Use one of {there}, or module:attribute of your own'
+        article = "an" if self.kind[0] in "aeiou" else "a"
+        return f'"{name}" is not {article} {self.kind}{meant} Use one of {there}, or module:attribute of your own'
 
     def check(self, name: str) -> None:
         """Raise SpaceError, which begins with the key, if there is a `problem`."""
