@@ -81,6 +81,7 @@ def test_every_file_among_our_sources_is_one():
 # ---- one file of the user's, by every command ----
 
 
+@pytest.mark.slow
 def test_a_source_in_one_file_is_swept_exported_confirmed_and_retrained(folder, capsys, forget):
     code = folder / "place" / "images_of_mine.py"
     code.parent.mkdir()
@@ -121,6 +122,7 @@ def test_a_source_in_one_file_is_swept_exported_confirmed_and_retrained(folder, 
     assert "data_hash was" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_workers_read_an_installed_packages_source_and_find_the_same_images(folder, monkeypatch, capsys):
     site = folder / "site"
     (site / "images_of_mine-1.0.dist-info").mkdir(parents=True)
@@ -137,6 +139,7 @@ def test_workers_read_an_installed_packages_source_and_find_the_same_images(fold
     assert "bees" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_images_that_differ_from_call_to_call_are_refused(folder, capsys):
     (folder / "images_of_mine.py").write_text(SOURCE.replace("default_rng(seed)", "default_rng()"))
     assert main([*RUN, "--workers", "1"]) == 2
@@ -148,6 +151,7 @@ def test_images_that_differ_from_call_to_call_are_refused(folder, capsys):
     assert "each call" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_builder_and_a_source_are_both_known(folder, capsys):
     (folder / "images_of_mine.py").write_text(SOURCE)
     (folder / "images_of_mine_models.py").write_text(

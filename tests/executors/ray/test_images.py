@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from sweeps import read_trials
 
 SOURCE = """
@@ -37,6 +38,7 @@ high = 0.5
 """
 
 
+@pytest.mark.ray
 def test_a_users_source_is_called_by_the_launcher_and_its_images_are_sent(tmp_path):
     (tmp_path / "images_for_ray.py").write_text(SOURCE)
     (tmp_path / "space.toml").write_text(SPACE)
