@@ -146,3 +146,13 @@ def test_packages_keep_to_their_libraries():
 def test_the_root_holds_packages_and_the_ground_floor_alone():
     assert {name for name, path in modules() if path.parent == PACKAGE} == GROUND
     assert {path.parent.name for _, path in modules() if path.parent.parent == PACKAGE} <= set(LAYERS)
+
+
+@pytest.mark.parametrize("module", ["sweep.api.running", "sweep.api.confirming", "sweep.api.retraining"])
+def test_the_keras_backend_is_not_imported_before_the_device_is_set_up(module):
+    """TensorFlow reads its settings (oneDNN, threads) when it is imported: what comes later is ignored."""
+    code = (
+        f"import sys, {module}; sys.exit(str([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.strip() == "[]"

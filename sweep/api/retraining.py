@@ -1,4 +1,7 @@
-"""Train an exported or hand-written config from several seeds, or repeat the sweep's own run of it."""
+"""Train an exported or hand-written config from several seeds, or repeat the sweep's own run of it.
+
+What imports Keras is imported inside of functions: the device has to be set up before.
+"""
 
 import os
 from collections.abc import Callable, Iterable
@@ -21,8 +24,6 @@ from sweep.executors.auto import check_worker_options
 from sweep.executors.in_process import InProcessExecutor
 from sweep.options import RetrainOptions
 from sweep.plugins.users_code import code_of, contained, look_for_recorded, recorded_code
-from sweep.results.retrain import Retraining, one_retraining
-from sweep.results.saved_model import how_to_use
 from sweep.results.seed_results import stored_precision
 from sweep.results.verify import TOLERANCE, Verification, check_recorded, verify
 from sweep.system.interruption import Interruption
@@ -54,6 +55,8 @@ class Retrained:
 
     def lines(self) -> list[str]:
         """What came of it, and how the model is used."""
+        from sweep.results.saved_model import how_to_use
+
         accuracy, num_seeds = self.metrics["test_accuracy"], len(self.metrics["seeds"])
         deviation = accuracy["standard_deviation"]
         spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
@@ -93,6 +96,8 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
     """
     check_worker_options(options.workers, options.device)
     prepared = _prepare(path, options, say, overrides)
+    from sweep.results.retrain import Retraining, one_retraining
+
     config, folder = prepared.config, prepared.folder
     with Interruption() as interruption, contained(*config.users_code):
         dataset = load(config.data)
