@@ -9,6 +9,7 @@ import pytest
 from sweeps import make_settings, make_space
 
 import sweep
+from sweep.api import retraining
 from sweep.cli.parser import main
 from sweep.config.trial import TrialConfig
 from sweep.engines import cpu, devices
@@ -159,9 +160,9 @@ def test_a_varied_precision_that_is_slow_is_said():
 def test_check_train_and_objective_take_auto(folder, capsys, monkeypatch):
     assert main(["check", "space.toml"]) == 0
     (folder / "config.toml").write_text('training = { epochs = 1, precision = "auto" }\nmodel = { family = "mlp" }\n')
-    monkeypatch.setattr(devices, "set_up_device", lambda *_, **__: FAST)
+    monkeypatch.setattr(retraining, "set_up_device", lambda *_, **__: FAST)
     assert main(["train", "config.toml", "--out", "model"]) == 0
-    monkeypatch.setattr(devices, "set_up_device", lambda *_, **__: SLOW)  # another machine trains more seeds
+    monkeypatch.setattr(retraining, "set_up_device", lambda *_, **__: SLOW)  # another machine trains more seeds
     assert main(["retrain", "config.toml", "--out", "model", "--seeds", "2"]) == 0
     content = json.loads((folder / "model" / "metrics.json").read_text())
     assert content["config"]["training"]["precision"] == "mixed_bfloat16"
@@ -169,7 +170,11 @@ def test_check_train_and_objective_take_auto(folder, capsys, monkeypatch):
     fast = "mixed_bfloat16" if devices.has_fast_bfloat16() else "float32"
     objective = sweep.Objective("space.toml")
     trained_configs = []
-    monkeypatch.setattr(objective, "_train", lambda config, _: trained_configs.append(config) or [0.5])
+    monkeypatch.setattr(
+        objective,
+        "_train",
+        lambda training, _: trained_configs.append(training.begin_run()) or training.values.append([0.5]),
+    )
     optuna.create_study(direction="maximize").optimize(objective, n_trials=1)
     assert trained_configs[0].training.precision == fast
 

@@ -198,7 +198,12 @@ def test_lanes_in_one_call_follow_it_too(
 ) -> None:
     """As on a GPU: four lanes a call, of different widths, with convolutions as products over patches."""
     fitted = packed.fitted
-    monkeypatch.setattr(packed, "fitted", lambda *given: replace(fitted(*given), convolution="patches"))
+
+    def on_patches(*given: Any) -> Any:
+        structure: Any = fitted(*given)
+        return replace(structure, kernel=replace(structure.kernel, convolution="patches"))
+
+    monkeypatch.setattr(packed, "fitted", on_patches)
     index = next(index for index, config in enumerate(drawn()) if config.model.batch_norm and config.model.dropout)
     engine = PackedEngine(4, widest=widest())
     engine._num_places = 4

@@ -217,9 +217,16 @@ class CountedProcess(WorkerProcess):
 
 
 def test_workers_that_cannot_start_end_the_sweep_with_the_reason(make_workers):
+    workers = make_workers(1, 1, "os:abort")
+    workers.start(0, make_config())
+    with pytest.raises(SweepStopped, match=r"no worker starts(.|\n)*takes no arguments"):
+        workers.wait()
+
+
+def test_an_engine_that_is_not_there_is_said_by_the_worker(make_workers):
     workers = make_workers(1, 1, "nowhere:Engine")
     workers.start(0, make_config())
-    with pytest.raises(SweepStopped, match=r"no worker starts(.|\n)*No module named 'nowhere'"):
+    with pytest.raises(InputError, match="--engine: nowhere:Engine"):
         workers.wait()
 
 
