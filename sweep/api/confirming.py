@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sweep.api.reading import read_stored, url_of
-from sweep.engines.devices import check_device_name
+from sweep.engines.device import check_device_name
 from sweep.executors.auto import check_worker_options
 from sweep.options import ConfirmOptions, RunOptions
 from sweep.plugins.users_code import look_for_recorded

@@ -16,7 +16,8 @@ from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.auto import EngineChoice, operation_threads
 from sweep.engines.cpu import default_onednn
-from sweep.engines.devices import Device, check_device_name, set_up_device
+from sweep.engines.device import Device, check_device_name
+from sweep.engines.devices import set_up_device
 from sweep.engines.precision import fast_precision, slow_precision_note
 from sweep.engines.registry import make_engine
 from sweep.errors import InputError

@@ -22,13 +22,13 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from sweep.engines.backends import BACKENDS
 from sweep.errors import InputError
 from sweep.models.cost import TrialCost
 from sweep.text import counted
 
 DeviceKind = Literal["cpu", "gpu"]
 
-MOST_LANES_ON_GPU = {"jax": 128, "tensorflow": 1}
 ROUNDS = 4  # lanes are at most one of so many parts of the trials, where scores decide what comes next
 LEAST_LANES = 2  # even so, as a few trials are too few to learn from
 MEMORY_PARTS = 2  # lanes fill at most one of so many parts of the memory
@@ -114,7 +114,7 @@ def _lanes_of_device(situation: Situation) -> int:
     """How many lanes device and memory have room for."""
     cost, wanted = situation.cost, situation.threads
     if situation.device_kind == "gpu" and cost is not None:
-        wanted = MOST_LANES_ON_GPU[situation.keras_backend]
+        wanted = BACKENDS[situation.keras_backend].lanes_on_gpu
     if cost is not None and situation.memory_bytes is not None:
         wanted = min(wanted, situation.memory_bytes // (MEMORY_PARTS * cost.lane_bytes))
     return max(1, wanted)

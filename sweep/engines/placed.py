@@ -5,15 +5,18 @@ gives the same bits as a division in float64 that is rounded, for integers below
 on JAX all are scaled once.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data import Dataset, Scaling
 from sweep.engines.recent import Recent
+
+if TYPE_CHECKING:
+    from sweep.engines.backends.base import Backend
 
 MOST_SCALED_BYTES = 2**26  # of images that are scaled once though they take more room then
 MOST_IDLE = 1  # copies that no run uses
@@ -46,9 +49,9 @@ class Placed:
 class ImageStore:
     """Puts datasets on the device in use."""
 
-    def __init__(self, put: Callable[[NDArray[Any]], Any], divides_exactly: bool) -> None:
-        """`put` copies an array there; whether a program that divides by an input gives the quotient, rounded."""
-        self._put, self._divides_exactly = put, divides_exactly
+    def __init__(self, backend: "Backend") -> None:
+        """Create a store without images on the device of a Keras backend."""
+        self._backend = backend
         self._arrays: Recent[Hashable, Arrays] = Recent(MOST_IDLE)
 
     def place(self, dataset: Dataset) -> Placed:
@@ -61,11 +64,12 @@ class ImageStore:
         else:
             used, images, labels = used[:0], dataset.images, dataset.labels  # all of them
         scaling = dataset.scaling
-        is_scaled = not self._divides_exactly or _is_scaled_once(scaling, images)
+        is_scaled = not self._backend.DIVIDES_EXACTLY or _is_scaled_once(scaling, images)
         kind = (scaling.offset.tobytes(), scaling.divisor.tobytes()) if is_scaled else None
 
         def make() -> Arrays:
-            return Arrays(self._put(scaling(images) if is_scaled else images), self._put(labels))
+            put = self._backend.put
+            return Arrays(put(scaling(images) if is_scaled else images), put(labels))
 
         arrays = self._arrays.get((dataset.pool, used.tobytes(), kind), make)
         return Placed(arrays, np.float32(1 if is_scaled else scaling.divisor), train, validation)

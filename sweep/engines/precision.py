@@ -10,7 +10,7 @@ from typing import cast
 from sweep.config.study_settings import StudySettings
 from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 
 SLOW = (
     "note: mixed_bfloat16 is imitated on this device, which may take 7 times as long as float32 "

@@ -15,19 +15,12 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
+from sweep.engines.backends import current_backend
 from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
-from sweep.errors import DeviceError
 from sweep.metrics import direction_of
 from sweep.models.build import build_checked
-
-if keras.backend.backend() == "tensorflow":
-    from sweep.engines.backends.tensorflow_steps import DIVIDES_EXACTLY, CompiledSteps, put
-elif keras.backend.backend() == "jax":
-    from sweep.engines.backends.jax_steps import DIVIDES_EXACTLY, CompiledSteps, put  # type: ignore[assignment]
-else:
-    raise DeviceError(f"KERAS_BACKEND={keras.backend.backend()} is not supported; use tensorflow or jax")
 
 IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
 
@@ -46,7 +39,7 @@ class SequentialEngine:
         """Keras `callbacks` see every run; `pause` is called every second or so and may raise."""
         self._callbacks, self._pause = callbacks, pause
         self._run: TrainingRun | None = None
-        self._store = ImageStore(put, DIVIDES_EXACTLY)
+        self._store = ImageStore(current_backend())
 
     def admit(self, lane: int, config: TrialConfig) -> None:
         """Load the data, build and compile the model."""
@@ -95,7 +88,9 @@ class TrainingRun:
         self._num_images = len(dataset.train)
         self._validation_labels = dataset.labels[dataset.validation]
         self._has_metrics = needs_outputs(config, dataset)
-        self._steps = CompiledSteps(self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause)
+        self._steps = current_backend().compiled_steps(
+            self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause
+        )
         self.epoch = 0
         self.early_stopping = early_stopping(config)
         own = [self.early_stopping] if self.early_stopping is not None else []

@@ -13,7 +13,8 @@ from importlib.util import find_spec
 
 from sweep.config.data import DataConfig
 from sweep.data import PoolKey, RawPool, load, pool_key
-from sweep.engines.devices import NVIDIA_DRIVER
+from sweep.engines.backends import BACKENDS
+from sweep.engines.device import NVIDIA_DRIVER
 from sweep.errors import DeviceError, InputError
 from sweep.executors.local.workers import LocalWorkers
 from sweep.executors.pool import MEMORY_TO_SHARE, Workers
@@ -139,8 +140,9 @@ def gpu_memory_gb(workers: WorkerOptions, device: DeviceOptions) -> float | None
     slots = workers.slots_per_gpu or 1
     if device.gpu_memory_gb is not None or not workers.gpus or slots == 1:
         return device.gpu_memory_gb
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        return None  # a fraction, by its environment
+    backend = BACKENDS.get(os.environ.get("KERAS_BACKEND", ""))
+    if backend is not None and not backend.caps_gpu_memory:
+        return None  # a fraction, set by the environment
     return MEMORY_TO_SHARE / slots * min(_total_gb(gpu) for gpu in workers.gpus)
 
 

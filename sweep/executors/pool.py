@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from sweep.config.function import RunConfig
 from sweep.config.trial import TrialConfig
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.executors.base import Event
 from sweep.executors.handle import WorkerHandle
 from sweep.executors.supervisor import WorkerSlot

@@ -33,8 +33,14 @@ class LaneKernel(Protocol):
     def dropouts(self) -> tuple[bool, ...]:
         """Whether one follows, after each of the widths."""
 
-    def fitted(self, keras_backend: str, num_images: int) -> Self:
-        """As it is computed best by Keras on that backend, with so many images to train and validate on."""
+    def fitted(self, batches_lanes: bool, num_images: int) -> Self:
+        """Return the kernel in the form that is fastest.
+
+        Args:
+            batches_lanes: Whether the Keras backend computes several lanes by batched operations (JAX); otherwise each
+                lane is a call of its own (TensorFlow).
+            num_images: Training and validation images together.
+        """
 
     @property
     def input_key(self) -> Hashable:

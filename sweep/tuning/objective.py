@@ -20,7 +20,7 @@ from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.base import not_finite_line
-from sweep.engines.devices import has_fast_bfloat16
+from sweep.engines.devices import device_in_use
 from sweep.errors import SpaceError, SweepError
 from sweep.plugins.users_code import look_in
 from sweep.space.checks import check_feature_maps
@@ -104,7 +104,7 @@ class Objective:
         return config.with_precision(self._precision()) if config.training.precision == "auto" else config
 
     def _precision(self) -> Precision:
-        return "mixed_bfloat16" if has_fast_bfloat16() else "float32"
+        return "mixed_bfloat16" if device_in_use().has_fast_bfloat16 else "float32"
 
     def _one_run(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
         """Each epoch is reported, where there is one objective that is no timing."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from sweep.config.study_settings import StudySettings
 from sweep.engines.auto import DeviceKind, EngineChoice, Situation, choose
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.engines.precision import fast_precision
 from sweep.errors import InputError
 from sweep.models.cost import largest_cost, names_without_kernel

@@ -15,7 +15,8 @@ from optuna.exceptions import ExperimentalWarning
 from sweep.data import class_counts, contents, load
 from sweep.engines.auto import host_memory_bytes, operation_threads
 from sweep.engines.cpu import default_onednn
-from sweep.engines.devices import Device, set_up_device
+from sweep.engines.device import Device
+from sweep.engines.devices import set_up_device
 from sweep.executors.auto import gpu_memory_gb
 from sweep.executors.pool import Resources, Workers
 from sweep.models.probe import configs_to_probe, probe

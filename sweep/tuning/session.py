@@ -12,7 +12,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 
 from sweep.config.study_settings import StudySettings
-from sweep.engines.devices import check_device_name
+from sweep.engines.device import check_device_name
 from sweep.engines.registry import ENGINES, make_engine
 from sweep.errors import StudyError
 from sweep.executors.auto import check_worker_options, choose_num_workers, start_workers

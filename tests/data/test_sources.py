@@ -12,7 +12,7 @@ from sweep.config.file import read_config
 from sweep.config.trial import TrialConfig
 from sweep.data import Arrays, check_content, load, load_raw_test
 from sweep.data import forget as forget_data
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.errors import DataError, SpaceError
 
 SOURCE = """
@@ -59,7 +59,7 @@ def forget(monkeypatch):
     """Each command finds modules and packages as a process of its own would: call it before the next command."""
     path = [*sys.path]
     cpu = Device("cpu", "cpu", "tensorflow")  # TensorFlow's threads can be set once in a process
-    monkeypatch.setattr("sweep.engines.devices._set_up_tensorflow", lambda *_: cpu)
+    monkeypatch.setattr("sweep.engines.backends.tensorflow.set_up_device", lambda *_: cpu)
 
     def forget_all():
         sys.path[:] = path

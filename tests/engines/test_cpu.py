@@ -15,7 +15,7 @@ from sweep.cli.parser import main
 from sweep.config.file import Provenance
 from sweep.config.study_settings import StudySettings
 from sweep.engines import cpu
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.executors.local.workers import LocalWorkers
 from sweep.tuning import probing as settle
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engines import devices
-from sweep.engines.devices import check_device_name
+from sweep.engines import device
+from sweep.engines.device import check_device_name, cpu_device, gpu_index
 from sweep.errors import DeviceError
+
+INSTALL = "pip install a-backend[cuda]"
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "gpu:0", "gpu:12"])
@@ -27,28 +29,27 @@ def test_other_names_are_refused_with_an_example(name: str) -> None:
     [("auto", 0, None), ("auto", 2, 0), ("cpu", 2, None), ("gpu:0", 1, 0), ("gpu:1", 2, 1)],
 )
 def test_auto_takes_the_first_gpu_and_cpu_none(name: str, num_gpus: int, expected: int | None) -> None:
-    assert devices._gpu_index(name, num_gpus, "tensorflow") == expected
+    assert gpu_index(name, num_gpus, "tensorflow", INSTALL) == expected
 
 
 @pytest.mark.parametrize(("num_gpus", "there"), [(0, "cpu"), (2, "cpu, gpu:0, gpu:1")])
 def test_an_absent_gpu_is_an_error_that_lists_the_devices(
     num_gpus: int, there: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(devices, "NVIDIA_DRIVER", tmp_path / "absent")
-    with pytest.raises(DeviceError, match=f"--device gpu:2 is not there; Keras on jax sees: {there}$"):
-        devices._gpu_index("gpu:2", num_gpus, "jax")
+    monkeypatch.setattr(device, "NVIDIA_DRIVER", tmp_path / "absent")
+    with pytest.raises(DeviceError, match=f"--device gpu:2 does not exist; Keras on jax sees: {there}$"):
+        gpu_index("gpu:2", num_gpus, "jax", INSTALL)
 
 
-@pytest.mark.parametrize(("backend", "install"), [("tensorflow", "pip install -e '.[gpu]'"), ("jax", "jax[cuda12]")])
 def test_a_driver_without_a_gpu_in_keras_is_said_with_the_install_command(
-    backend: str, install: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "version").touch()
-    monkeypatch.setattr(devices, "NVIDIA_DRIVER", tmp_path / "version")
-    assert install in devices._cpu("auto", 2, backend, has_gpus=False).note
-    assert devices._cpu("cpu", 2, backend, has_gpus=False).note == ""
+    monkeypatch.setattr(device, "NVIDIA_DRIVER", tmp_path / "version")
+    assert INSTALL in cpu_device("auto", 2, "jax", INSTALL, has_gpus=False).note
+    assert cpu_device("cpu", 2, "jax", INSTALL, has_gpus=False).note == ""
     with pytest.raises(DeviceError, match="An NVIDIA driver is present"):
-        devices._gpu_index("gpu:0", 0, backend)
+        gpu_index("gpu:0", 0, "jax", INSTALL)
 
 
 @pytest.mark.slow

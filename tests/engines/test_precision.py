@@ -12,8 +12,9 @@ import sweep
 from sweep.api import retraining
 from sweep.cli.parser import main
 from sweep.config.trial import TrialConfig
-from sweep.engines import cpu, devices
-from sweep.engines.devices import Device
+from sweep.engines import cpu
+from sweep.engines.backends.tensorflow import device as tensorflow_device
+from sweep.engines.device import Device, has_bfloat16_units
 from sweep.engines.precision import fast_precision, slow_precision_note
 from sweep.errors import SpaceError
 from sweep.space.file import load_space, parse_space
@@ -72,11 +73,10 @@ def run(*arguments):
     ],
 )
 def test_bfloat16_is_fast_on_a_cpu_that_has_it_where_onednn_is_on(monkeypatch, flags, onednn, is_fast):
-    monkeypatch.setattr(devices, "cpu_flags", lambda: frozenset(flags))
-    monkeypatch.setattr(devices, "is_onednn_on", lambda: onednn)
-    monkeypatch.setattr(devices, "import_keras", lambda: "tensorflow")
+    monkeypatch.setattr(tensorflow_device, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(tensorflow_device, "is_onednn_on", lambda: onednn)
     monkeypatch.setattr("tensorflow.config.get_visible_devices", lambda _: [])
-    assert devices.has_fast_bfloat16() is is_fast
+    assert tensorflow_device.device_in_use(2).has_fast_bfloat16 is is_fast
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_bfloat16_is_fast_on_a_cpu_that_has_it_where_onednn_is_on(monkeypatch, f
     [((9, 0), True), ("8.0", True), ("10.0", True), ((7, 5), False), ("gfx90a", False), ("", False)],
 )
 def test_bfloat16_is_fast_on_gpus_from_ampere_on(capability, is_fast):
-    assert devices._is_capable(capability) is is_fast
+    assert has_bfloat16_units(capability) is is_fast
 
 
 def test_flags_are_read_where_the_system_lists_them(monkeypatch, tmp_path):
@@ -167,7 +167,7 @@ def test_check_train_and_objective_take_auto(folder, capsys, monkeypatch):
     content = json.loads((folder / "model" / "metrics.json").read_text())
     assert content["config"]["training"]["precision"] == "mixed_bfloat16"
     assert len(content["seeds"]) == 2
-    fast = "mixed_bfloat16" if devices.has_fast_bfloat16() else "float32"
+    fast = "mixed_bfloat16" if tensorflow_device.device_in_use(1).has_fast_bfloat16 else "float32"
     objective = sweep.Objective("space.toml")
     trained_configs = []
     monkeypatch.setattr(

@@ -10,7 +10,7 @@ from sweeps import make_space, read_trials, run_sweep
 
 from sweep.cli.parser import main
 from sweep.config.file import read_config
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.errors import SpaceError
 from sweep.metrics.scores import probabilities_of, scores
 from sweep.plugins.users_code import code_of
@@ -59,7 +59,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     cpu = Device("cpu", "cpu", "tensorflow")  # TensorFlow's threads can be set once in a process
-    monkeypatch.setattr("sweep.engines.devices._set_up_tensorflow", lambda *_: cpu)
+    monkeypatch.setattr("sweep.engines.backends.tensorflow.set_up_device", lambda *_: cpu)
     (tmp_path / "my_metrics.py").write_text(METRIC)
     (tmp_path / "space.toml").write_text(SPACE)
     yield tmp_path

@@ -11,7 +11,7 @@ from sweep.config.families import config_class, family_named
 from sweep.config.model import FAMILIES
 from sweep.config.trial import TrialConfig
 from sweep.engines.auto import Situation, choose
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.errors import SpaceError
 from sweep.models.cnn import layer_costs
 from sweep.models.cost import TrialCost, largest_cost, names_without_kernel
@@ -53,7 +53,7 @@ def own(monkeypatch, folder):
     (folder / FILE.name).write_bytes(FILE.read_bytes())
     path = [*sys.path]
     cpu = Device("cpu", "cpu", "tensorflow")  # TensorFlow's threads can be set once in a process
-    monkeypatch.setattr("sweep.engines.devices._set_up_tensorflow", lambda *_: cpu)
+    monkeypatch.setattr("sweep.engines.backends.tensorflow.set_up_device", lambda *_: cpu)
     yield
     sys.path[:] = path
     sys.modules.pop(FILE.stem, None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sweeps import make_settings, make_space
 
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.errors import InputError
 from sweep.executors.pool import Resources
 from sweep.options import DeviceOptions, EngineOptions, RunOptions

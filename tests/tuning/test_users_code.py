@@ -11,7 +11,7 @@ from sweeps import read_trials
 import sweep
 from sweep.cli.parser import main
 from sweep.config.file import read_config
-from sweep.engines.devices import Device
+from sweep.engines.device import Device
 from sweep.plugins.users_code import code_of, recorded_code
 from sweep.storage import STUDY_ID, WriteBehindStorage
 from sweep.storage.stored_trials import code_digest
@@ -99,7 +99,7 @@ def forget(monkeypatch):
     """Each command finds modules as a process of its own would: call it before the next command."""
     path = [*sys.path]
     cpu = Device("cpu", "cpu", "tensorflow")  # TensorFlow's threads can be set once in a process
-    monkeypatch.setattr("sweep.engines.devices._set_up_tensorflow", lambda *_: cpu)
+    monkeypatch.setattr("sweep.engines.backends.tensorflow.set_up_device", lambda *_: cpu)
 
     def forget_modules():
         sys.path[:] = path

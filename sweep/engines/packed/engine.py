@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-import keras
-
 from sweep.config.trial import TrialConfig
 from sweep.data import load
+from sweep.engines.backends import current_backend
+from sweep.engines.backends.base import LaneProgram
 from sweep.engines.base import Outcome
 from sweep.engines.packed.grouping import Group, group_lanes
 from sweep.engines.packed.run import LaneRun, TrainedEpoch, train_together
@@ -25,13 +25,6 @@ from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.errors import ends_process, is_out_of_memory
 from sweep.models.family import family_of
 from sweep.models.lane_kernel import Widths
-
-if keras.backend.backend() == "tensorflow":
-    from sweep.engines.backends.tensorflow_lanes import LaneProgram, fitted, places_of_a_call
-    from sweep.engines.backends.tensorflow_steps import DIVIDES_EXACTLY, put
-else:
-    from sweep.engines.backends.jax_lanes import LaneProgram, fitted, places_of_a_call  # type: ignore[assignment]
-    from sweep.engines.backends.jax_steps import DIVIDES_EXACTLY, put
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
 MOST_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
@@ -62,8 +55,9 @@ class PackedEngine:
         """
         self.num_lanes = num_lanes
         self._num_threads, self._pause, self._widest = num_threads, pause, widest
-        self._num_places = min(places_of_a_call(), num_lanes)  # lanes of one call
-        self._store = ImageStore(put, DIVIDES_EXACTLY)
+        self._backend = current_backend()
+        self._lanes_per_call = min(self._backend.lanes_per_call(), num_lanes)
+        self._store = ImageStore(self._backend)
         self._prepared: Recent[Any, Arrays] = Recent(MOST_IDLE_PREPARED)
         self._programs: Recent[Structure, LaneProgram] = Recent(MOST_IDLE_PROGRAMS)
         self._runs: dict[int, LaneRun | TrainingRun] = {}
@@ -83,8 +77,9 @@ class PackedEngine:
         if family_of(config.model).kernel is None:
             self._runs[lane] = TrainingRun(config, dataset, placed, (), self._pause)
         else:
-            structure = fitted(structure_of(config, dataset), dataset, config.model.lane_widths, self._widest)
-            program = self._programs.get(structure, lambda: LaneProgram(structure, IMAGES_PER_CALL))
+            own, widths = structure_of(config, dataset), config.model.lane_widths
+            structure = self._backend.fitted(own, dataset, widths, self._widest)
+            program = self._programs.get(structure, lambda: self._backend.lane_program(structure, IMAGES_PER_CALL))
             self._runs[lane] = LaneRun(config, dataset, structure, program, placed, self._input(structure, placed))
 
     def evict(self, lane: int) -> None:
@@ -126,7 +121,7 @@ class PackedEngine:
 
     def _train_lanes(self, runs: dict[int, LaneRun]) -> dict[int, Trained]:
         keys, costs = ({lane: getattr(run, name) for lane, run in runs.items()} for name in ("key", "cost"))
-        groups = group_lanes(keys, costs, self._num_places)
+        groups = group_lanes(keys, costs, self._lanes_per_call)
         self._is_stopping.clear()
         with ThreadPoolExecutor(self._num_threads) as threads:
             futures = [
@@ -151,7 +146,7 @@ class PackedEngine:
         """On a worker's thread."""
         started = time.perf_counter()
         try:
-            epochs = train_together(runs, self._num_places, self._raise_if_stopping)
+            epochs = train_together(runs, self._lanes_per_call, self._raise_if_stopping)
             seconds = time.perf_counter() - started
             return {lane: (epoch, seconds) for lane, epoch in zip(group.lanes, epochs, strict=True)}
         except Exception as error:
@@ -165,8 +160,8 @@ class PackedEngine:
 
     def _take_less_at_once(self) -> bool:
         """After a lack of memory: half the lanes at once; False if it was one already."""
-        if self._num_places > 1:
-            self._num_places //= 2
+        if self._lanes_per_call > 1:
+            self._lanes_per_call //= 2
         elif self._num_threads > 1:
             self._num_threads //= 2
         else:

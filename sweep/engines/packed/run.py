@@ -1,7 +1,7 @@
 """One trial on a lane: its epochs, schedule, early stopping and weights, whatever program and lanes it runs with."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
+from sweep.engines.backends import current_backend
+from sweep.engines.backends.base import LaneProgram, Pause
 from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.packed.start import EpochInput, learning_rates, start_arrays
 from sweep.engines.packed.structure import Structure
@@ -25,20 +27,21 @@ from sweep.engines.sequential import (
     scores_of,
 )
 
-if keras.backend.backend() == "tensorflow":
-    from sweep.engines.backends.tensorflow_steps import source
-else:
-    from sweep.engines.backends.jax_steps import source
-
 
 class LaneRun:
     """One config being trained on a lane."""
 
     def __init__(
-        self, config: TrialConfig, dataset: Dataset, structure: Structure, program: Any, placed: Placed, arrays: Arrays
+        self,
+        config: TrialConfig,
+        dataset: Dataset,
+        structure: Structure,
+        program: LaneProgram,
+        placed: Placed,
+        arrays: Arrays,
     ) -> None:
         """`arrays` are what the program takes: the placed ones, or patches cut from them."""
-        self.program, self.placed, self.images = program, placed, source(arrays, placed.divisor)
+        self.program, self.placed, self.images = program, placed, current_backend().source(arrays, placed.divisor)
         self.key = (structure, placed.key)  # lanes of one key can share a call
         self.cost = math.inf  # seconds of its last epoch
         self.epoch, self.is_over, self.is_torn = 0, False, False  # torn: an epoch failed on the way
@@ -62,13 +65,13 @@ class LaneRun:
         order = train[minibatch_order(self._config.training.seed, epoch, len(train))]
         return EpochInput(order, self._rates[first:last], self._products[first:last], np.int32(first), validation)
 
-    def repeat(self, num_places: int, pause: Callable[[], None]) -> None:
+    def repeat(self, lanes_per_call: int, pause: Pause) -> None:
         """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
         arrays = start_arrays(self._config, self._structure)
         self.program.release(self.lane)
         self.lane = self.program.start(arrays)
         for epoch in range(1, self.epoch + 1):
-            self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, num_places, pause)
+            self.program.train_epoch([self.lane], [self.epoch_input(epoch)], self.images, lanes_per_call, pause)
         self.is_torn = False
 
     def epoch_done(self, epoch: "TrainedEpoch", seconds: float) -> EpochRecord:
@@ -135,21 +138,21 @@ class TrainedEpoch:
     outputs: Any = None  # (V, num_classes) for the validation part, where a metric asks for them
 
 
-def train_together(runs: Sequence[LaneRun], num_places: int, pause: Callable[[], None]) -> list[TrainedEpoch]:
-    """One epoch of runs of one program, in a call of `num_places`; of each run what `epoch_done` takes.
+def train_together(runs: Sequence[LaneRun], lanes_per_call: int, pause: Pause) -> list[TrainedEpoch]:
+    """One epoch of runs of one program, in a call of `lanes_per_call`; of each run what `epoch_done` takes.
 
     After a failure the runs are torn, which the next call repairs.
     """
     program = runs[0].program
     for run in runs:
         if run.is_torn:
-            run.repeat(num_places, pause)
+            run.repeat(lanes_per_call, pause)
         run.is_torn = True
     lanes, inputs = [run.lane for run in runs], [run.epoch_input(run.epoch + 1) for run in runs]
-    sums = program.train_epoch(lanes, inputs, runs[0].images, num_places, pause)
-    outputs: Sequence[Any] = [None] * len(runs)
+    sums = program.train_epoch(lanes, inputs, runs[0].images, lanes_per_call, pause)
+    outputs: Any = [None] * len(runs)
     if any(run.has_metrics for run in runs):
-        outputs = program.predict(lanes, inputs, runs[0].images, num_places, pause)
+        outputs = program.predict(lanes, inputs, runs[0].images, lanes_per_call, pause)
     for run in runs:
         run.is_torn = False
     return [*map(TrainedEpoch, sums, outputs)]

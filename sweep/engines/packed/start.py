@@ -1,7 +1,6 @@
 """A lane's arrays before its first step: what the sequential engine would start from, to the bit."""
 
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -10,6 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
+from sweep.engines.backends import current_backend
 from sweep.engines.packed.structure import Structure, lane_numbers
 from sweep.engines.packed.updates import NUM_SLOTS
 from sweep.engines.schedules import build_schedule
@@ -67,15 +67,6 @@ def learning_rates(config: TrialConfig, num_steps: int) -> NDArray[Any]:
     schedule = build_schedule(config.schedule, num_steps)
     if isinstance(schedule, float):
         return np.full(num_steps + 1, schedule, dtype)
-    if config.schedule.staircase:
-        schedule = _as_compiled(schedule)
+    if config.schedule.staircase:  # compiled, some backends begin some stairs an update later than otherwise
+        schedule = current_backend().as_compiled(schedule)
     return np.asarray(ops.convert_to_numpy(schedule(ops.arange(num_steps + 1, dtype="int32"))), dtype)
-
-
-def _as_compiled(schedule: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Compiled, TensorFlow multiplies by 1 / decay_steps, so that some stairs begin an update later than otherwise."""
-    if keras.backend.backend() != "tensorflow":
-        return schedule
-    import tensorflow as tf
-
-    return tf.function(schedule, autograph=False)  # type: ignore[no-any-return]

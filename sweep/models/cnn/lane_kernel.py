@@ -55,13 +55,13 @@ class StackedKernel:
         """The index of the first dense kernel among the trainable variables."""
         return self.num_convolutions * self.weights_per_convolution
 
-    def fitted(self, keras_backend: str, num_images: int) -> Self:
-        """JAX: convolutions as matrix products. TensorFlow: images cut to patches once, if these are few bytes.
+    def fitted(self, batches_lanes: bool, num_images: int) -> Self:
+        """Compute convolutions as matrix products if lanes are batched; otherwise cut the images into patches once.
 
-        Matrix products batch over lanes, and on a CPU they were 1.3 to 8 times as fast as XLA's convolutions. To cut
-        once took a quarter less time on digits.
+        Matrix products batch over lanes, and on a CPU they were 1.3 to 8 times as fast as XLA's convolutions. Cutting
+        once, if the patches are small enough to keep, took a quarter less time on digits.
         """
-        if keras_backend == "jax":
+        if batches_lanes:
             return replace(self, convolution="patches")
         num_bytes = self.kernel**2 * num_images * math.prod(self.image_shape) * np.float32().itemsize
         return replace(self, takes_patches=self.num_convolutions > 0 and num_bytes <= MOST_PATCH_BYTES)

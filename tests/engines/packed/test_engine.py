@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from sweep.config.trial import TrialConfig
+from sweep.engines.backends import current_backend
 from sweep.engines.base import EpochRecord
-from sweep.engines.packed.engine import LaneProgram, PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.errors import DataError, Interrupted, SpaceError
 from tests.engines.training import config_of
+
+LaneProgram: Any = current_backend().lane_program
+
+LaneProgram: Any = current_backend().lane_program
 
 PROGRAMS: Recent[Any, Any] = Recent(99)
 

@@ -13,6 +13,7 @@ import pytest
 from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines import placed
+from sweep.engines.backends import current_backend
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.placed import ImageStore
 from tests.engines.packed.packing import (
@@ -92,27 +93,22 @@ def test_what_no_lane_uses_is_dropped(images: str, tmp_path: Path) -> None:
 
 
 def test_a_byte_is_scaled_to_the_same_bits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from sweep.engines.sequential import DIVIDES_EXACTLY, put
-
+    backend = current_backend()
     if ON_TENSORFLOW:
         import tensorflow as tf
 
-        from sweep.engines.backends.tensorflow_steps import minibatch, source
-
-        compiled: Any = tf.function(minibatch)
+        compiled: Any = tf.function(backend.minibatch)
     else:
         import jax
 
-        from sweep.engines.backends.jax_steps import minibatch, source
-
-        compiled = jax.jit(minibatch)
+        compiled = jax.jit(backend.minibatch)
     monkeypatch.setattr(placed, "MOST_SCALED_BYTES", 0)
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 4, 4)
     np.savez(tmp_path / "bytes.npz", x_train=pixels, y_train=np.arange(16) % 2, x_test=pixels, y_test=np.arange(16) % 2)
     dataset = load(config(str(tmp_path / "bytes.npz")).data)
-    on_device = ImageStore(put, DIVIDES_EXACTLY).place(dataset)
+    on_device = ImageStore(backend).place(dataset)
     rows = np.arange(16, dtype=np.int32)
-    scaled, _ = compiled(source(on_device.arrays, on_device.divisor), put(rows))
+    scaled, _ = compiled(backend.source(on_device.arrays, on_device.divisor), backend.put(rows))
     assert np.asarray(scaled).tobytes() == (pixels / 255.0).astype(np.float32).tobytes()
     assert np.asarray(on_device.arrays.images).dtype == (np.uint8 if ON_TENSORFLOW else np.float32)
 

@@ -20,28 +20,28 @@ def draw(seed: int) -> tuple[dict[int, Any], dict[int, float], int]:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_every_lane_is_in_one_group_of_its_own_key(seed: int) -> None:
-    keys, costs, num_places = draw(seed)
-    groups = group_lanes(keys, costs, num_places)
+    keys, costs, lanes_per_call = draw(seed)
+    groups = group_lanes(keys, costs, lanes_per_call)
     assert sorted(lane for group in groups for lane in group.lanes) == sorted(keys)
     assert all(keys[lane] == group.key for group in groups for lane in group.lanes)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_no_group_has_more_lanes_than_a_call_has_places(seed: int) -> None:
-    keys, costs, num_places = draw(seed)
-    assert all(1 <= len(group.lanes) <= num_places for group in group_lanes(keys, costs, num_places))
+    keys, costs, lanes_per_call = draw(seed)
+    assert all(1 <= len(group.lanes) <= lanes_per_call for group in group_lanes(keys, costs, lanes_per_call))
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_key_has_no_more_groups_than_it_needs(seed: int) -> None:
-    keys, costs, num_places = draw(seed)
-    num_groups = Counter(group.key for group in group_lanes(keys, costs, num_places))
-    assert num_groups == {key: -(-number // num_places) for key, number in Counter(keys.values()).items()}
+    keys, costs, lanes_per_call = draw(seed)
+    num_groups = Counter(group.key for group in group_lanes(keys, costs, lanes_per_call))
+    assert num_groups == {key: -(-number // lanes_per_call) for key, number in Counter(keys.values()).items()}
 
 
 def test_the_longest_group_starts_first_and_unknown_ones_before_it() -> None:
     keys = {0: "a", 1: "b", 2: "c", 3: "b", 4: "d"}
-    groups = group_lanes(keys, {0: 2.0, 1: 1.0, 2: math.inf, 3: 5.0, 4: 0.1}, num_places=2)
+    groups = group_lanes(keys, {0: 2.0, 1: 1.0, 2: math.inf, 3: 5.0, 4: 0.1}, lanes_per_call=2)
     assert [group.key for group in groups] == ["c", "b", "a", "d"]
 
 
@@ -53,8 +53,8 @@ def test_the_grouping_depends_on_lanes_and_keys_alone() -> None:
 
 
 def test_lanes_of_one_call_alone_are_groups_of_one() -> None:
-    assert group_lanes({3: "a", 1: "a"}, {1: 1.0, 3: 1.0}, num_places=1) == [Group("a", (1,)), Group("a", (3,))]
-    assert group_lanes({}, {}, num_places=8) == []
+    assert group_lanes({3: "a", 1: "a"}, {1: 1.0, 3: 1.0}, lanes_per_call=1) == [Group("a", (1,)), Group("a", (3,))]
+    assert group_lanes({}, {}, lanes_per_call=8) == []
 
 
 def test_places_that_are_left_are_filled_with_the_first_value() -> None:

@@ -65,9 +65,9 @@ def with_new_neighbours(engine: PackedEngine) -> None:
         engine.admit(lane, diverging() if lane == 2 else other_widths())
 
 
-def make_engine(num_places: int) -> PackedEngine:
+def make_engine(lanes_per_call: int) -> PackedEngine:
     engine = PackedEngine(4, 2, widest=WIDEST)
-    engine._num_places, engine._programs = num_places, PROGRAMS
+    engine._lanes_per_call, engine._programs = lanes_per_call, PROGRAMS
     return engine
 
 

@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 
 from sweep.config.trial import TrialConfig
+from sweep.engines.backends import current_backend
 from sweep.engines.base import EpochRecord, Outcome
 from sweep.engines.packed import engine as packed
-from sweep.engines.packed.engine import LaneProgram, PackedEngine
+from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.recent import Recent
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from tests.engines.packed.packing import ON_TENSORFLOW, Trained, weights_of
 from tests.engines.training import config_of
+
+LaneProgram: Any = current_backend().lane_program
+
+LaneProgram: Any = current_backend().lane_program
 
 WIDEST = [(4, 40)]
 TOO_WIDE = 40
@@ -47,9 +52,9 @@ def config(seed: int, units: int = 6) -> TrialConfig:
     )
 
 
-def make_engine(num_places: int = 1) -> PackedEngine:
+def make_engine(lanes_per_call: int = 1) -> PackedEngine:
     engine = PackedEngine(4, 4, widest=WIDEST)
-    engine._programs, engine._num_places = PROGRAMS, num_places
+    engine._programs, engine._lanes_per_call = PROGRAMS, lanes_per_call
     return engine
 
 
@@ -175,11 +180,11 @@ def test_groups_are_halved_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> No
             raise OutOfMemory
         return train_lanes(program, lanes, *given)
 
-    in_pairs = make_engine(num_places=2)
+    in_pairs = make_engine(lanes_per_call=2)
     fill(in_pairs)
     expected = train(in_pairs)
     monkeypatch.setattr(LaneProgram, "train_epoch", train_if_it_fits)
-    engine = make_engine(num_places=4)
+    engine = make_engine(lanes_per_call=4)
     fill(engine)
     assert train(engine) == expected
     assert sizes == [4, *[2, 2] * 3]

@@ -117,12 +117,12 @@ def lane_dropout(ones: Any, rate: float, draw: int) -> Any:
     if ON_TENSORFLOW:
         import tensorflow as tf
 
-        from sweep.engines.backends.tensorflow_lanes import _dropout
+        from sweep.engines.backends.tensorflow.lanes import _dropout
 
         return tf.cast(_dropout(ones, rate, 1 - rate, tf.Variable([5, draw], dtype="int64")), "float32").numpy()
     import jax.numpy as jnp
 
-    from sweep.engines.backends.jax_lanes import _dropout as dropout_on_jax
+    from sweep.engines.backends.jax.lanes import _dropout as dropout_on_jax
 
     wide = jnp.pad(ones, (*((0, 0) for _ in ones.shape[:-1]), (0, 4)), constant_values=1)
     return np.asarray(dropout_on_jax(wide, 1 - rate, 9, jnp.array([5, draw], "uint32")), "float32")[..., :9]
@@ -206,7 +206,7 @@ def test_lanes_in_one_call_follow_it_too(
     monkeypatch.setattr(packed, "fitted", on_patches)
     index = next(index for index, config in enumerate(drawn()) if config.model.batch_norm and config.model.dropout)
     engine = PackedEngine(4, widest=widest())
-    engine._num_places = 4
+    engine._lanes_per_call = 4
     configs = [drawn()[index], *(other_run(drawn()[index], number) for number in range(3))]
     alone = PackedEngine(1, widest=widest())
     alone._programs = engine._programs

@@ -1,7 +1,7 @@
-"""Compiled training and validation steps on TensorFlow, the dataset on the device. Twin of `steps_jax`.
+"""Compiled training and validation steps of a Keras model on TensorFlow; the dataset is on the device.
 
-Many minibatches run in one call, as Keras's cost for each step and epoch rules small nets. A call covers at most
-`images_per_call` images, so that Python gets to see a signal between calls.
+Many minibatches run in one call, since for small networks most of the time is overhead per step and per epoch. A call
+covers at most `images_per_call` images, so that Python can handle a signal between calls.
 """
 
 import logging
@@ -12,16 +12,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
 from sweep.engines.placed import Arrays, Placed
 
-EVALUATION_BATCH_SIZE = 256
-DIVIDES_EXACTLY = True  # by an input
+DIVIDES_EXACTLY = True  # by an input; by a constant it multiplies by the inverse
 Tensor = Any
-Source = tuple[Tensor, Tensor, Tensor]  # images, labels and the divisor of images that are integers
 
 
 def _is_not_about_retracing(record: logging.LogRecord) -> bool:
-    """Each model is traced once, by intent; TensorFlow would warn of it in every short sweep."""
+    """Each model is traced once, on purpose; TensorFlow would warn about it in every short sweep."""
     return "triggered tf.function retracing" not in record.getMessage()
 
 
@@ -29,17 +28,17 @@ tf.get_logger().addFilter(_is_not_about_retracing)
 
 
 def put(array: NDArray[Any]) -> Tensor:
-    """A tensor on the device in use."""
+    """Copy an array to the device in use."""
     return tf.constant(array)
 
 
 def source(arrays: Arrays, divisor: np.float32) -> Source:
-    """What `minibatch` takes. An argument of a program: of a constant, TensorFlow multiplies by the inverse."""
+    """Return what `minibatch` takes: an argument of a program, with the divisor as a tensor (`DIVIDES_EXACTLY`)."""
     return arrays.images, arrays.labels, tf.constant(divisor)
 
 
 def minibatch(source: Source, rows_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Scaled images float32 (B, H, W, C) and their labels (B,)."""
+    """Return scaled images, float32 (B, H, W, C), and their labels (B,)."""
     images, labels, divisor = source
     images_BHWC = tf.gather(images, rows_B)
     if not images.dtype.is_floating:
@@ -47,13 +46,15 @@ def minibatch(source: Source, rows_B: Tensor) -> tuple[Tensor, Tensor]:
     return images_BHWC, tf.gather(labels, rows_B)
 
 
-class CompiledSteps:
-    """The steps of one compiled Keras model; its metrics accumulate until `reset_metrics`."""
+def as_compiled(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return the function traced: TensorFlow folds a division by a constant into a product with its inverse."""
+    return tf.function(function, autograph=False)  # type: ignore[no-any-return]
 
-    def __init__(
-        self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Callable[[], None]
-    ) -> None:
-        """`pause` is called between calls on the device; it may raise."""
+
+class CompiledSteps:
+    """The steps of one compiled Keras model. See `base.CompiledSteps`."""
+
+    def __init__(self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Pause) -> None:
         self._model, self._pause = model, pause
         self._source = source(placed.arrays, placed.divisor)
         self._train, self._validation = placed.train, placed.validation
@@ -63,15 +64,15 @@ class CompiledSteps:
         self._predict_step = tf.function(_predict_step(model))
 
     def train(self, order: NDArray[np.int32]) -> None:
-        """One epoch of minibatches: images `order` (N,), the last minibatch may be smaller."""
+        """Train one epoch in this order (N,)."""
         self._run(self._train_steps, self._train[order], self._batch_size)
 
     def validate(self) -> None:
-        """The whole validation part, in order."""
+        """Evaluate the model on the validation part."""
         self._run(self._test_steps, self._validation, EVALUATION_BATCH_SIZE)
 
     def predict(self) -> NDArray[Any]:
-        """The model's outputs (V, num_classes) for the validation part, in order."""
+        """Return the model's outputs (V, Y) for the validation part."""
         rows, outputs = tf.constant(self._validation), []
         for step in range(-(-len(self._validation) // EVALUATION_BATCH_SIZE)):
             outputs.append(self._predict_step(self._source, rows, tf.constant(step)).numpy())

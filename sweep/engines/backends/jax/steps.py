@@ -1,6 +1,6 @@
-"""Compiled training and validation steps on JAX, the dataset on the device. Twin of `steps_tensorflow`.
+"""Compiled training and validation steps of a Keras model on JAX; the dataset is on the device.
 
-JAX compiles for fixed shapes, so the last, smaller minibatch has a program of its own.
+JAX compiles for fixed shapes, so there is a second program for the last, smaller minibatch.
 """
 
 from collections.abc import Callable
@@ -11,26 +11,25 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
 from sweep.engines.placed import Arrays, Placed
 
-EVALUATION_BATCH_SIZE = 256
-DIVIDES_EXACTLY = False
-Source = tuple[Any, Any, Any]  # images, labels and the divisor of images that are integers
+DIVIDES_EXACTLY = False  # XLA multiplies by the inverse
 State = tuple[Any, ...]  # values of trainable, non-trainable, optimizer and metrics variables
 
 
 def put(array: NDArray[Any]) -> Any:
-    """An array on the device in use."""
+    """Copy an array to the device in use."""
     return jnp.asarray(array)
 
 
 def source(arrays: Arrays, divisor: np.float32) -> Source:
-    """What `minibatch` takes. The divisor is one: all are scaled."""
+    """Return what `minibatch` takes. The divisor is 1: all images are scaled."""
     return arrays.images, arrays.labels, jnp.asarray(divisor)
 
 
 def minibatch(source: Source, rows_B: Any) -> tuple[Any, Any]:
-    """Scaled images float32 (B, H, W, C) and their labels (B,)."""
+    """Return scaled images, float32 (B, H, W, C), and their labels (B,)."""
     images, labels, divisor = source
     images_BHWC = images[rows_B]
     if not jnp.issubdtype(images.dtype, jnp.floating):
@@ -38,13 +37,15 @@ def minibatch(source: Source, rows_B: Any) -> tuple[Any, Any]:
     return images_BHWC, labels[rows_B]
 
 
-class CompiledSteps:
-    """The steps of one compiled Keras model; its metrics accumulate until `reset_metrics`."""
+def as_compiled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the function itself: compiled or not, its bits are the same."""
+    return function
 
-    def __init__(
-        self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Callable[[], None]
-    ) -> None:
-        """`pause` is called between calls on the device; it may raise."""
+
+class CompiledSteps:
+    """The steps of one compiled Keras model. See `base.CompiledSteps`."""
+
+    def __init__(self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Pause) -> None:
         self._model, self._pause = model, pause
         self._source = source(placed.arrays, placed.divisor)
         self._train, self._validation = placed.train, placed.validation
@@ -57,15 +58,15 @@ class CompiledSteps:
         self._predict_step = jax.jit(lambda state, source, rows: model.predict_step(state, minibatch(source, rows))[0])
 
     def train(self, order: NDArray[np.int32]) -> None:
-        """One epoch of minibatches: images `order` (N,), the last minibatch may be smaller."""
+        """Train one epoch in this order (N,)."""
         self._run(self._train_steps, self._train_rest, self._train[order], self._batch_size)
 
     def validate(self) -> None:
-        """The whole validation part, in order."""
+        """Evaluate the model on the validation part."""
         self._run(self._test_steps, self._test_rest, self._validation, EVALUATION_BATCH_SIZE)
 
     def predict(self) -> NDArray[Any]:
-        """The model's outputs (V, num_classes) for the validation part, in order."""
+        """Return the model's outputs (V, Y) for the validation part."""
         trainable, non_trainable, _, _ = self._read_state()
         outputs = []
         for start in range(0, len(self._validation), EVALUATION_BATCH_SIZE):
@@ -101,7 +102,7 @@ class CompiledSteps:
 
 
 def _test_step(model: Any) -> Callable[[State, Any], tuple[Any, State]]:
-    """Keras's test_step takes no optimizer variables; give it the signature of train_step."""
+    """Return Keras's test_step, which takes no optimizer variables, with the signature of train_step."""
 
     def test_step(state: State, batch: Any) -> tuple[Any, State]:
         trainable, non_trainable, optimizer, metrics = state
@@ -112,7 +113,7 @@ def _test_step(model: Any) -> Callable[[State, Any], tuple[Any, State]]:
 
 
 def _compiled_loop(step: Callable[[State, Any], tuple[Any, State]], size: int) -> Callable[..., State]:
-    """`num_steps` steps over minibatches of `size` images, from position `first` of the rows; compiled once."""
+    """Compile a loop of `num_steps` steps over minibatches of `size` images, from position `first` of the rows."""
 
     def loop(state: State, source: Source, rows: Any, first: Any, num_steps: Any) -> State:
         def body(index: Any, state: State) -> State:

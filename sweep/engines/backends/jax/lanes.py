@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data import Dataset
-from sweep.engines.backends.jax_steps import EVALUATION_BATCH_SIZE, Source, minibatch
+from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
+from sweep.engines.backends.jax.stacks import JaxLane, Stack, Stacks, by_row
+from sweep.engines.backends.jax.steps import minibatch
 from sweep.engines.packed.model import forward, loss, num_correct
-from sweep.engines.packed.stacks import JaxLane, Stack, Stacks, by_row
 from sweep.engines.packed.start import EpochInput, LaneArrays
 from sweep.engines.packed.structure import LaneNumbers, Structure, cut_weights, pad_weights, padded
 from sweep.engines.packed.updates import update
@@ -28,7 +29,7 @@ MOST_LANES_A_CALL = 256
 Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
 
 
-def places_of_a_call() -> int:
+def lanes_per_call() -> int:
     """How many lanes go through one call at most."""
     return MOST_LANES_A_CALL if jax.default_backend() == "gpu" else 1
 
@@ -36,7 +37,7 @@ def places_of_a_call() -> int:
 def fitted(structure: Structure, dataset: Dataset, widths: Widths, widest: Sequence[Widths]) -> Structure:
     """The structure of a lane's program: padded."""
     num_images = len(dataset.train) + len(dataset.validation)
-    return replace(padded(structure, widths, widest), kernel=structure.kernel.fitted("jax", num_images))
+    return replace(padded(structure, widths, widest), kernel=structure.kernel.fitted(True, num_images))
 
 
 class LaneProgram:
@@ -88,14 +89,14 @@ class LaneProgram:
         lanes: Sequence[JaxLane],
         inputs: Sequence[EpochInput],
         images: Source,
-        num_places: int,
-        pause: Callable[[], None],
+        lanes_per_call: int,
+        pause: Pause,
     ) -> NDArray[Any]:
-        """One epoch of each lane and a validation, in calls of `num_places`: sums (lanes, 2, 2) of both.
+        """One epoch of each lane and a validation, in calls of `lanes_per_call`: sums (lanes, 2, 2) of both.
 
         Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
         """
-        stack = self._stacks.gather(lanes, num_places)
+        stack = self._stacks.gather(lanes, lanes_per_call)
         rows = [lane.row for lane in lanes]
         try:
             given = self._stacked(by_row(stack, lanes, inputs), len(images[1]))
@@ -112,11 +113,11 @@ class LaneProgram:
         lanes: Sequence[JaxLane],
         inputs: Sequence[EpochInput],
         images: Source,
-        num_places: int,
-        pause: Callable[[], None],
+        lanes_per_call: int,
+        pause: Pause,
     ) -> NDArray[Any]:
         """The outputs (lanes, V, num_classes) of each lane for the images of its validation."""
-        stack = self._stacks.gather(lanes, num_places)
+        stack = self._stacks.gather(lanes, lanes_per_call)
         given, num_images = self._stacked(by_row(stack, lanes, inputs), len(images[1])), len(inputs[0].validation_V)
         outputs = []
         for step in range(-(-num_images // EVALUATION_BATCH_SIZE)):
@@ -137,9 +138,7 @@ class LaneProgram:
             _filled(validation, num_images),
         )
 
-    def _train(
-        self, stack: Stack, given: EpochInput, images: Source, num_images: int, pause: Callable[[], None]
-    ) -> Tensor:
+    def _train(self, stack: Stack, given: EpochInput, images: Source, num_images: int, pause: Pause) -> Tensor:
         sums = self._no_sums(stack)
         for program, *step in self._calls(self._train_steps, self._train_rest, num_images, self._structure.batch_size):
             stack.arrays, sums = program(stack.arrays, sums, given, images, *step)
@@ -147,9 +146,7 @@ class LaneProgram:
             pause()
         return sums
 
-    def _validate(
-        self, stack: Stack, given: EpochInput, images: Source, num_images: int, pause: Callable[[], None]
-    ) -> Tensor:
+    def _validate(self, stack: Stack, given: EpochInput, images: Source, num_images: int, pause: Pause) -> Tensor:
         sums = self._no_sums(stack)
         for program, *step in self._calls(self._evaluations, self._evaluation_rest, num_images, EVALUATION_BATCH_SIZE):
             sums = program(sums, stack.arrays, given, images, *step)

@@ -6,7 +6,7 @@ were twice as fast as lanes that share the threads, and faster than batched matr
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from sweep.data import Dataset
-from sweep.engines.backends.tensorflow_steps import EVALUATION_BATCH_SIZE, Source, minibatch
+from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
+from sweep.engines.backends.tensorflow.steps import minibatch
 from sweep.engines.packed.model import forward, loss, num_correct
 from sweep.engines.packed.start import EpochInput, LaneArrays
 from sweep.engines.packed.structure import LaneNumbers, Structure
@@ -25,7 +26,7 @@ from sweep.models.lane_kernel import Tensor, Widths
 Range = tuple[int, int]
 
 
-def places_of_a_call() -> int:
+def lanes_per_call() -> int:
     """Lanes of one call: they run side by side in threads, not in one call."""
     return 1
 
@@ -33,7 +34,7 @@ def places_of_a_call() -> int:
 def fitted(structure: Structure, dataset: Dataset, _: Widths, __: Sequence[Widths]) -> Structure:
     """The structure of a lane's program: widths are free."""
     num_images = len(dataset.train) + len(dataset.validation)
-    return replace(structure, kernel=structure.kernel.fitted("tensorflow", num_images))
+    return replace(structure, kernel=structure.kernel.fitted(False, num_images))
 
 
 class LaneProgram:
@@ -85,14 +86,14 @@ class LaneProgram:
         lanes: Sequence[LaneArrays],
         inputs: Sequence[EpochInput],
         images: Source,
-        num_places: int,
-        pause: Callable[[], None],
+        lanes_per_call: int,
+        pause: Pause,
     ) -> NDArray[Any]:
         """One epoch of each lane and a validation: sums (lanes, 2, 2) of both.
 
         Sums are of each minibatch's loss times its size, and of the images that were classified rightly.
         """
-        assert num_places == 1
+        assert lanes_per_call == 1
         (lane,), (given,) = lanes, tf.nest.map_structure(tf.constant, list(inputs))
         sums = tf.zeros((2, 2), lane.numbers.dtype)
         for steps, evaluations in self._calls(len(inputs[0].order_N), len(inputs[0].validation_V)):
@@ -105,11 +106,11 @@ class LaneProgram:
         lanes: Sequence[LaneArrays],
         inputs: Sequence[EpochInput],
         images: Source,
-        num_places: int,
-        pause: Callable[[], None],
+        lanes_per_call: int,
+        pause: Pause,
     ) -> NDArray[Any]:
         """The outputs (lanes, V, num_classes) of each lane for the images of its validation."""
-        assert num_places == 1
+        assert lanes_per_call == 1
         (lane,), validation_V, outputs = lanes, inputs[0].validation_V, []
         for start in range(0, len(validation_V), EVALUATION_BATCH_SIZE):
             rows_B = tf.constant(validation_V[start : start + EVALUATION_BATCH_SIZE])
