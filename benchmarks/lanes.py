@@ -47,7 +47,12 @@ def main() -> None:
             }
             text = describe_columns(options.threads, num_epochs)
             results.append(options.out, "Lanes of the packed engine", machine, results.table(HEADER, rows), text)
-            lanes_plot.draw(rows, options.plot or options.out.parent / "lanes.svg")
+            lanes_plot.draw(rows, options.plot or _picture(options.out))
+
+
+def _picture(out: Path) -> Path:
+    """Return the picture of the documentation, or one next to a results file of its own."""
+    return (results.ROOT / "docs" / "pictures" if out == results.RESULTS else out.parent) / "lanes.svg"
 
 
 def measure_work(work: str, options: argparse.Namespace) -> list[list[object]]:
@@ -131,7 +136,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--most-lanes", type=int, default=128, metavar="K", help="at most so many lanes (128)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="(all cores)")
     parser.add_argument("--out", type=Path, default=results.RESULTS, metavar="FILE", help="results file to append to")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="the picture (lanes.svg beside the results file)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="the picture (docs/pictures/lanes.svg)")
     return parser.parse_args()
 
 

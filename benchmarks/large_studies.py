@@ -11,7 +11,7 @@ its own, timed after its imports:
     list, show, report
 
 Beside it, plain Optuna on a copy of the database: `load_study` with all its trials (cold read), and 20 asks with TPE's
-defaults, fewer where these take more than two minutes. Draws the growth as large_studies.svg.
+defaults, fewer where these take more than two minutes. Draws the growth as docs/pictures/large_studies.svg.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
             points += _in_child("grow", folder, num_trials)
             rows.append(_row(Path(folder), num_trials, points))
             print(results.table(HEADER, rows[-1:]), file=sys.stderr, flush=True)
-            large_studies_plot.draw(points, results.ROOT / "benchmarks" / "large_studies.svg")
+            large_studies_plot.draw(points, results.ROOT / "docs" / "pictures" / "large_studies.svg")
     results.append(options.out, "Studies of many trials", machine, results.table(HEADER, rows), __doc__ or "")
 
 

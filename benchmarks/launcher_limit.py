@@ -2,7 +2,7 @@
 
     python benchmarks/launcher_limit.py [--trials 300]
 
-Writes launcher_limit.md, whose text says how, and draws launcher_limit.svg.
+Writes launcher_limit.md, whose text says how, and draws docs/pictures/launcher_limit.svg.
 """
 
 import argparse
@@ -88,9 +88,11 @@ def main() -> None:
         f"m = {1000 * local_s:.2f} ms a worker and round in processes and {1000 * ray_s:.2f} ms in Ray's actors: "
         f"at most {limit:,.0f} trials of {EPOCHS} epochs per hour."
     )
-    draw(curves, limit, PAGE.with_suffix(".svg"))
+    draw(curves, limit, results.ROOT / "docs" / "pictures" / "launcher_limit.svg")
     parts = ["# One launcher, many workers", machine, MEASURING, said, results.table(HEADER, rows)]
-    PAGE.write_text("\n\n".join([*parts, "![Trials per hour against workers](launcher_limit.svg)", NEXT]) + "\n")
+    PAGE.write_text(
+        "\n\n".join([*parts, "![Trials per hour against workers](../docs/pictures/launcher_limit.svg)", NEXT]) + "\n"
+    )
 
 
 def rate(workers: int, together_s: float, worker_s: float) -> float:

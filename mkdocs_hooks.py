@@ -1,0 +1,82 @@
+"""Fills the generated pages of the documentation: `<!-- generated: keys -->`, `cli` and `api` in a page.
+
+mkdocs calls `on_page_markdown` for each page; see `hooks` in mkdocs.yml.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace each mark of a page by what it names."""
+    return MARK.sub(lambda mark: GENERATED[mark[1]](), markdown)
+
+
+def keys() -> str:
+    """Return the reference of all configuration keys, as `sweep keys --markdown` prints it."""
+    command = [sys.executable, "-m", "sweep.cli", "keys", "--markdown"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else _keys_by_section()
+
+
+def _keys_by_section() -> str:
+    """Return names and defaults, for a version without the command `sweep keys`."""
+    from sweep.config.trial import TrialConfig
+
+    sections = TrialConfig().model_dump(mode="json")
+    return "\n\n".join(
+        f"## {name}\n\n| key | default |\n|---|---|\n"
+        + "\n".join(f"| `{name}.{key}` | `{default!r}` |" for key, default in section.items())
+        for name, section in sections.items()
+    )
+
+
+def cli() -> str:
+    """Return a section for each command: its usage, then its options by group."""
+    from sweep.cli.parser import build_parser
+
+    return "\n\n".join(part for name, parser in commands_of(build_parser()) for part in _command(name, parser))
+
+
+def commands_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield each command's name and parser, in the order of `sweep --help`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield f"## sweep {name}"
+    yield f"```text\n{parser.format_usage().removeprefix('usage: ').strip()}\n```"
+    for group in parser._action_groups:
+        rows = [_row(action) for action in group._group_actions if action.dest != "help"]
+        if rows:
+            yield f"**{(group.title or '').capitalize()}**\n\n| | |\n|---|---|\n" + "\n".join(rows)
+
+
+def _row(action: argparse.Action) -> str:
+    names = [f"{name} {action.metavar}" if action.metavar else name for name in action.option_strings]
+    shown = ", ".join(f"`{name}`" for name in names or [str(action.metavar or action.dest)])
+    return f"| {shown} | {(action.help or '').replace('|', '&#124;')} |"
+
+
+def api() -> str:
+    """Return the directives that let mkdocstrings write what `dir(sweep)` lists, and `sweep.testing`."""
+    import sweep
+
+    names = [f"{home}.{name}" for name, home in sorted(sweep._HOMES.items())]
+    contracts = (
+        "sweep.testing.engine.EngineContract",
+        "sweep.testing.executor.ExecutorContract",
+        "sweep.testing.model_family.ModelFamilyContract",
+    )
+    return "\n\n".join(f"::: {name}" for name in [*names, "sweep.errors", *contracts])
+
+
+GENERATED = {"keys": keys, "cli": cli, "api": api}
