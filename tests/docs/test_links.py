@@ -1,4 +1,4 @@
-"""Relative links of the files that GitHub shows lead somewhere; `mkdocs build --strict` checks those of docs/ as well."""
+"""Relative links of the files that GitHub shows lead somewhere. `mkdocs build --strict` checks those of the site."""
 
 import re
 from pathlib import Path
