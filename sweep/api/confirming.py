@@ -9,7 +9,7 @@ from sweep.engines.device import check_device_name
 from sweep.executors.auto import check_worker_options
 from sweep.options import ConfirmOptions, RunOptions
 from sweep.plugins.users_code import look_for_recorded
-from sweep.results.confirm import Confirming
+from sweep.results.confirm import ConfirmSession
 from sweep.results.confirm_plan import plan_confirmation
 from sweep.results.confirmation import Confirmation, read_confirmation
 from sweep.results.stored_study import StoredStudy
@@ -59,7 +59,7 @@ def confirm_study(
             if change is not None:
                 warn(change)
             with closing(WriteBehindStorage(url, name)) as storage:
-                confirming = Confirming(storage, plan, made.settings, interruption, say, again=options.again)
+                confirming = ConfirmSession(storage, plan, made.settings, interruption, say, again=options.again)
                 say(made.choice.line())
                 say(confirming.start_line())
                 confirming.run(make_executor(made, interruption, workers, options.workers.trial_timeout_s))

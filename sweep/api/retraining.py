@@ -56,13 +56,13 @@ class Retrained:
 
     def lines(self) -> list[str]:
         """What came of it, and how the model is used."""
-        from sweep.results.saved_model import how_to_use
+        from sweep.results.saved_model import usage_lines
 
         accuracy, num_seeds = self.metrics["test_accuracy"], len(self.metrics["seeds"])
         deviation = accuracy["standard_deviation"]
         spread = "" if deviation is None else f", standard deviation {deviation:.4f}"
         of = f"{counted(num_seeds, 'seed')}, {counted(self.metrics['num_test'], 'test image')}"
-        return [f"test accuracy {accuracy['mean']:.4f}{spread}, {of}", *how_to_use(self.folder, self.metrics)]
+        return [f"test accuracy {accuracy['mean']:.4f}{spread}, {of}", *usage_lines(self.folder, self.metrics)]
 
     @property
     def test_accuracy(self) -> float:
@@ -97,7 +97,7 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
     """
     check_worker_options(options.workers, options.device)
     prepared = _prepare(path, options, say, overrides)
-    from sweep.results.retrain import Retraining, one_retraining
+    from sweep.results.retrain import Retraining, retraining_lock
 
     config, folder = prepared.config, prepared.folder
     with Interruption() as interruption, contained(*config.users_code):
@@ -107,7 +107,7 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
         if config.data.validation == "test":
             say("the validation images are the test set, as the config says: what is chosen by them promises too much")
         with (
-            one_retraining(folder),
+            retraining_lock(folder),
             interruption.polled(),
             lanes_for(config, options, prepared.choice, interruption.check, say) as make_executor,
         ):

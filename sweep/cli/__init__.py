@@ -1,4 +1,4 @@
-"""The command line: one thin layer over the library."""
+"""Provide the command line: a thin layer that parses arguments, calls the library and prints."""
 
 from sweep.cli.parser import main
 

@@ -1,4 +1,4 @@
-"""`python -m sweep.cli` is `sweep`."""
+"""Run the command line as `python -m sweep.cli`."""
 
 import sys
 

@@ -1,4 +1,9 @@
-"""Arguments that several commands share, in groups, and the options that are made of them."""
+"""Define the arguments that several commands share, and build typed options from them.
+
+For each group there is a pair of functions: `add_...` adds the arguments to a command's parser, `..._options` builds
+the options from the parsed arguments. The functions at the end parse the text of one argument; argparse reports the
+`ArgumentTypeError` that they raise.
+"""
 
 import argparse
 import re
@@ -9,111 +14,150 @@ from sweep.options import DeviceOptions, EngineOptions, StorageOptions, WorkerOp
 
 
 def add_overrides(command: argparse.ArgumentParser) -> None:
-    """`--set`."""
+    """Add `--set`."""
     command.add_argument(
         "--set",
         action="append",
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="a fixed value: training.epochs=5",
+        help="Fix a config key at a value, as in training.epochs=5. Can be repeated.",
     )
 
 
 def add_space(command: argparse.ArgumentParser) -> None:
-    """The space file, and `--set`."""
-    command.add_argument("space", type=Path, metavar="SPACE", help="a space file (.toml)")
+    """Add the space file and `--set`."""
+    command.add_argument("space", type=Path, metavar="SPACE", help="Path of the space file (.toml).")
     add_overrides(command)
 
 
 def add_studies(command: argparse._ActionsContainer) -> None:
-    """`--studies`."""
+    """Add `--studies`."""
     command.add_argument(
         "--studies",
         type=Path,
         default=default_studies(),
         metavar="DIR",
-        help="output folder (studies, or SWEEP_STUDIES)",
+        help="Folder of the database and of all outputs. Default: SWEEP_STUDIES if set, else studies.",
     )
 
 
 def add_storage(command: argparse.ArgumentParser) -> None:
-    """`--studies` and `--storage`."""
+    """Add `--studies` and `--storage`."""
     group = command.add_argument_group("storage")
     add_studies(group)
     group.add_argument(
         "--storage",
         metavar="URL",
-        help="instead of DIR/sweep.db: sqlite:///file.db, postgresql+psycopg://user@host/database (or SWEEP_STORAGE)",
+        help="Database URL: sqlite:///file.db or postgresql+psycopg://user@host/database. "
+        "Default: SWEEP_STORAGE if set, else DIR/sweep.db.",
     )
 
 
 def storage_options(arguments: argparse.Namespace) -> StorageOptions:
-    """Of `add_storage` or `add_studies`."""
+    """Return the options of `add_storage` or `add_studies`."""
     return StorageOptions(arguments.studies, getattr(arguments, "storage", None))
 
 
-def add_engine(command: argparse.ArgumentParser, what: str = "trials", default: str = "the study's, else auto") -> None:
-    """`--engine` and `--lanes`."""
+def add_engine(
+    command: argparse.ArgumentParser, unit: str = "trials", default: str = "the stored study's value, else auto"
+) -> None:
+    """Add `--engine` and `--lanes`.
+
+    Args:
+        command: The command's parser.
+        unit: What is trained in a lane, in the plural.
+        default: What is used without the options, as the help states it.
+    """
     group = command.add_argument_group("engine")
     group.add_argument(
         "--engine",
         metavar="NAME",
-        help=f"auto, packed, sequential, fake, or module:attribute of your own ({default})",
+        help="Engine that trains: auto, packed, sequential, fake, or module:attribute for a custom engine. "
+        f"Default: {default}.",
     )
-    group.add_argument("--lanes", type=lanes, metavar="K", help=f"{what} at a time, or auto ({default})")
+    group.add_argument(
+        "--lanes",
+        type=lanes,
+        metavar="K",
+        help=f"Number of lanes, that is, of {unit} trained concurrently in each process, or auto. Default: {default}.",
+    )
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
-    """Of `add_engine`."""
+    """Return the options of `add_engine`."""
     return EngineOptions(None if arguments.engine == "auto" else arguments.engine, arguments.lanes)
 
 
 def add_device(command: argparse.ArgumentParser) -> None:
-    """`--device`, `--gpu-memory-gb`, `--threads`."""
+    """Add `--device`, `--gpu-memory-gb` and `--threads`."""
     group = command.add_argument_group("device")
-    group.add_argument("--device", default="auto", help="auto (default), cpu, gpu:N")
-    group.add_argument("--gpu-memory-gb", type=above_zero, metavar="GB", help="cap on GPU memory")
-    group.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads (all cores)")
+    group.add_argument("--device", default="auto", help="Device to train on: auto, cpu or gpu:N. Default: auto.")
+    group.add_argument(
+        "--gpu-memory-gb", type=positive_float, metavar="GB", help="Limit on GPU memory, in GiB. Default: no limit."
+    )
+    group.add_argument("--threads", type=positive_int, metavar="N", help="Number of CPU threads. Default: all cores.")
 
 
 def device_options(arguments: argparse.Namespace) -> DeviceOptions:
-    """Of `add_device`."""
+    """Return the options of `add_device`."""
     return DeviceOptions(arguments.device, arguments.gpu_memory_gb, arguments.threads)
 
 
 def add_workers(command: argparse.ArgumentParser) -> None:
-    """Processes that train, on this machine or on a Ray cluster."""
+    """Add the arguments of worker processes on this machine or on a Ray cluster."""
     group = command.add_argument_group("workers")
     group.add_argument(
         "--workers",
         "--num-workers",
-        type=from_zero,
+        type=non_negative_int,
         metavar="N",
-        help="processes that train; a trial survives the death of one (the study's, else 0: in this process)",
+        help="Number of worker processes that train; 0 trains in this process. A trial whose worker exits unexpectedly "
+        "is retried. Default: 0, or the stored study's value on resume.",
     )
-    group.add_argument("--retries", type=from_zero, metavar="N", help="of a trial whose worker died (1)")
     group.add_argument(
-        "--trial-timeout", type=duration, metavar="TIME", help="of training, for each attempt of a trial: 90s, 10m"
+        "--retries",
+        type=non_negative_int,
+        metavar="N",
+        help="Number of retries for a trial whose worker exited unexpectedly. Default: 1.",
     )
-    group.add_argument("--gpus", type=gpus, metavar="0,1", help="a worker for each of these GPUs")
-    group.add_argument("--slots-per-gpu", type=at_least_one, metavar="N", help="workers that share a GPU (1)")
+    group.add_argument(
+        "--trial-timeout",
+        type=duration,
+        metavar="TIME",
+        help="Training time allowed for each attempt of a trial: 90s, 10m, 2h. Default: no limit.",
+    )
+    group.add_argument(
+        "--gpus", type=gpu_indices, metavar="0,1", help="Indices of GPUs; each gets a worker. Default: none."
+    )
+    group.add_argument(
+        "--slots-per-gpu", type=positive_int, metavar="N", help="Number of workers that share a GPU. Default: 1."
+    )
     ray = command.add_argument_group("Ray cluster")
     ray.add_argument(
         "--ray",
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="the workers are actors of this Ray cluster: auto, host:port; without an address of one started here",
+        help="Run the workers as actors of the Ray cluster at this address: auto or host:port. "
+        "Without an address, a local Ray cluster is started.",
     )
     ray.add_argument(
-        "--cpus-per-worker", type=at_least_one, metavar="N", help="of a Ray (an equal part; a node's for one each)"
+        "--cpus-per-worker",
+        type=positive_int,
+        metavar="N",
+        help="Number of CPUs of each Ray worker. Default: an equal share, or a whole node for one worker per node.",
     )
-    ray.add_argument("--gpus-per-worker", type=above_zero, metavar="X", help="of a Ray: 1, 2, or 0.5 to share one (0)")
+    ray.add_argument(
+        "--gpus-per-worker",
+        type=positive_float,
+        metavar="X",
+        help="Number of GPUs of each Ray worker: 1, 2, or 0.5 to share one. Default: 0.",
+    )
 
 
 def worker_options(arguments: argparse.Namespace) -> WorkerOptions:
-    """Of `add_workers`."""
+    """Return the options of `add_workers`."""
     return WorkerOptions(
         workers=arguments.workers,
         retries=arguments.retries,
@@ -126,22 +170,22 @@ def worker_options(arguments: argparse.Namespace) -> WorkerOptions:
     )
 
 
-def at_least_one(text: str) -> int:
-    """A positive integer."""
+def positive_int(text: str) -> int:
+    """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)
 
 
-def from_zero(text: str) -> int:
-    """0 or a positive integer."""
+def non_negative_int(text: str) -> int:
+    """Parse 0 or a positive integer."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be 0 or a positive integer, got {text!r}")
     return int(text)
 
 
-def gpus(text: str) -> tuple[str, ...]:
-    """GPU indices, each once, as the driver counts them."""
+def gpu_indices(text: str) -> tuple[str, ...]:
+    """Parse distinct GPU indices, separated by commas, as the driver numbers them."""
     indices = tuple(text.split(","))
     if not all(gpu.isdecimal() for gpu in indices) or len(set(indices)) < len(indices):
         raise argparse.ArgumentTypeError(f"must be a list of GPUs such as 0,1, got {text!r}")
@@ -149,7 +193,7 @@ def gpus(text: str) -> tuple[str, ...]:
 
 
 def lanes(text: str) -> int | None:
-    """A positive integer; None for auto."""
+    """Parse a positive integer; return None for "auto"."""
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:
@@ -158,28 +202,28 @@ def lanes(text: str) -> int | None:
 
 
 def port(text: str) -> int:
-    """A TCP port; 0 for a free one."""
+    """Parse a TCP port; 0 lets the system choose a free one."""
     if not text.isdecimal() or int(text) >= 2**16:
         raise argparse.ArgumentTypeError(f"must be an integer from 0 to 65535, got {text!r}")
     return int(text)
 
 
 def seed(text: str) -> int:
-    """A seed of NumPy's and Keras's kind."""
+    """Parse a seed in the range that both NumPy and Keras accept."""
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"must be an integer from 0 to 2147483647, got {text!r}")
     return int(text)
 
 
-def above_zero(text: str) -> float:
-    """A number above 0."""
+def positive_float(text: str) -> float:
+    """Parse a number above 0."""
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return float(text)
 
 
 def duration(text: str) -> float:
-    """Seconds from `90`, `90s`, `10m`, `2h`, `1d`."""
+    """Parse a time such as `90`, `90s`, `10m`, `2h` or `1d`; return seconds."""
     try:
         return seconds(text)
     except InputError as error:

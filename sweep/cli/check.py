@@ -1,22 +1,24 @@
-"""`sweep check`."""
+"""Define the command `sweep check`."""
 
 import argparse
 
-from sweep.cli.arguments import add_space, at_least_one, seed
+from sweep.cli.arguments import add_space, positive_int, seed
 
 NAME = "check"
-SUMMARY = "validate a space file; show what is fixed, what varies, some configs"
+SUMMARY = "Validate a space file and show its fixed values, its parameters and sampled configs."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The space file and the samples."""
+    """Add the space file and the options of the sampled configs."""
     add_space(command)
-    command.add_argument("--samples", type=at_least_one, default=3, metavar="N", help="sampled configs to show (3)")
-    command.add_argument("--seed", type=seed, default=0, help="of the samples (0)")
+    command.add_argument(
+        "--samples", type=positive_int, default=3, metavar="N", help="Number of configs to sample. Default: 3."
+    )
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="Seed of the sampled configs. Default: 0.")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Validate a space file and show what it makes."""
+    """Validate a space file and print what it defines."""
     from sweep.api.spaces import open_space
     from sweep.cli.space_summary import print_samples, print_space
     from sweep.plugins.users_code import contained

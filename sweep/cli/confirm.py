@@ -1,4 +1,4 @@
-"""`sweep confirm`."""
+"""Define the command `sweep confirm`."""
 
 import argparse
 
@@ -7,9 +7,9 @@ from sweep.cli.arguments import (
     add_engine,
     add_storage,
     add_workers,
-    at_least_one,
     device_options,
     engine_options,
+    positive_int,
     storage_options,
     worker_options,
 )
@@ -17,24 +17,28 @@ from sweep.cli.say import say
 from sweep.options import ConfirmOptions
 
 NAME = "confirm"
-SUMMARY = "train the best configs from fresh seeds: which is really best?"
+SUMMARY = "Retrain the best configs with new seeds to rank them by unbiased scores."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Which trials, how many seeds, where they are trained."""
-    command.add_argument("study", metavar="STUDY")
-    command.add_argument("--top", type=at_least_one, default=5, metavar="K", help="the best K COMPLETE trials (5)")
-    command.add_argument("--seeds", type=at_least_one, default=10, metavar="N", help="for each of them (10)")
-    command.add_argument("--again", action="store_true", help="drop the scores that are stored")
+    """Add the study, the numbers of trials and seeds, and where they are trained."""
+    command.add_argument("study", metavar="STUDY", help="Name of the study.")
+    command.add_argument(
+        "--top", type=positive_int, default=5, metavar="K", help="Number of best COMPLETE trials. Default: 5."
+    )
+    command.add_argument(
+        "--seeds", type=positive_int, default=10, metavar="N", help="Number of seeds for each trial. Default: 10."
+    )
+    command.add_argument("--again", action="store_true", help="Discard the stored scores first.")
     add_storage(command)
     add_engine(command, "runs")
     add_device(command)
     add_workers(command)
-    command.add_argument("--quiet", action="store_true", help="no progress")
+    command.add_argument("--quiet", action="store_true", help="Print no progress.")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train what is not stored yet; print which config is best."""
+    """Train the runs that are not stored yet and print the ranking of the configs."""
     from sweep.api.confirming import confirm_study
     from sweep.cli.tables import print_confirmation
 

@@ -1,26 +1,36 @@
-"""`sweep dashboard`."""
+"""Define the command `sweep dashboard`."""
 
 import argparse
 
-from sweep.cli.arguments import add_storage, at_least_one, port, storage_options
+from sweep.cli.arguments import add_storage, port, positive_int, storage_options
 from sweep.errors import InputError
 
 NAME = "dashboard"
-SUMMARY = "browse the studies, live, in optuna-dashboard on 127.0.0.1"
+SUMMARY = "Browse the studies in optuna-dashboard on 127.0.0.1."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """What is shown, where, and to whom."""
-    command.add_argument("study", nargs="?", metavar="STUDY", help="this study alone (all)")
+    """Add what is shown, the port, and who may read and write."""
+    command.add_argument("study", nargs="?", metavar="STUDY", help="Show this study only. Default: all studies.")
     command.add_argument(
-        "--best", type=at_least_one, metavar="N", help="of a study of thousands the best N and latest N trials (all)"
+        "--best",
+        type=positive_int,
+        metavar="N",
+        help="Show only the N best and the N latest trials of each study, for studies of thousands. Default: all.",
     )
-    command.add_argument("--port", type=port, default=8080, help="8080 by default; 0 takes a free one")
     command.add_argument(
-        "--write", action="store_true", help="let the pages tell, rename and delete, and edit notes (read-only)"
+        "--port", type=port, default=8080, metavar="PORT", help="TCP port; 0 uses a free one. Default: 8080."
     )
     command.add_argument(
-        "--public", action="store_true", help="serve on every network of this machine, to all who can reach it"
+        "--write",
+        action="store_true",
+        help="Allow the pages to rename and delete studies, set trials to a final state, and edit notes. "
+        "Default: read-only.",
+    )
+    command.add_argument(
+        "--public",
+        action="store_true",
+        help="Serve on all network interfaces, to everybody who can reach this machine.",
     )
     add_storage(command)
 
@@ -32,6 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     url = url_of(storage_options(arguments))
     if arguments.write and arguments.best:
-        raise InputError("--best: the pages rename a study by copying what they see of it; remove --write or --best")
+        raise InputError(
+            "--best: not possible with --write, as a rename would copy only the trials shown; remove --write or --best"
+        )
     shown = Shown(arguments.study or None, arguments.best)
     serve(url, arguments.port, shown, write=arguments.write, public=arguments.public)

@@ -1,9 +1,9 @@
-"""`sweep dashboard`: optuna-dashboard on our storage, for this machine alone, read-only unless asked otherwise.
+"""Serve optuna-dashboard on the studies' storage: for `sweep dashboard`, on 127.0.0.1 and read-only by default.
 
-Read-only holds twice: the database is opened with `mode=ro`, and what would write is answered before it gets there, in
-words. Served is on 127.0.0.1, or with --public on all interfaces. Web pages of others, which a browser here may have
-open, get nothing: a request must name this machine (else a foreign name was pointed at it), and one that changes
-something must come from our own pages.
+Two layers keep it read-only: the database is opened with `mode=ro`, and requests that would write are refused with a
+reason before they reach optuna-dashboard. Two checks keep foreign web pages, open in a browser on this machine, from
+using the dashboard: the Host header of a request must be a name of this machine (against DNS rebinding), and a request
+that changes something must have the dashboard's own origin (against cross-site request forgery).
 """
 
 import io
@@ -28,53 +28,85 @@ from sweep.system.interruption import Interruption
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+HOST, ALL_INTERFACES = "127.0.0.1", "0.0.0.0"
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
-MOST_BYTES = 2**20  # of a request; of a refused one so many are read, so that its sender gets the answer
+MAX_BYTES = 2**20  # of a request's content; that of a refused request is read too, so that its sender gets the reply
 SOCKET_TIMEOUT_S = 20
 READING = ("GET", "HEAD")
 BAD_REQUEST, FORBIDDEN, TIMEOUT = "400 Bad Request", "403 Forbidden", "408 Request Timeout"
-NO_OBJECT = f"the content must be a JSON object of at most {MOST_BYTES} bytes"
-READ_ONLY = "read-only: the pages change nothing; --write lets them tell, rename and delete, and edit notes"
-WRITE = """--write: the pages can create, rename and delete studies, tell running trials, and edit notes and attributes.
-Nothing asks twice, a deleted study is gone; a sweep that runs goes on without a trial that is told here."""
+NOT_AN_OBJECT = f"the content must be a JSON object of at most {MAX_BYTES} bytes"
+READ_ONLY = (
+    "read-only: --write allows the pages to rename and delete studies, set trials to a final state, and edit notes"
+)
+WRITE = """--write: the pages can create, rename and delete studies, set running trials to a final state, and edit notes
+and attributes. A deleted study cannot be restored; a running sweep continues without a trial that is set here."""
 PUBLIC = """--public: whoever can reach this port sees every study of this database: names, params, scores, notes,
 errors with their tracebacks, and command lines{changes}.
-No password is asked, nothing is encrypted.
+There is no password and no encryption.
 Safer, without --public: ssh -L {port}:127.0.0.1:{port} {name}"""
-BEST = "--best: of each study its best {most:,} trials and its latest {most:,}, as of now, and those that follow"
+BEST = "--best: shows the {limit:,} best and {limit:,} latest trials of each study, and all that are added from now on"
 CHANGES = ", and can change and delete all of it"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What of the database: one study alone, and of a study the best N trials and the latest N; None is all."""
+    """Select what the dashboard shows.
+
+    Attributes:
+        study: The only study to show; None for all.
+        max_trials: N, to show the N best and the N latest trials of a study; None for all.
+    """
 
     study: str | None = None
-    most: int | None = None
+    max_trials: int | None = None
 
 
 EVERYTHING = Shown()
 
 
 def serve(url: str, port: int, shown: Shown = EVERYTHING, *, write: bool, public: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM. StudyError without a database, InputError if the port is taken."""
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        url: The database.
+        port: The TCP port; 0 uses a free one.
+        shown: The studies and trials to show.
+        write: Allow changes.
+        public: Serve on all network interfaces.
+
+    Raises:
+        StudyError: There is no database, or no such study in it.
+        InputError: The port is in use.
+    """
     with suppress(Interrupted), Interruption():
         app = create_app(url, shown, write=write, public=public)
-        with _listen(EVERYWHERE if public else HOST, port, app) as server:
+        with _listen(ALL_INTERFACES if public else HOST, port, app) as server:
             port, name = server.server_port, gethostname()
             print(f"{backend_of(url).name}: http://{name if public else HOST}:{port}/")
             print(WRITE if write else READ_ONLY)
-            if shown.most is not None:
-                print(BEST.format(most=shown.most))
+            if shown.max_trials is not None:
+                print(BEST.format(limit=shown.max_trials))
             if public:
                 print(PUBLIC.format(changes=CHANGES if write else "", port=port, name=name))
-            print("Ctrl-C ends it", flush=True)
+            print("Press Ctrl-C to stop.", flush=True)
             server.serve_forever()
 
 
 def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool = False) -> "WSGIApplication":
-    """optuna-dashboard with our guard in front."""
+    """Wrap optuna-dashboard so that requests are checked first.
+
+    Args:
+        url: The database.
+        shown: The studies and trials to show.
+        write: Allow changes.
+        public: Accept requests to all names and addresses of this machine.
+
+    Returns:
+        The WSGI application.
+
+    Raises:
+        StudyError: There is no such study.
+    """
     if shown.study is not None:
         check_is_there(url, shown.study)
     import optuna_dashboard
@@ -82,7 +114,7 @@ def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool
     from sweep.storage.dashboard import DashboardStorage
     from sweep.storage.optuna_internals import forget_trials
 
-    storage = DashboardStorage(url, write=write, most=shown.most, only=shown.study)
+    storage = DashboardStorage(url, write=write, most=shown.max_trials, only=shown.study)
     app: Any = optuna_dashboard.wsgi(storage)
     storage.on_replaced = partial(forget_trials, app)
 
@@ -90,21 +122,21 @@ def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool
         try:
             refused = _refusal(environ, write=write, public=public)
         except TimeoutError:
-            refused = TIMEOUT, f"the rest of the request did not come within {SOCKET_TIMEOUT_S} s"
+            refused = TIMEOUT, f"the rest of the request did not arrive within {SOCKET_TIMEOUT_S} s"
         if refused is not None:
             return _refuse(start_response, *refused)
-        answer: Iterable[bytes] = app(environ, start_response)
-        return answer
+        response: Iterable[bytes] = app(environ, start_response)
+        return response
 
     return guarded
 
 
 def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> tuple[str, str] | None:
-    """Status and reason if a request is not let through. What was sent with it is read."""
+    """Return status and reason if a request is refused; its content is read, and put back for optuna-dashboard."""
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdecimal()):
         return BAD_REQUEST, f"Content-Length must be a number of bytes, got {length!r}"
-    content = environ["wsgi.input"].read(min(int(length), MOST_BYTES))
+    content = environ["wsgi.input"].read(min(int(length), MAX_BYTES))
     environ["wsgi.input"] = io.BytesIO(content)
     forbidden = _why_forbidden(environ, write=write, public=public)
     if forbidden is not None:
@@ -112,7 +144,7 @@ def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> tuple[
     if environ["REQUEST_METHOD"] in READING or (environ["REQUEST_METHOD"] == "DELETE" and not content):
         return None
     if len(content) < int(length):
-        return BAD_REQUEST, NO_OBJECT
+        return BAD_REQUEST, NOT_AN_OBJECT
     problem = _content_problem(content)
     return None if problem is None else (BAD_REQUEST, problem)
 
@@ -120,20 +152,20 @@ def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> tuple[
 def _why_forbidden(environ: "WSGIEnvironment", *, write: bool, public: bool) -> str | None:
     host = environ.get("HTTP_HOST", "")
     if not _is_ours(host, environ["SERVER_NAME"], public=public):
-        names = f"this machine's IP address or the name {environ['SERVER_NAME']}" if public else "127.0.0.1, localhost"
-        return f"asked for under a name that is not this dashboard's; use {names}"
+        names = f"this machine's IP address or {environ['SERVER_NAME']}" if public else "127.0.0.1 or localhost"
+        return f"the requested host is not this dashboard's; use {names}"
     if environ["REQUEST_METHOD"] in READING:
         return None
     if not write:
         return "this dashboard is read-only; `sweep dashboard --write` allows changes"
     origin = environ.get("HTTP_ORIGIN")  # browsers send it with every request that may change something
     if origin is not None and origin.partition("://")[2] != host:
-        return "changes are taken from this dashboard's own pages alone"
+        return "changes are accepted only from this dashboard's own pages"
     return None
 
 
 def _is_ours(host: str, server_name: str, *, public: bool) -> bool:
-    """Whether a Host header names this machine. Only an owner of a name can point it here, nobody an IP address."""
+    """Return whether a Host header is of this machine. An IP address is safe: DNS rebinding needs a name."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name in LOCAL_NAMES or (
@@ -152,16 +184,16 @@ def _is_ip(name: str) -> bool:
 
 
 def _content_problem(content: bytes) -> str | None:
-    """What optuna-dashboard takes for granted: an object, and a name that a database and a terminal take."""
+    """Return what is wrong with a request's content that optuna-dashboard does not check; None if nothing is."""
     try:
         sent = json.loads(content)
     except (ValueError, RecursionError):
-        return NO_OBJECT
+        return NOT_AN_OBJECT
     if not isinstance(sent, dict):
-        return NO_OBJECT
+        return NOT_AN_OBJECT
     name = sent.get("study_name", "-")
     is_name = isinstance(name, str) and name.isprintable() and 1 <= len(name) <= MOST_NAME
-    return None if is_name else f"the name of a study has 1 to {MOST_NAME} printable characters"
+    return None if is_name else f"a study name must have 1 to {MOST_NAME} printable characters"
 
 
 def _refuse(start_response: "StartResponse", status: str, reason: str) -> list[bytes]:
@@ -171,23 +203,23 @@ def _refuse(start_response: "StartResponse", status: str, reason: str) -> list[b
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True  # a browser's open connection does not hold up the end
+    daemon_threads = True  # an open connection of a browser does not delay the end
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away, or stops in the middle of a request, is no news."""
+        """Ignore a browser that disconnects, also in the middle of a request."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 class _QuietHandler(WSGIRequestHandler):
-    timeout = SOCKET_TIMEOUT_S  # a thread does not wait for ever for the rest of a request
+    timeout = SOCKET_TIMEOUT_S  # or a thread could wait forever for the rest of a request
 
     def log_message(self, format: str, *args: Any) -> None:
-        """A page asks every ten seconds; nobody reads that."""
+        """Print nothing: each page sends a request every ten seconds."""
 
 
 def _listen(host: str, port: int, app: "WSGIApplication") -> _Server:
     try:
         return make_server(host, port, app, server_class=_Server, handler_class=_QuietHandler)
     except OSError as error:
-        raise InputError(f"--port {port}: {error.strerror}; --port 0 takes a free one") from None
+        raise InputError(f"--port {port}: {error.strerror}; --port 0 uses a free one") from None

@@ -1,4 +1,4 @@
-"""`sweep list`."""
+"""Define the command `sweep list`."""
 
 import argparse
 
@@ -6,17 +6,17 @@ from sweep.cli.arguments import add_storage, storage_options
 from sweep.errors import StudyError
 
 NAME = "list"
-SUMMARY = "list the studies"
+SUMMARY = "List the studies."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Where they are, and how they are printed."""
+    """Add the storage and the output format."""
     add_storage(command)
-    command.add_argument("--json", action="store_true")
+    command.add_argument("--json", action="store_true", help="Print JSON.")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """A line for each study; those that are damaged are an error after it."""
+    """Print a line for each study, then raise StudyError if some could not be read."""
     from sweep.api.reading import url_of
     from sweep.cli.tables import print_studies
     from sweep.storage import list_studies

@@ -1,7 +1,7 @@
-"""The command line: one module a command, with its arguments and its run.
+"""Parse the command line and run one command; each command is a module with its arguments and its `run`.
 
-Light: nothing here or in the commands' modules imports TensorFlow, Keras, Optuna, pandas or plotly at the top (a test
-holds it), so that `--help` is instant.
+No module of a command imports TensorFlow, Keras, Optuna, pandas or plotly at the top (a test checks it), so that
+`--help` is instant.
 """
 
 import argparse
@@ -22,12 +22,20 @@ COMMANDS = (init, check, run, list, show, dashboard, report, confirm, copy, expo
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Print one line; argparse repeats what it does not know, be it a URL with a password."""
+        """Print the error with passwords masked, as argparse repeats unknown arguments, URLs among them."""
         super().error(mask_passwords(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 done, 2 wrong input, 3 no usable trial, 129/130/143 interrupted."""
+    """Run one command.
+
+    Args:
+        arguments: The command line without the program's name; None for `sys.argv[1:]`.
+
+    Returns:
+        The exit code: 0 for success, 1 if `retrain --verify` finds another score, 2 for invalid input, 3 for a sweep
+        without a usable trial, 129, 130 or 143 for an interruption, 141 if the output was closed.
+    """
     try:
         return _run(build_parser().parse_args(arguments))
     except KeyboardInterrupt:
@@ -37,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be undecodable
     try:
         options.run(options)
         return 0
@@ -46,20 +54,20 @@ def _run(options: argparse.Namespace) -> int:
         return error.exit_code
     except Interrupted as interrupted:
         with suppress(OSError):  # the terminal may be gone
-            print("sweep: interrupted; the same command goes on", file=sys.stderr)
+            print("sweep: interrupted; run the same command to resume", file=sys.stderr)
         return interrupted.exit_code
-    except BrokenPipeError:  # `sweep show ... | head`; a sweep whose output is closed has not done its work
+    except BrokenPipeError:  # as in `sweep show ... | head`; a command that trains is then incomplete
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if options.command in ("list", "show", "check", "init") else 141
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        where = f"{error.filename}: " if error.filename else ""
         reason = DISK_IS_FULL if is_disk_full(error) else error.strerror or str(error)
-        print(f"sweep: {one_line(f'{place}{reason}')}", file=sys.stderr)
+        print(f"sweep: {one_line(f'{where}{reason}')}", file=sys.stderr)
         return 2
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the parser with all commands."""
     parser = _Parser(
         prog="sweep",
         description="Hyperparameter sweeps for Keras image classifiers on Optuna.",
@@ -68,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sweep {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
-        command = commands.add_parser(module.NAME, help=module.SUMMARY, allow_abbrev=False)
+        command = commands.add_parser(module.NAME, help=module.SUMMARY, description=module.SUMMARY, allow_abbrev=False)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

@@ -1,4 +1,4 @@
-"""`sweep retrain`, and `sweep train`, which is one seed of it."""
+"""Define the command `sweep retrain`; `sweep train` uses it with one seed."""
 
 import argparse
 from dataclasses import replace
@@ -10,9 +10,9 @@ from sweep.cli.arguments import (
     add_overrides,
     add_studies,
     add_workers,
-    at_least_one,
     device_options,
     engine_options,
+    positive_int,
     storage_options,
     worker_options,
 )
@@ -20,33 +20,51 @@ from sweep.cli.say import say
 from sweep.options import RetrainOptions
 
 NAME = "retrain"
-SUMMARY = "train a config from several seeds and evaluate it on the test set"
+SUMMARY = "Train a config with one or more seeds and evaluate it on the test set."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The config, its seeds, or the score that is verified."""
+    """Add the config, its seeds, and the options of `--verify`."""
     add_common_arguments(command)
-    command.add_argument("--seeds", type=at_least_one, default=1, metavar="N", help="seeds (1)")
+    command.add_argument("--seeds", type=positive_int, default=1, metavar="N", help="Number of seeds. Default: 1.")
     command.add_argument(
-        "--verify", action="store_true", help="repeat the sweep's own run; exit 1 if it scores otherwise"
+        "--verify",
+        action="store_true",
+        help="Repeat the trial's run of the sweep instead; exit with 1 if its score differs.",
     )
-    command.add_argument("--tolerance", type=float, metavar="X", help="of --verify (1e-6)")
-    add_engine(command, "seeds", "sequential, one seed after the other, each resumed where it was")
+    command.add_argument(
+        "--tolerance", type=float, metavar="X", help="Largest score difference that --verify accepts. Default: 1e-6."
+    )
+    add_engine(command, "seeds", "sequential, with a checkpoint after each epoch")
     add_workers(command)
 
 
 def add_common_arguments(command: argparse.ArgumentParser) -> None:
-    """Those that `train` has, too."""
-    command.add_argument("config", type=Path, metavar="CONFIG", help="a config file (.toml), exported or hand-written")
-    command.add_argument("--on", choices=("train", "train+validation"), help="what to train on (the config's: train)")
+    """Add the arguments that `sweep retrain` and `sweep train` share."""
+    command.add_argument(
+        "config",
+        type=Path,
+        metavar="CONFIG",
+        help="Path of a config file (.toml) with the values of one training run, exported or hand-written.",
+    )
+    command.add_argument(
+        "--on",
+        choices=("train", "train+validation"),
+        help="Images to train on. Default: the config's value, else train.",
+    )
     add_overrides(command)
     add_studies(command)
-    command.add_argument("--out", type=Path, metavar="DIR", help="folder for the models")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="Output folder of the models. Default: models/NAME, in the study's folder if the config was exported.",
+    )
     add_device(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train a config's seeds and evaluate them, or repeat the sweep's own run and compare."""
+    """Train a config's seeds and evaluate them, or repeat the sweep's run and compare the scores."""
     retrain(
         arguments,
         RetrainOptions(
@@ -60,20 +78,25 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def retrain(arguments: argparse.Namespace, options: RetrainOptions) -> None:
-    """As asked for; print what came of it and how to use it."""
+    """Train or verify as the options say, and print the result.
+
+    Args:
+        arguments: Those of `add_common_arguments`.
+        options: All other options.
+    """
     from sweep.api.retraining import retrain_config, verify_config
 
-    asked = replace(
+    options = replace(
         options,
         train_on=arguments.on,
         out=arguments.out,
         storage=storage_options(arguments),
         device=device_options(arguments),
     )
-    if asked.verify:
-        verify_config(arguments.config, asked, say, arguments.overrides)
-        print("verified: the stored score is reproduced")
+    if options.verify:
+        verify_config(arguments.config, options, say, arguments.overrides)
+        print("verified: the stored score was reproduced")
         return
-    retrained = retrain_config(arguments.config, asked, say, arguments.overrides)
+    retrained = retrain_config(arguments.config, options, say, arguments.overrides)
     for line in retrained.lines():
         print(line)

@@ -1,4 +1,4 @@
-"""`sweep run`."""
+"""Define the command `sweep run`."""
 
 import argparse
 import shlex
@@ -11,10 +11,10 @@ from sweep.cli.arguments import (
     add_space,
     add_storage,
     add_workers,
-    at_least_one,
     device_options,
     duration,
     engine_options,
+    positive_int,
     seed,
     storage_options,
     worker_options,
@@ -25,33 +25,39 @@ from sweep.options import RunOptions
 from sweep.text import mask_passwords
 
 NAME = "run"
-SUMMARY = "run a sweep, or resume it"
+SUMMARY = "Run a sweep, or resume an existing one."
+FROM_FILE = "Default: the space file's."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """In groups: the study, when it ends, what is asked, then where and how it is stored and trained."""
+    """Add the arguments in groups: study, limits, storage, engine, device, workers."""
     add_space(command)
     study = command.add_argument_group("study")
-    study.add_argument("--study", metavar="NAME", help="study name (the file's)")
-    study.add_argument("--seed", type=seed, help="of sampling, weights and minibatches (the file's)")
+    study.add_argument("--study", metavar="NAME", help=f"Name of the study. {FROM_FILE}")
+    study.add_argument("--seed", type=seed, metavar="N", help=f"Seed of sampling, weights and minibatches. {FROM_FILE}")
     study.add_argument(
         "--sampler",
         metavar="NAME[:KEY=VALUE,...]",
-        help="instead of the file's, as in tpe:multivariate=true; other options are Optuna's defaults",
+        help=f"Optuna sampler, as in tpe:multivariate=true; other options keep Optuna's defaults. {FROM_FILE}",
     )
     study.add_argument(
         "--pruner",
         metavar="NAME[:KEY=VALUE,...]",
-        help="instead of the file's, as in percentile:percentile=25; other options are Optuna's defaults",
+        help=f"Optuna pruner, as in percentile:percentile=25; other options keep Optuna's defaults. {FROM_FILE}",
     )
-    limits = command.add_argument_group("when it ends")
-    limits.add_argument("--trials", type=at_least_one, metavar="N", help="finished trials in total (the file's)")
-    limits.add_argument("--timeout", type=duration, metavar="TIME", help="in total, across resumes: 90s, 10m, 2h")
+    limits = command.add_argument_group("limits")
+    limits.add_argument(
+        "--trials", type=positive_int, metavar="N", help=f"Total number of finished trials. {FROM_FILE}"
+    )
+    limits.add_argument(
+        "--timeout", type=duration, metavar="TIME", help="Total time, across resumes: 90s, 10m, 2h. Default: no limit."
+    )
     limits.add_argument(
         "--max-failures",
-        type=at_least_one,
+        type=positive_int,
         metavar="N",
-        help=f"stop when N trials in a row have failed ({MAX_FAILURES}, or {SAME_ERRORS} with the same error)",
+        help="Number of consecutive failed trials that stop the sweep. "
+        f"Default: {MAX_FAILURES}, or {SAME_ERRORS} with the same error.",
     )
     add_storage(command)
     add_engine(command)
@@ -62,13 +68,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="module:Class of a sweep.Callback of yours, or one of an installed package; may be repeated",
+        help="Callback: module:Class for a custom sweep.Callback, or the name of an installed one. Can be repeated.",
     )
-    command.add_argument("--quiet", action="store_true", help="no progress")
+    command.add_argument("--quiet", action="store_true", help="Print no progress.")
 
 
 def options(arguments: argparse.Namespace) -> RunOptions:
-    """What was asked for."""
+    """Return the options of the command."""
     return RunOptions(
         study=arguments.study,
         trials=arguments.trials,
@@ -86,17 +92,17 @@ def options(arguments: argparse.Namespace) -> RunOptions:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check everything, resume the study or begin it, say how it ended."""
+    """Start or resume the study, and print how it ended."""
     from sweep.api.spaces import open_space
     from sweep.tuning.session import run_sweep
     from sweep.tuning.summary import end_lines
 
-    asked = options(arguments)
+    run_options = options(arguments)
     space = open_space(arguments.space, arguments.overrides, arguments.sampler, arguments.pruner)
-    for line in end_lines(run_sweep(space, asked, say)):
+    for line in end_lines(run_sweep(space, run_options, say)):
         print(line)
 
 
 def _command(arguments: Sequence[str]) -> str:
-    """As it was given, without passwords; a file's name may be no text."""
+    """Return the command line for the record: passwords masked, undecodable file names escaped."""
     return shlex.join(["sweep", *map(mask_passwords, arguments)]).encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Lines for the user, as they come."""
+"""Print lines for the user."""
 
 import sys
 
@@ -6,10 +6,10 @@ from sweep.text import one_line
 
 
 def say(line: str) -> None:
-    """On stdout, at once."""
+    """Print a line to stdout and flush it."""
     print(line, flush=True)
 
 
 def warn(line: str) -> None:
-    """On stderr, in one line."""
+    """Print a message to stderr in one line, with passwords masked."""
     print(one_line(line), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`sweep show`."""
+"""Define the command `sweep show`."""
 
 import argparse
 
@@ -6,21 +6,21 @@ from sweep.cli.arguments import add_storage, storage_options
 from sweep.cli.say import warn
 
 NAME = "show"
-SUMMARY = "show a study's trials, best first, or everything about one trial"
+SUMMARY = "Show a study's trials, best first, or all details of one trial."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """What is shown, and in what form."""
-    command.add_argument("study", metavar="STUDY")
-    command.add_argument("trial", nargs="?", type=int, metavar="TRIAL", help="a trial's number")
+    """Add the study, the trial and the output format."""
+    command.add_argument("study", metavar="STUDY", help="Name of the study.")
+    command.add_argument("trial", nargs="?", type=int, metavar="TRIAL", help="Number of a trial. Default: all trials.")
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="everything about every trial, or about the one")
-    form.add_argument("--csv", action="store_true", help="one row a trial; of one trial, one row an epoch")
+    form.add_argument("--json", action="store_true", help="Print all details of the trials as JSON.")
+    form.add_argument("--csv", action="store_true", help="Print CSV: one row per trial, or one row per epoch of TRIAL.")
     add_storage(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """A study's trials, or one of them."""
+    """Print a study's trials, or one of them."""
     from sweep.api.reading import read_stored
     from sweep.cli.tables import print_csv, print_json, print_table
     from sweep.cli.trial_tables import find_trial, print_epochs_csv, print_trial, print_trial_json

@@ -1,4 +1,4 @@
-"""What `sweep check` prints: what is fixed, what varies, what could, and a few sampled configs with weight counts."""
+"""Print what `sweep check` shows: fixed values, parameters, keys at their defaults, and sampled configs."""
 
 from rich.console import Console
 from rich.table import Table
@@ -22,13 +22,17 @@ from sweep.tuning.samplers import sampler_factory
 
 
 def print_space(space: Space) -> None:
-    """Sought, fixed, varied, and the keys that are left at their defaults."""
+    """Print the objectives, the fixed values, the parameters, and the keys at their defaults.
+
+    Raises:
+        SpaceError: The sampler or the pruner cannot be used with the space.
+    """
     console = make_console()
     runs = f" of {space.plan.num_runs} runs" if space.plan.num_runs > 1 else ""
-    sought = f"{space.goal}, {space.study.num_trials} trials{runs}"
-    console.print(Text(f"{space.source}: study {space.study.name}, {sought}, space {space.fingerprint}"))
+    goal = f"{space.goal}, {space.study.num_trials} trials{runs}"
+    console.print(Text(f"{space.source}: study {space.study.name}, {goal}, space {space.fingerprint}"))
     console.print(Text(f"sampler {space.sampler.name}; pruner {space.pruner.name}"))
-    sampler_factory(space, 0)  # SpaceError for a grid over a continuum
+    sampler_factory(space, 0)  # raises SpaceError, as for a grid sampler over a continuous parameter
     check_reports(space)
     size = size_line(space, space.study.num_trials)
     if size is not None:
@@ -55,7 +59,17 @@ def _print_defaults(space: Space, console: Console) -> None:
 
 
 def print_samples(space: Space, num_samples: int, seed: int) -> None:
-    """Load the data, build models of random params; SpaceError or DataError if something does not fit."""
+    """Load the data, and build the model of each randomly sampled config.
+
+    Args:
+        space: The space.
+        num_samples: Number of configs to sample.
+        seed: Seed of the samples.
+
+    Raises:
+        SpaceError: A model cannot be built, or does not fit the data.
+        DataError: The data cannot be read or split.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -63,7 +77,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     build_pruner(space)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     if space.users_code:
-        print(f"this runs your code: {code_of(*space.users_code)}", flush=True)
+        print(f"this runs user code: {code_of(*space.users_code)}", flush=True)
     if space.function is not None:
         _check_function(space)
         for number in range(num_samples):
@@ -71,8 +85,9 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
         return
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
-    print(f"data: {len(dataset.train)} train, {len(dataset.validation)} validation images of {dataset.image_shape}")
-    print(f"images reach the model as float32 in {dataset.image_range}")
+    num_train, num_validation = len(dataset.train), len(dataset.validation)
+    print(f"data: {num_train} training and {num_validation} validation images of shape {dataset.image_shape}")
+    print(f"the model receives images as float32 in {dataset.image_range}")
     print("\n".join(class_counts(dataset).lines()))
     probe_metrics(next(space.extreme_configs()))
     with quiet_stderr():
@@ -80,12 +95,14 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
 
     for number in range(num_samples):
         params = space.suggest(study.ask())
-        config = space.resolve(params, derived_seed(seed, number)).with_precision("float32")  # weights are the same
+        config = space.resolve(params, derived_seed(seed, number)).with_precision(
+            "float32"
+        )  # which has the same number of weights
         print(f"sample {number}: {_count_weights(space.source, config, dataset):,} weights; {shown_params(params)}")
 
 
 def _check_function(space: Space) -> None:
-    """A user's own is found, which runs its module."""
+    """Import a user's function, which runs its module, and check its parameters."""
     assert space.function is not None
     check_calls(space.function, space.function_calls())
 
@@ -97,7 +114,7 @@ def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
         return int(build_checked(config, dataset).count_params())
     except InputError:
         raise
-    except BaseException as error:  # whatever a user's builder raises
+    except BaseException as error:  # a user's builder may raise anything
         if ends_process(error):
             raise
         summary = error_line(error)
@@ -105,10 +122,10 @@ def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:
 
 
 def _varied_table(space: Space) -> Table:
-    table = Table("varied", "key", "values", "when", box=None, pad_edge=False)
+    table = Table("parameter", "key", "values", "when", box=None, pad_edge=False)
     for name, parameter in space.parameters.items():
         shown = parameter.model_dump(exclude={"key", "when", "type"}, exclude_none=True)
         values = ", ".join(f"{key} {value}" for key, value in shown.items() if value is not False)
-        when = ", ".join(f"{key} in {wanted}" for key, wanted in (parameter.when or {}).items())
+        when = ", ".join(f"{key} in {choices}" for key, choices in (parameter.when or {}).items())
         table.add_row(Text(name), Text(parameter.key or "-"), Text(f"{parameter.type}: {values}"), Text(when))
     return table

@@ -1,4 +1,4 @@
-"""What `sweep list` and `sweep show` print: tables for people, JSON and CSV for programs."""
+"""Print studies and their trials for `sweep list` and `sweep show`: as tables, JSON or CSV."""
 
 import csv
 import sys
@@ -19,15 +19,20 @@ from sweep.storage.stored_trials import cause_and_error, reported
 from sweep.storage.studies import StudySummary
 from sweep.text import counted, make_console, print_as_json
 
-MOST_ROWS = 30
+MAX_ROWS = 30
 CSV_COLUMNS = (
-    *("number", "state", "epochs", "seconds"),  # after the state come the values
+    *("number", "state", "epochs", "seconds"),  # the values follow the state
     *("datetime_start", "datetime_complete", "seed", "cause", "error"),
 )
 
 
 def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
-    """Name, counts by state, best value, last change (local time)."""
+    """Print a row for each study: name, counts by state, best value, last change (local time).
+
+    Args:
+        studies: The studies.
+        as_json: Print JSON instead of a table.
+    """
     if as_json:
         print_as_json([_study_record(study) for study in studies])
         return
@@ -43,7 +48,10 @@ def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
 
 
 def print_table(study: optuna.Study) -> None:
-    """The best trials, the Pareto-optimal ones of several objectives marked; then the failures with their causes."""
+    """Print the best trials, then the failed ones with their causes.
+
+    In a multi-objective study the Pareto-optimal trials are marked.
+    """
     trials = study.get_trials(deepcopy=False)
     counts = {state.name: sum(trial.state == state for trial in trials) for state in TrialState}
     print(f"{study.study_name}: {len(trials)} trials ({', '.join(f'{n} {s}' for s, n in counts.items() if n)})")
@@ -51,17 +59,17 @@ def print_table(study: optuna.Study) -> None:
     metrics = metric_names(study.user_attrs, len(study.directions))
     table = Table("trial", "state", *map(escape, metrics), "epochs", *map(escape, names), box=None)
     front = _front(study, trials)
-    for trial in sort_trials(study, trials)[:MOST_ROWS]:
-        values = [Text(_short(trial.params.get(name, "-"))) for name in names]
-        told = map(shown, trial.values) if trial.values else ["-"] * len(metrics)
+    for trial in sort_trials(study, trials)[:MAX_ROWS]:
+        params = [Text(_short(trial.params.get(name, "-"))) for name in names]
+        values = map(shown, trial.values) if trial.values else ["-"] * len(metrics)
         number = f"{trial.number} *" if trial.number in front else str(trial.number)
-        table.add_row(number, trial.state.name, *told, str(len(trial.intermediate_values)), *values)
+        table.add_row(number, trial.state.name, *values, str(len(trial.intermediate_values)), *params)
     console = make_console()
     console.print(table)
-    if len(trials) > MOST_ROWS:
-        print(f"the best {MOST_ROWS} of {len(trials)}; --csv and --json give all")
+    if len(trials) > MAX_ROWS:
+        print(f"the best {MAX_ROWS} of {len(trials)} trials; --csv and --json print all")
     if front:
-        print(f"* Pareto-optimal: {len(front)}; no other trial is as good in every metric and better in one")
+        print(f"* Pareto-optimal: {len(front)}; no other trial is at least as good in every metric and better in one")
     confirmation = read_confirmation(study.user_attrs)
     if confirmation is not None:
         print_confirmation(confirmation)
@@ -72,29 +80,37 @@ def print_table(study: optuna.Study) -> None:
 
 
 def sort_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """COMPLETE best first, then PRUNED best first, then the rest by number.
+    """Sort trials: COMPLETE best first, then PRUNED best first, then the rest by number.
 
-    Of several objectives the Pareto-optimal ones come first, and the first objective ranks.
+    In a multi-objective study the Pareto-optimal trials precede the others of their state, ranked by the first
+    objective.
+
+    Args:
+        study: Has the directions of the objectives.
+        trials: Trials of the study.
+
+    Returns:
+        A new list.
     """
     front, order = _front(study, trials), {TrialState.COMPLETE: 0, TrialState.PRUNED: 1}
 
     def rank(trial: FrozenTrial) -> tuple[int, bool, tuple[float, ...], int]:
-        told = losses(trial.values, study.directions) if trial.values else (0.0,)
-        return order.get(trial.state, 2), trial.number not in front, told, trial.number
+        values = losses(trial.values, study.directions) if trial.values else (0.0,)
+        return order.get(trial.state, 2), trial.number not in front, values, trial.number
 
     return sorted(trials, key=rank)
 
 
 def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> set[int]:
-    """Numbers of the Pareto-optimal trials; none where there is one objective."""
-    several = len(study.directions) > 1
-    return {trial.number for trial in pareto_front(trials, study.directions)} if several else set()
+    """Return the numbers of the Pareto-optimal trials; none for a single objective."""
+    is_multi_objective = len(study.directions) > 1
+    return {trial.number for trial in pareto_front(trials, study.directions)} if is_multi_objective else set()
 
 
 def print_json(study: optuna.Study) -> None:
-    """The study with every trial, its attributes and its epochs."""
+    """Print the study with every trial, its attributes and its epochs as JSON."""
     trials = study.get_trials(deepcopy=False)
-    directions, confirmation = _in_words(study.directions), read_confirmation(study.user_attrs)
+    directions, confirmation = _direction_names(study.directions), read_confirmation(study.user_attrs)
     record = {
         "study": study.study_name,
         "direction": directions[0] if len(directions) == 1 else None,
@@ -108,25 +124,25 @@ def print_json(study: optuna.Study) -> None:
 
 
 def print_csv(study: optuna.Study) -> None:
-    """One row a trial, by number; columns are named as in Optuna's `trials_dataframe`, empty where there is nothing."""
+    """Print a CSV row for each trial, by number, with the column names of Optuna's `trials_dataframe`."""
     trials = study.get_trials(deepcopy=False)
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    several = [f"values_{number}" for number in range(len(study.directions))]
-    values = several if len(several) > 1 else ["value"]
-    writer.writerow([*CSV_COLUMNS[:2], *values, *CSV_COLUMNS[2:], *(f"params_{name}" for name in names)])
+    num_values = len(study.directions)
+    value_columns = [f"values_{number}" for number in range(num_values)] if num_values > 1 else ["value"]
+    writer.writerow([*CSV_COLUMNS[:2], *value_columns, *CSV_COLUMNS[2:], *(f"params_{name}" for name in names)])
     for trial in trials:
         seconds = None if trial.duration is None else f"{trial.duration.total_seconds():.3f}"
-        told = trial.values or [None] * len(values)
-        start = [trial.number, trial.state.name, *told, len(trial.intermediate_values), seconds]
+        values = trial.values or [None] * num_values
+        start = [trial.number, trial.state.name, *values, len(trial.intermediate_values), seconds]
         times = [_iso(trial.datetime_start), _iso(trial.datetime_complete)]
         failure = cause_and_error(trial) if trial.state == TrialState.FAIL else (None, None)
         attrs = [trial.user_attrs.get("seed"), *failure]
-        writer.writerow(map(_inert, [*start, *times, *attrs, *(trial.params.get(name) for name in names)]))
+        writer.writerow(map(_without_formula, [*start, *times, *attrs, *(trial.params.get(name) for name in names)]))
 
 
-def _inert(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; --json has it as it is."""
+def _without_formula(value: Any) -> Any:
+    """Put an apostrophe before text that a spreadsheet would evaluate as a formula; JSON has it unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
@@ -134,8 +150,8 @@ def _study_record(study: StudySummary) -> dict[str, Any]:
     last = None if study.last_activity is None else _local(study.last_activity).isoformat()
     return {
         "study": study.name,
-        "direction": _in_words(study.directions)[0] if len(study.directions) == 1 else None,
-        "directions": _in_words(study.directions),
+        "direction": _direction_names(study.directions)[0] if len(study.directions) == 1 else None,
+        "directions": _direction_names(study.directions),
         "num_trials": study.num_trials,
         "best_value": study.best_value,
         "num_best_trials": study.num_best_trials,
@@ -157,7 +173,7 @@ def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _in_words(directions: Sequence[optuna.study.StudyDirection]) -> list[str]:
+def _direction_names(directions: Sequence[optuna.study.StudyDirection]) -> list[str]:
     return [direction.name.lower() for direction in directions]
 
 
@@ -166,7 +182,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _local(stored: datetime) -> datetime:
-    """The database holds naive UTC."""
+    """Convert the naive UTC time of the database to local time."""
     return stored.replace(tzinfo=UTC).astimezone()
 
 
@@ -175,12 +191,12 @@ def _short(value: Any) -> str:
 
 
 def print_confirmation(confirmation: Confirmation) -> None:
-    """A row for each candidate, the ranked ones first; then what it says in words."""
-    seeds = counted(len(confirmation.seeds), "fresh seed")
-    print(f"confirmed from {seeds}, {confirmation.metric}:")
+    """Print a row for each candidate, the ranked ones first, then the conclusions."""
+    seeds = counted(len(confirmation.seeds), "new seed")
+    print(f"confirmed with {seeds}, {confirmation.metric}:")
     table = Table(*COLUMNS, box=None)
     for row in rows(confirmation):
         table.add_row(*row)
     make_console().print(table)
-    for line in confirmation.words():
+    for line in confirmation.conclusions():
         print(line)

@@ -1,4 +1,4 @@
-"""`sweep train`."""
+"""Define the command `sweep train`."""
 
 import argparse
 
@@ -6,14 +6,14 @@ from sweep.cli.retrain import add_common_arguments, retrain
 from sweep.options import RetrainOptions
 
 NAME = "train"
-SUMMARY = "train a config once; a hand-written one is as good as an exported one"
+SUMMARY = "Train a config once, exported or hand-written, and evaluate it on the test set."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The config."""
+    """Add the config and how it is trained."""
     add_common_arguments(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """One seed of a config."""
+    """Train one seed of a config and evaluate it."""
     retrain(arguments, RetrainOptions())

@@ -1,4 +1,4 @@
-"""What `sweep show STUDY TRIAL` prints: everything about one trial."""
+"""Print all details of one trial, for `sweep show STUDY TRIAL`."""
 
 import csv
 import json
@@ -15,21 +15,40 @@ from sweep.pareto import metric_names, only_value
 from sweep.storage.stored_trials import EPOCH_KEYS, cause_and_error, epochs, further_metrics, reported, section
 from sweep.text import make_console, print_as_json
 
-OWN_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # shown in places of their own
+SEPARATE_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # printed separately
 
 
 def find_trial(study: optuna.Study, number: int) -> FrozenTrial:
-    """The trial with this number; StudyError, with the numbers there are, if there is none."""
+    """Return a trial by its number.
+
+    Args:
+        study: The study.
+        number: The trial's number.
+
+    Returns:
+        The trial; do not change it.
+
+    Raises:
+        StudyError: There is no such trial. The message states the numbers that exist.
+    """
     trials = study.get_trials(deepcopy=False)
     for trial in trials:
         if trial.number == number:
             return trial
-    there = f"its trials are 0 to {max(trial.number for trial in trials)}" if trials else "it has no trials yet"
-    raise StudyError(f"study {study.study_name} has no trial {number}; {there}")
+    existing = f"its trials are 0 to {max(trial.number for trial in trials)}" if trials else "it has no trials yet"
+    raise StudyError(f"study {study.study_name} has no trial {number}; {existing}")
 
 
 def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-    """All there is, as JSON values; `epochs` are as many as are stored."""
+    """Return all that is stored about a trial.
+
+    Args:
+        study: The trial's study.
+        trial: The trial.
+
+    Returns:
+        JSON values by name. `epochs` is a list of the epochs stored, which is empty while the trial is running.
+    """
     return {
         "study": study.study_name,
         "number": trial.number,
@@ -48,23 +67,30 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "epochs": epochs(trial),
         "failure": {key: trial.user_attrs[key] for key in FAILURE_ATTRS if key in trial.user_attrs},
         "enqueued_params": trial.system_attrs.get("fixed_params"),
-        "user_attrs": {key: value for key, value in trial.user_attrs.items() if key not in OWN_ATTRS},
+        "user_attrs": {key: value for key, value in trial.user_attrs.items() if key not in SEPARATE_ATTRS},
     }
 
 
 def param_keys(study: optuna.Study) -> dict[str, str | None]:
-    """Parameter -> the config key it sets, None if it sets none; empty for a study that is not ours."""
+    """Map each parameter of a study to the config key that it sets.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Config keys by parameter, None for a parameter that sets no key; empty for a study not made by `sweep run`.
+    """
     parameters = section(section(section(study.user_attrs, "sweep"), "space"), "space")
     return {name: section(parameters, name).get("key") for name in parameters}
 
 
 def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
-    """State and value, params with their keys, epochs, and the failure."""
+    """Print state and value, params with their keys, epochs, and the failure."""
     record, console = trial_record(study, trial), make_console()
-    told = zip(record["metrics"], trial.values or (), strict=False)
-    value = "".join(f", {metric} {value:.6g}" for metric, value in told)
+    values = zip(record["metrics"], trial.values or (), strict=False)
+    scores = "".join(f", {metric} {value:.6g}" for metric, value in values)
     print(
-        f"{study.study_name} trial {trial.number}: {trial.state.name}{value}, "
+        f"{study.study_name} trial {trial.number}: {trial.state.name}{scores}, "
         f"{len(trial.intermediate_values)} {'runs' if _has_runs(record) else 'epochs'}"
     )
     print(_times(record) if record["seed"] is None else f"seed {record['seed']}; {_times(record)}")
@@ -85,7 +111,7 @@ def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def _where(failure: dict[str, Any]) -> str:
-    """`attempt 2 on host, peak memory 912 MB`; what is not stored is left out."""
+    """Return text such as `attempt 2 on host, peak memory 912 MB`, without the values that are not stored."""
     parts = [f"attempt {failure['attempt']}"] if "attempt" in failure else []
     parts += [f"on {failure['host']}"] if "host" in failure else []
     peak = failure.get("peak_memory_mb")
@@ -94,12 +120,12 @@ def _where(failure: dict[str, Any]) -> str:
 
 
 def print_trial_json(study: optuna.Study, trial: FrozenTrial) -> None:
-    """The whole record."""
+    """Print the record of `trial_record` as JSON."""
     print_as_json(trial_record(study, trial))
 
 
 def print_epochs_csv(study: optuna.Study, trial: FrozenTrial) -> None:
-    """One row an epoch."""
+    """Print a CSV row for each epoch."""
     record = trial_record(study, trial)
     columns = [column for column in _columns(record) if column != "run" or _has_runs(record)]
     writer = csv.DictWriter(sys.stdout, ["intermediate_value", *columns], extrasaction="ignore", lineterminator="\n")
@@ -113,7 +139,8 @@ def _columns(record: dict[str, Any]) -> list[str]:
 
 def _times(record: dict[str, Any]) -> str:
     if record["seconds"] is None:
-        return f"began {record['datetime_start'] or 'not yet'}"
+        start = record["datetime_start"]
+        return f"started {start}" if start else "not started"
     return f"{record['datetime_start']} to {record['datetime_complete']}, {record['seconds']:.1f} s"
 
 
@@ -134,9 +161,10 @@ def _epochs_table(record: dict[str, Any]) -> Table:
 
 
 def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each reported epoch with its metrics; a running trial has only what was reported.
+    """Return the metrics of each epoch, with the value reported to Optuna as `intermediate_value`.
 
-    Of a trial of several runs, which reports each run's score, that stands at the run's last epoch.
+    A running trial has reported values only. A trial of several runs reports one score for each run, which is put at
+    the run's last epoch.
     """
     if _has_runs(record):
         lasts = {epoch.get("run"): position for position, epoch in enumerate(record["epochs"])}

@@ -1,1 +1,1 @@
-"""What is made of a study: confirmation, report, exported configs, retrained models."""
+"""Use the trials of a study: confirm, report, export configs, retrain models, verify scores."""

@@ -1,7 +1,7 @@
-"""What `sweep confirm` found, as it is stored with a study: scores of the best trials' configs from fresh seeds.
+"""Read the scores that `sweep confirm` stored with a study, and compare the configs by them.
 
-The best of many scores is an optimistic one, as it was chosen for its luck too (the winner's curse). Fresh seeds, the
-same for each config, have none of it. Reads and reckons; `confirm` trains and stores.
+The best of many scores is biased upward by selection (the winner's curse). Scores with new seeds, the same for each
+config, are unbiased, and are compared in pairs. `confirm` trains and stores them.
 """
 
 import math
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; without one (NaN) where there are fewer than two values."""
+    """A mean with its confidence interval from `low` to `high`, which are NaN for fewer than two values."""
 
     mean: float
     low: float
@@ -25,9 +25,16 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Student's t interval of the mean: `mean +- t(0.975, n - 1) * s / sqrt(n)`, s the sample standard deviation.
+    """Compute Student's 95 % confidence interval of the mean.
 
-    Student, The probable error of a mean, Biometrika 6 (1908).
+    The interval is `mean +- t(0.975, n - 1) * s / sqrt(n)`, with s the sample standard deviation (Student, The probable
+    error of a mean, Biometrika 6, 1908, pages 1-25).
+
+    Args:
+        values: At least one value.
+
+    Returns:
+        The mean with its interval.
     """
     mean = fmean(values)
     if len(values) < 2:
@@ -40,33 +47,48 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial's config: its place and score in the sweep, and a score from each seed that was trained."""
+    """A trial whose config was trained again, with its scores.
+
+    Attributes:
+        trial: The trial's number.
+        rank_in_sweep: Its rank by its score in the sweep, 1 for the best.
+        score_in_sweep: Its score in the sweep.
+        scores: Its scores by seed.
+        errors: The errors of failed runs by seed.
+    """
 
     trial: int
-    rank_in_sweep: int  # 1 for the best
+    rank_in_sweep: int
     score_in_sweep: float
-    scores: Mapping[int, float]  # by seed
-    errors: Mapping[int, str]  # by seed, of runs that failed
+    scores: Mapping[int, float]
+    errors: Mapping[int, str]
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean score over the seeds."""
         return fmean(self.scores.values())
 
     @property
     def interval(self) -> Interval:
-        """Of the mean over the seeds."""
+        """The mean score with its 95 % confidence interval."""
         return mean_interval([*self.scores.values()])
 
     @property
     def deviation(self) -> float:
-        """Sample standard deviation; NaN of fewer than two scores."""
+        """The sample standard deviation of the scores; NaN for fewer than two."""
         return stdev(self.scores.values()) if len(self.scores) > 1 else math.nan
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """All of it. `candidates` are in the order of the sweep."""
+    """The scores of all candidates.
+
+    Attributes:
+        metric: The metric that the scores are of.
+        maximize: Whether higher is better.
+        seeds: The seeds.
+        candidates: The candidates, in the order of their ranks in the sweep.
+    """
 
     metric: str
     maximize: bool
@@ -75,45 +97,52 @@ class Confirmation:
 
     @property
     def ranking(self) -> list[Candidate]:
-        """The candidates with a score from every seed, best mean first; ties as in the sweep."""
+        """The candidates with a score for every seed, best mean first, ties by the rank in the sweep."""
         sign = -1 if self.maximize else 1
-        whole = [one for one in self.candidates if len(one.scores) == len(self.seeds)]
-        return sorted(whole, key=lambda one: (sign * one.mean, one.rank_in_sweep))
+        complete = [one for one in self.candidates if len(one.scores) == len(self.seeds)]
+        return sorted(complete, key=lambda one: (sign * one.mean, one.rank_in_sweep))
 
     @property
     def unranked(self) -> list[Candidate]:
-        """Those that failed from some seed, or were not trained from each yet."""
+        """The candidates that lack a score for some seed, as a run failed or is missing."""
         return [one for one in self.candidates if len(one.scores) < len(self.seeds)]
 
-    def words(self) -> list[str]:
-        """What it says of the first against the second, and of the best score of the sweep."""
+    def conclusions(self) -> list[str]:
+        """Compare the first with the second candidate, and the sweep's best score with its unbiased estimate.
+
+        Returns:
+            Sentences without a full stop.
+        """
         ranking = self.ranking
         if not ranking:
-            return ["no config has a score from every seed yet", *self._failures()]
-        return [*self._first_and_second(ranking), *self._promise(), *self._failures()]
+            return ["no config has a score for every seed yet", *self._failures()]
+        return [*self._first_and_second(ranking), *self._selection_bias(), *self._failures()]
 
     def _first_and_second(self, ranking: Sequence[Candidate]) -> list[str]:
         if len(ranking) < 2:
-            return [f"trial {ranking[0].trial} was not compared: no other config has a score from every seed"]
+            return [f"trial {ranking[0].trial} was not compared: no other config has a score for every seed"]
         first, second = ranking[:2]
         sign = 1 if self.maximize else -1
         gains = mean_interval([sign * (first.scores[seed] - second.scores[seed]) for seed in self.seeds])
         one, other, n = f"trial {first.trial}", f"trial {second.trial}", len(self.seeds)
         if math.isnan(gains.low):
-            return [f"{one} is better than {other} by {gains.mean:.4g} from one seed, which tells little"]
-        shown = f"by {gains.mean:.4g} (95 % interval {gains.low:.4g} to {gains.high:.4g}, {n} paired seeds)"
+            return [f"{one} is better than {other} by {gains.mean:.4g}, but a confidence interval needs more --seeds"]
+        gain = f"by {gains.mean:.4g} (95 % interval {gains.low:.4g} to {gains.high:.4g}, {n} paired seeds)"
         if gains.low > 0:
-            return [f"{one} is really better than {other}: {shown}"]
-        return [f"{one} and {other} are not told apart: the first is better {shown}; more --seeds may"]
+            return [f"{one} is significantly better than {other}: {gain}"]
+        return [f"{one} is better than {other} {gain}, which is not significant at the 95 % level; use more --seeds"]
 
-    def _promise(self) -> list[str]:
-        """How far the best score of the sweep is from what its config gives."""
-        chosen = min(self.candidates, key=lambda one: one.rank_in_sweep)
-        if len(chosen.scores) < len(self.seeds):
+    def _selection_bias(self) -> list[str]:
+        """Return how far the sweep's best score is from the mean with new seeds."""
+        best = min(self.candidates, key=lambda one: one.rank_in_sweep)
+        if len(best.scores) < len(self.seeds):
             return []
-        too_much = (chosen.score_in_sweep - chosen.mean) * (1 if self.maximize else -1)
-        verdict = f"{abs(too_much):.4g} {'too much' if too_much > 0 else 'too little'}"
-        return [f"the sweep's best score, {chosen.score_in_sweep:.4f} of trial {chosen.trial}, promised {verdict}"]
+        bias = (best.score_in_sweep - best.mean) * (1 if self.maximize else -1)
+        direction = "better" if bias > 0 else "worse"
+        return [
+            f"the sweep's best score, {best.score_in_sweep:.4f} of trial {best.trial}, "
+            f"is {abs(bias):.4g} {direction} than its mean with new seeds"
+        ]
 
     def _failures(self) -> list[str]:
         return [
@@ -125,7 +154,14 @@ class Confirmation:
 
 
 def read_confirmation(user_attrs: Mapping[str, Any]) -> Confirmation | None:
-    """From the attributes of a study; None if there is none, or what stands there is another program's."""
+    """Read the confirmation of a study.
+
+    Args:
+        user_attrs: The study's user attributes.
+
+    Returns:
+        The confirmation; None if there is none, or if another program wrote what is stored.
+    """
     stored = user_attrs.get(CONFIRMATION)
     try:
         return None if stored is None else _parse(stored)
@@ -140,7 +176,11 @@ def _parse(stored: Mapping[str, Any]) -> Confirmation:
             int(number),
             int(one["rank_in_sweep"]),
             float(one["score_in_sweep"]),
-            {seed: fmean(scores) for seed in seeds if (scores := _whole(one["runs"].get(str(seed), [])))},
+            {
+                seed: fmean(scores)
+                for seed in seeds
+                if (scores := _scores_of_complete_seed(one["runs"].get(str(seed), [])))
+            },
             {seed: errors[0] for seed in seeds if (errors := _errors(one["runs"].get(str(seed), [])))},
         )
         for number, one in stored["candidates"].items()
@@ -149,8 +189,8 @@ def _parse(stored: Mapping[str, Any]) -> Confirmation:
     return Confirmation(str(stored["metric"]), bool(stored["maximize"]), seeds, ordered)
 
 
-def _whole(runs: Sequence[Mapping[str, Any] | None]) -> list[float]:
-    """The scores of a seed's runs (one, or one for each fold), if all are there."""
+def _scores_of_complete_seed(runs: Sequence[Mapping[str, Any] | None]) -> list[float]:
+    """Return the scores of a seed's runs (one, or one for each fold) if all have one, else nothing."""
     scores = [float(run["score"]) for run in runs if run is not None and "score" in run]
     return scores if len(scores) == len(runs) else []
 

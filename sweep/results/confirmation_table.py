@@ -1,4 +1,4 @@
-"""A confirmation as the rows of a table."""
+"""Format a confirmation as table rows and as JSON values."""
 
 import math
 from typing import Any
@@ -9,13 +9,27 @@ COLUMNS = ("rank", "trial", "rank in sweep", "score in sweep", "mean", "95 % int
 
 
 def rows(confirmation: Confirmation) -> list[list[str]]:
-    """Cells of `COLUMNS`; a dash for what there is not."""
+    """Return a row of cells for each candidate, the ranked ones first.
+
+    Args:
+        confirmation: The confirmation.
+
+    Returns:
+        Cells in the order of `COLUMNS`; a dash for a missing value.
+    """
     ranked = [_row(str(rank), one) for rank, one in enumerate(confirmation.ranking, start=1)]
     return ranked + [_row("-", one) for one in confirmation.unranked]
 
 
 def records(confirmation: Confirmation) -> list[dict[str, Any]]:
-    """The same as JSON values, None for what there is not."""
+    """Return a JSON object for each candidate, the ranked ones first.
+
+    Args:
+        confirmation: The confirmation.
+
+    Returns:
+        Values by name; None for a missing value.
+    """
     ranks = {one.trial: rank for rank, one in enumerate(confirmation.ranking, start=1)}
     return [
         {

@@ -1,6 +1,7 @@
-"""`curves.html`: loss, accuracy and learning rate by epoch, a page that reloads itself while training goes on.
+"""Write `curves.html`: loss, accuracy and learning rate by epoch, on a page that reloads itself during training.
 
-plotly's library lies beside the page (`plotly.min.js`), so the page itself is small enough to write each epoch.
+The plotly library is a separate file in the same folder (`plotly.min.js`), so that the page is small enough to be
+written after each epoch.
 """
 
 from collections.abc import Sequence
@@ -31,8 +32,14 @@ class _Trained(Protocol):
 
 
 def write_curves(folder: Path, results: Sequence[_Trained], *, is_done: bool) -> None:
-    """Replace `curves.html` in the folder; without `is_done` it reloads itself every few seconds."""
-    _put_library(folder / "plotly.min.js")
+    """Replace `curves.html` in a folder.
+
+    Args:
+        folder: The folder.
+        results: Seed and epochs of each model.
+        is_done: Training has ended; otherwise the page reloads itself every few seconds.
+    """
+    _write_library(folder / "plotly.min.js")
     figure = _figure(results).to_html(full_html=False, include_plotlyjs=False, config={"responsive": True})
     refresh = "" if is_done else f'<meta http-equiv="refresh" content="{REFRESH_S}">'
     state = "done" if is_done else "training"
@@ -46,8 +53,8 @@ def write_curves(folder: Path, results: Sequence[_Trained], *, is_done: bool) ->
 
 
 @cache
-def _put_library(path: Path) -> None:
-    """Once for each folder and process: what lies there under the name might be another script."""
+def _write_library(path: Path) -> None:
+    """Write the plotly library once for each folder and process, replacing a file that differs."""
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != get_plotlyjs():
         write_text(path, get_plotlyjs())
 

@@ -1,4 +1,4 @@
-"""Trials of a study -> config files, each with every value and where it came from."""
+"""Export trials of a study as config files with all values and their provenance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -23,14 +23,24 @@ COPIED = (  # of the study's settings
 
 
 def export_trials(stored: StoredStudy, numbers: Sequence[int], top: int, folder: Path) -> list[Path]:
-    """Write `trial-00017.toml`, ... for the named trials, else the `top` best COMPLETE ones; returns the paths.
+    """Write a config file such as `trial-00017.toml` for each trial.
 
-    Of several objectives these are the first of the Pareto front. InputError for a study of a function.
+    Args:
+        stored: The study.
+        numbers: Numbers of the trials; if empty, the `top` best COMPLETE trials are exported.
+        top: Number of trials; those of a multi-objective study are the first of its Pareto front.
+        folder: Output folder.
+
+    Returns:
+        The paths of the files, in the order of the trials.
+
+    Raises:
+        InputError: There is no such trial, or the study is of a function and has no configs.
     """
     if "function" in section(section(stored.study.user_attrs, SETTINGS), "space"):
         name = stored.name
-        raise InputError(f"study {name} is of a function, there is no config to export; use `sweep show {name} TRIAL`")
-    chosen = [_named(stored, number) for number in numbers] or best_trials(stored, top)
+        raise InputError(f"study {name} is of a function and has no configs to export; use `sweep show {name} TRIAL`")
+    chosen = [_trial_by_number(stored, number) for number in numbers] or best_trials(stored, top)
     paths = []
     for trial in chosen:
         config, provenance = trial_config(stored, trial)
@@ -40,38 +50,66 @@ def export_trials(stored: StoredStudy, numbers: Sequence[int], top: int, folder:
 
 
 def best_trials(stored: StoredStudy, top: int) -> list[FrozenTrial]:
-    """The best COMPLETE trials: those that were confirmed by their rank there, then as `ranked_trials`.
+    """Return the best COMPLETE trials: confirmed ones by their confirmed rank, then the others as in `ranked_trials`.
 
-    InputError if there is none.
+    Args:
+        stored: The study.
+        top: Number of trials.
+
+    Returns:
+        At most `top` trials.
+
+    Raises:
+        InputError: No trial is COMPLETE.
     """
     confirmation = stored.confirmation
-    places = {one.trial: place for place, one in enumerate(confirmation.ranking if confirmation else ())}
+    ranks = {one.trial: rank for rank, one in enumerate(confirmation.ranking if confirmation else ())}
     ordered = ranked_trials(stored)
-    return sorted(ordered, key=lambda trial: places.get(trial.number, len(places)))[:top]
+    return sorted(ordered, key=lambda trial: ranks.get(trial.number, len(ranks)))[:top]
 
 
 def ranked_trials(stored: StoredStudy) -> list[FrozenTrial]:
-    """COMPLETE trials that sweep trained by score, ties by number; of several objectives, the Pareto-optimal ones.
+    """Return the COMPLETE trials that `sweep run` trained, best score first, ties by number.
 
-    InputError if there is none.
+    Args:
+        stored: The study.
+
+    Returns:
+        The trials; those of a multi-objective study are its Pareto-optimal ones.
+
+    Raises:
+        InputError: No trial is COMPLETE.
     """
     ranked = best_first([trial for trial in stored.trials if _is_trained(trial)], stored.study.directions)
     if not ranked:
-        raise InputError(f"study {stored.name} has no COMPLETE trial to export; `sweep show {stored.name}`")
+        raise InputError(f"study {stored.name} has no COMPLETE trial to export; see `sweep show {stored.name}`")
     return ranked
 
 
 def _is_trained(trial: FrozenTrial) -> bool:
-    """By sweep: what other programs added has no config."""
+    """Return whether `sweep run` trained the trial; those that other programs add have no config."""
     seed, history = trial.user_attrs.get("seed"), epochs(trial)
     return isinstance(seed, int) and bool(history) and all("epoch" in epoch for epoch in history)
 
 
 def trial_config(stored: StoredStudy, trial: FrozenTrial) -> tuple[TrialConfig, Provenance]:
-    """The config that the trial trained, and its provenance. InputError if the trial was not trained by sweep."""
+    """Return the config that a trial trained, and its provenance.
+
+    Args:
+        stored: The study.
+        trial: A trial of the study.
+
+    Returns:
+        The config and its provenance.
+
+    Raises:
+        InputError: The trial was not trained by `sweep run`, or has no score.
+    """
     history = epochs(trial)
     if not isinstance(stored.study.user_attrs.get(SETTINGS), dict) or not _is_trained(trial) or not trial.values:
-        raise InputError(f"trial {trial.number} of {stored.name} has no score of a training by sweep; name another")
+        raise InputError(
+            f"trial {trial.number} of {stored.name} has no score of a training by sweep; export another trial"
+        )
     space, settings = stored.space, stored.settings
     config = space.resolve(trial.params, trial.user_attrs["seed"])
     scores = dict(zip(space.metrics, trial.values, strict=True))
@@ -106,19 +144,21 @@ def _confirmed(confirmation: Confirmation | None, number: int) -> dict[str, Any]
 def _to_verify(
     trial: FrozenTrial, scores: Mapping[str, float], history: Sequence[dict[str, Any]], num_runs: int
 ) -> tuple[str, float, int]:
-    """What `--verify` repeats, as no timing can be: a metric, its score, and the epoch that gave it (of one run)."""
+    """Return the metric, score and epoch that `--verify` repeats; a timing is not repeatable."""
     exact = [metric for metric in scores if metric != TIMING]
     if num_runs > 1:
         if not exact:
-            raise InputError(f"trial {trial.number} has a timing of several runs alone, which nothing repeats")
+            raise InputError(
+                f"trial {trial.number} has only a timing of several runs, which cannot be verified; use another"
+            )
         return exact[0], scores[exact[0]], int(history[-1]["epoch"])
     kept = [epoch for epoch in history if all(epoch[metric] == scores[metric] for metric in exact)]
     metric, best = [*exact, "val_accuracy"][0], max(kept, key=lambda epoch: int(epoch["epoch"]))
     return metric, best[metric], int(best["epoch"])
 
 
-def _named(stored: StoredStudy, number: int) -> FrozenTrial:
-    named = next((trial for trial in stored.trials if trial.number == number), None)
-    if named is None:
+def _trial_by_number(stored: StoredStudy, number: int) -> FrozenTrial:
+    trial = next((trial for trial in stored.trials if trial.number == number), None)
+    if trial is None:
         raise InputError(f"study {stored.name} has no trial {number}; it has 0 to {len(stored.trials) - 1}")
-    return named
+    return trial

@@ -1,11 +1,13 @@
-"""TrialConfig -> a model with what it scored: N seeds, the test set evaluated once at the end of each.
+"""Train a config with one or more seeds, evaluate each model on the test set once, and save the models.
 
-Folder: `model.keras`, `model.json` (architecture), `model.weights.h5` of the first seed (the config's own), the same
-for the other seeds in `seed-N/`, `classes.json` (class names), `metrics.json`, and `curves.html`, which grows while it
-trains. The saved model takes raw images. On the sequential engine each epoch leaves a checkpoint, so that the same
-command resumes after the last epoch; on the lanes of another executor seeds train side by side, and one that was cut
-off begins anew. What can fail after training is tried before it: the test part is read and checked, the model is saved
-and loaded. This is the only module that reads test data.
+The folder contains `model.keras`, `model.json` (architecture) and `model.weights.h5` of the first seed, which is the
+config's, the same files of the other seeds in `seed-N/`, `classes.json` (class names), `metrics.json`, and
+`curves.html`, which is updated after each epoch. The saved models take raw images.
+
+The sequential engine writes a checkpoint after each epoch, and the same command resumes from it. On the lanes of
+another executor, seeds are trained concurrently without checkpoints, and an interrupted seed starts again. Steps that
+could fail after training are tried before it: the test set is read and checked, an untrained model is saved and
+loaded. This is the only module that reads the test set.
 """
 
 import json
@@ -24,13 +26,13 @@ from sweep.executors.base import Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.run_queue import QueuedRun, RunQueue
 from sweep.results.curves import write_curves
-from sweep.results.raw_model import scaling_model, takes_raw_images
-from sweep.results.saved_model import SaveCheck, save_model, save_scaling, save_weights, try_to_save
+from sweep.results.raw_model import raw_image_model, scaling_model
+from sweep.results.saved_model import SaveCheck, check_saving, save_model, save_scaling, save_weights
 from sweep.results.seed_results import (
     SeedResult,
     checked_history,
     read_results,
-    readable,
+    reporting_unreadable,
     stored_epoch,
     write_results,
 )
@@ -39,15 +41,18 @@ from sweep.system.files import in_one_line, remove_unfinished, write_text
 from sweep.system.process_lock import ProcessLock
 
 EVALUATION_BATCH_SIZE = 256
-NUM_TRIED = 2  # images that a model is given before it is trained
+NUM_CHECK_IMAGES = 2  # on which an untrained model is compared with its saved copy
 
 
 @contextmanager
-def one_retraining(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock while the body runs, and remove what killed processes have left unfinished.
+def retraining_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder while the body runs, and remove unfinished files that killed processes left.
+
+    Args:
+        folder: The folder of the models; it is created if it does not exist.
 
     Raises:
-        InputError: Another process holds it, or the folder cannot be written.
+        InputError: Another process holds the lock, or the folder cannot be written.
 
     """
     lock = ProcessLock(folder / ".lock", lambda owner: _refusal(folder, owner))
@@ -59,17 +64,17 @@ def one_retraining(folder: Path) -> Iterator[None]:
                 if error.errno in NO_LOCKS_ERRORS:
                     raise InputError(f"{folder}: {NO_LOCKS}--out") from None
                 raise
-            for place in (folder, *folder.glob("seed-*/")):
-                remove_unfinished(place)
+            for path in (folder, *folder.glob("seed-*/")):
+                remove_unfinished(path)
         yield
 
 
 def _refusal(folder: Path, owner: str) -> InputError:
-    return InputError(f"{folder}: process {owner} is training into it; wait for it, stop it, or use another --out")
+    return InputError(f"{folder}: process {owner} is writing models to it; wait for it, stop it, or use another --out")
 
 
 class Retraining:
-    """Trains one config from several seeds into a folder."""
+    """Train one config with one or more seeds, and save the models in a folder."""
 
     def __init__(
         self,
@@ -80,43 +85,47 @@ class Retraining:
         pause: Callable[[], None] = lambda: None,
         make_executor: Callable[[], Executor] | None = None,
     ) -> None:
-        """Of what is in the folder, a seed that is done is kept, and one that was cut off is resumed.
+        """Read the results that the folder contains; their seeds are not trained again.
 
         Args:
-            config: What is trained; its own seed is the first.
-            num_seeds: How many seeds.
-            folder: Of the models.
-            say: Takes each line for the user.
-            pause: Called every second or so; may raise.
-            make_executor: Of the lanes on which seeds are trained side by side; a seed that was cut off begins anew
-                there. Default: the sequential engine, a seed after the other, each with checkpoints.
+            config: The config; its seed is the first one.
+            num_seeds: Number of seeds.
+            folder: Output folder of the models.
+            say: Called with each line for the user.
+            pause: Called about once a second; may raise to interrupt.
+            make_executor: Returns the executor on whose lanes seeds are trained concurrently, without checkpoints.
+                Default: the sequential engine, which trains one seed at a time, with checkpoints.
 
         Raises:
-            InputError: The folder holds another config.
+            InputError: The folder contains models of another config.
 
         """
         self._config, self._folder, self._say, self._pause = config, folder, say, pause
         self._make_executor = make_executor
         self._seeds = seeds_from(config.training.seed, num_seeds)
-        self._results = read_results(folder, config)  # perhaps of more seeds than are asked for now
-        self._write_results()  # the folder is this config's from now on
+        self._results = read_results(folder, config)  # may contain more seeds than are requested now
+        self._write_results()  # claims the folder for this config
 
     def run(self) -> dict[str, Any]:
-        """Train what is not trained yet; returns (and has written) the content of metrics.json."""
+        """Train and evaluate the seeds that are not done yet.
+
+        Returns:
+            The content of `metrics.json`, which has been written.
+        """
         to_train = [seed for seed in self._seeds if seed not in self._results or not self._results[seed].is_done]
         if to_train:
-            self._train(to_train, self._try_what_comes_after())
+            self._train(to_train, self._check_before_training())
         write_curves(self._folder, self._in_order(), is_done=True)
         return self._write_results()
 
-    def _try_what_comes_after(self) -> SaveCheck:
-        """Read and check the test part, save and load an untrained model."""
+    def _check_before_training(self) -> SaveCheck:
+        """Read and check the test set; save and load an untrained model."""
         shape = self._source_shape
-        model = takes_raw_images(compiled_model(self._config, self._dataset), self._dataset.scaling, shape)
-        check = try_to_save(model, self._dataset.images[:NUM_TRIED].reshape(-1, *shape), self._folder)
+        model = raw_image_model(compiled_model(self._config, self._dataset), self._dataset.scaling, shape)
+        check = check_saving(model, self._dataset.images[:NUM_CHECK_IMAGES].reshape(-1, *shape), self._folder)
         if not check.is_usable:
-            what = "loaded again" if check.can_be_saved else "saved; its weights and metrics will be"
-            self._say(f"model.keras cannot be {what}: {check.problem}")
+            failure = "loaded" if check.can_be_saved else "saved (weights and metrics will be)"
+            self._say(f"model.keras cannot be {failure}: {check.problem}")
         return check
 
     def _train(self, seeds: Sequence[int], check: SaveCheck) -> None:
@@ -128,8 +137,8 @@ class Retraining:
                 for run in changed:
                     run.raise_if_lost()
                     if len(run.history) == 1:
-                        self._begin(run.key, stored.get(run.key, []))
-                    self._keep(self._results[run.key], run.history[-1])
+                        self._start(run.key, stored.get(run.key, []))
+                    self._add_epoch(self._results[run.key], run.history[-1])
                     if run.is_over:
                         self._finish(self._results[run.key], queue.model(run), check)
                         self._checkpoint(run.key).unlink(missing_ok=True)
@@ -144,20 +153,20 @@ class Retraining:
         return self._folder / f"checkpoint-{seed}.npz"
 
     def _stored_epochs(self, seed: int) -> list[dict[str, Any]]:
-        """Those that a checkpoint holds; they are not trained again."""
+        """Return the epochs stored in the seed's checkpoint, which are not trained again."""
         path = self._checkpoint(seed)
         if not path.exists():
             return []
         note = read_note(path)
-        with readable(path):
+        with reporting_unreadable(path):
             return checked_history(json.loads(note))
 
-    def _begin(self, seed: int, history: list[dict[str, Any]]) -> None:
+    def _start(self, seed: int, history: list[dict[str, Any]]) -> None:
         self._results[seed] = SeedResult(seed, history)
         if history:
-            self._say(f"seed {seed}: resumes after epoch {len(history)}")
+            self._say(f"seed {seed}: resumed after epoch {len(history)}")
 
-    def _keep(self, result: SeedResult, metrics: EpochRecord) -> None:
+    def _add_epoch(self, result: SeedResult, metrics: EpochRecord) -> None:
         result.history.append(stored_epoch(metrics.values()))
         result.best_epoch = metrics.best_epoch or None
         self._say(epoch_line(result.seed, metrics, self._config.training.epochs))
@@ -166,9 +175,9 @@ class Retraining:
         write_curves(self._folder, self._in_order(), is_done=False)
 
     def _finish(self, result: SeedResult, network: Any, check: SaveCheck) -> None:
-        """Weights and scores first. A seed that is not marked as saved is trained again from its checkpoint."""
+        """Evaluate and save the model; a seed not marked as saved is resumed from its checkpoint."""
         scaling, shape = self._dataset.scaling, self._source_shape
-        model = takes_raw_images(network, scaling, shape)
+        model = raw_image_model(network, scaling, shape)
         folder = self._folder if result.seed == self._seeds[0] else self._folder / f"seed-{result.seed}"
         save_weights(model if check.is_usable else network, folder)
         result.test_loss, result.test_accuracy = evaluate(model, *load_raw_test(self._config.data))
@@ -189,13 +198,13 @@ class Retraining:
 
     @property
     def _source_shape(self) -> tuple[int, ...]:
-        """Of an image as it is in the source: (H, W, C), or (H, W). The test part is read and checked for it."""
+        """The shape of an image in the data source: (H, W, C), or (H, W). Reads and checks the test set."""
         return load_raw_test(self._config.data)[0].shape[1:]
 
     def _in_order(self) -> list[SeedResult]:
-        """By seed, the config's own first; on lanes a later one may be done before it."""
-        places = {seed: place for place, seed in enumerate(self._seeds)}
-        return sorted(self._results.values(), key=lambda result: places.get(result.seed, len(places)))
+        """Return the results by seed, the config's first; on lanes the seeds finish in any order."""
+        ranks = {seed: rank for rank, seed in enumerate(self._seeds)}
+        return sorted(self._results.values(), key=lambda result: ranks.get(result.seed, len(ranks)))
 
     def _write_results(self) -> dict[str, Any]:
         done = [result for result in self._in_order() if result.test_accuracy is not None]
@@ -210,13 +219,31 @@ class Retraining:
 
 
 def evaluate(model: Any, x_test: Any, y_test: Any) -> tuple[float, float]:
-    """(loss, accuracy) on images as the model takes them and labels int32 (N,), by Keras's own `evaluate`."""
+    """Evaluate a model with `keras.Model.evaluate`.
+
+    Args:
+        model: A compiled `keras.Model`.
+        x_test: Images as the model takes them, (N, ...).
+        y_test: Labels, int32 (N,).
+
+    Returns:
+        Loss and accuracy.
+    """
     scores = model.evaluate(x_test, y_test, batch_size=EVALUATION_BATCH_SIZE, verbose=0, return_dict=True)
     return float(scores["loss"]), float(scores["accuracy"])
 
 
 def epoch_line(seed: int, metrics: EpochRecord, num_epochs: int) -> str:
-    """An epoch's metrics, learning rate and seconds in one line."""
+    """Format an epoch's metrics, learning rate and seconds in one line.
+
+    Args:
+        seed: The seed of the training.
+        metrics: The epoch's metrics.
+        num_epochs: Number of epochs of the training.
+
+    Returns:
+        The line.
+    """
     scores = "  ".join(f"{name} {value:.4f}" for name, value in metrics.logs.items() if name != LEARNING_RATE)
     rate = f"learning rate {metrics.logs[LEARNING_RATE]:.3g}"
     return f"seed {seed}: epoch {metrics.epoch}/{num_epochs}  {scores}  {rate}  {metrics.seconds:.2f} s"

@@ -1,4 +1,4 @@
-"""A study as it is stored, read once: its settings, its space, its trials and its confirmation."""
+"""Read a stored study once: its settings, space, trials and confirmation."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,10 +15,10 @@ from sweep.storage.stored_trials import section
 
 
 class StoredStudy:
-    """What is read of a study by those that use its trials: `export`, `confirm`, the Python API.
+    """A stored study as `export`, `confirm` and the Python API read it.
 
     Args:
-        study: As `read_study` gives it.
+        study: The study as returned by `read_study`.
     """
 
     def __init__(self, study: optuna.Study) -> None:
@@ -26,30 +26,34 @@ class StoredStudy:
 
     @property
     def name(self) -> str:
-        """The study's."""
+        """The name of the study."""
         return self.study.study_name
 
     @cached_property
     def settings(self) -> StudySettings:
-        """What decides its trials. StudyError if it was not made by sweep."""
+        """The settings that the trials depend on.
+
+        Raises:
+            StudyError: The study was not made by `sweep run`.
+        """
         return read_settings(self.study.user_attrs, self.name)
 
     @cached_property
     def space(self) -> Space:
-        """As its space file was, checked once for all trials."""
+        """The space, as the space file defined it."""
         return stored_space(self.name, self.settings.space, self.settings.code)
 
     @property
     def family_code(self) -> UsersCode | None:
-        """The user's own model family, which `space` imports; None if there is none."""
+        """The user code of a custom model family, which `space` imports; None if there is none."""
         return stored_family_code(section(self.study.user_attrs, SETTINGS))
 
     @cached_property
     def trials(self) -> Sequence[FrozenTrial]:
-        """All of them, not copied: do not change them."""
+        """All trials, not copied: do not change them."""
         return self.study.get_trials(deepcopy=False)
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
-        """The scores from fresh seeds; None if there are none."""
+        """The scores of `sweep confirm`; None if there are none."""
         return read_confirmation(self.study.user_attrs)

@@ -1,4 +1,4 @@
-"""Repeat the sweep's own run of an exported config, and compare with the score that was stored."""
+"""Repeat the sweep's run of an exported config, and compare its score with the stored one."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -14,18 +14,24 @@ from sweep.executors.base import Executor
 from sweep.executors.run_queue import QueuedRun, RunQueue
 from sweep.space.runs import RunPlan
 
-TOLERANCE = 1e-6  # the same machine gives the same bits; another processor or version may need --tolerance
+TOLERANCE = 1e-6  # results are bitwise equal on the same machine; others may need --tolerance
 
 
 class ScoreMissed(SweepError):
-    """The repeated run scored something else: the config, the data or the machine is not what it was."""
+    """The repeated run has another score: the config, the data or the machine differs from the sweep's."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was stored, what came out."""
+    """The stored and the repeated score of a metric.
+
+    Attributes:
+        metric: The name of the metric.
+        stored: The score in the sweep.
+        repeated: The score of the repeated run.
+    """
 
     metric: str
     stored: float
@@ -33,12 +39,23 @@ class Verification:
 
 
 def check_recorded(config: TrialConfig, provenance: Provenance, keras_backend: str) -> None:
-    """InputError if the recorded run cannot be repeated here: other Keras backend or data."""
+    """Check that the recorded run can be repeated here.
+
+    Args:
+        config: The config.
+        provenance: Where the config came from.
+        keras_backend: The Keras backend in use.
+
+    Raises:
+        InputError: The Keras backend or the data differ from the sweep's.
+    """
     if keras_backend != provenance.keras_backend:
         recorded = provenance.keras_backend
-        raise InputError(f"recorded on Keras's {recorded}, here it is {keras_backend}; set KERAS_BACKEND={recorded}")
+        raise InputError(
+            f"recorded with the Keras backend {recorded}, now it is {keras_backend}; set KERAS_BACKEND={recorded}"
+        )
     if load(config.data).content_hash not in provenance.data_hash.split("+"):
-        raise InputError("the data is not what the sweep saw (its hash differs); correct data.path or SWEEP_DATA")
+        raise InputError("the data differ from the sweep's (another hash); correct data.path or SWEEP_DATA")
 
 
 def verify(
@@ -48,7 +65,17 @@ def verify(
     tolerance: float,
     say: Callable[[str], None] = print,
 ) -> Verification:
-    """Train as recorded, as many epochs and runs as the trial had, one run at a time.
+    """Repeat the recorded epochs and runs of a trial, one run at a time, and compare the scores.
+
+    Args:
+        config: The config.
+        provenance: Where the config came from: study, trial, score, and how it was trained.
+        executor: Trains the runs; it is closed at the end.
+        tolerance: The largest difference of the scores that is accepted.
+        say: Called with each line for the user.
+
+    Returns:
+        Both scores.
 
     Raises:
         ScoreMissed: The score differs by more than `tolerance`.
@@ -58,22 +85,22 @@ def verify(
     plan = RunPlan(provenance.repeats, provenance.cross_validation)
     with closing(executor):
         if plan.num_runs == 1:
-            what, repeated = f"after epoch {provenance.best_epoch}", _repeat_epochs(config, provenance, executor)
+            which, repeated = f"after epoch {provenance.best_epoch}", _repeat_epochs(config, provenance, executor)
         else:
             runs = plan.runs(config)[: provenance.num_runs]
             scores = _repeat_runs(runs, provenance.metric, executor)
-            what, repeated = f"of {len(runs)} runs", fmean(scores) if provenance.state == "COMPLETE" else scores[-1]
-    say(f"{provenance.metric} {what}: stored {provenance.score:.8f}, repeated {repeated:.8f}")
+            which, repeated = f"of {len(runs)} runs", fmean(scores) if provenance.state == "COMPLETE" else scores[-1]
+    say(f"{provenance.metric} {which}: stored {provenance.score:.8f}, repeated {repeated:.8f}")
     if not abs(repeated - provenance.score) <= tolerance:
         raise ScoreMissed(
-            f"trial {provenance.trial} of {provenance.study}: the stored score is missed by more than {tolerance:g}; "
-            "config, data, code, threads or versions differ from the sweep's"
+            f"trial {provenance.trial} of {provenance.study}: the repeated score differs by more than {tolerance:g}; "
+            "check that config, data, code, threads and versions are the sweep's"
         )
     return Verification(provenance.metric, provenance.score, repeated)
 
 
 def _repeat_epochs(config: TrialConfig, provenance: Provenance, executor: Executor) -> float:
-    """The score after the epochs of a trial that may have been pruned."""
+    """Return the score at the recorded epoch, training as many epochs as the trial had; NaN if it ended early."""
     run = QueuedRun(1, "run 1", config, provenance.num_epochs)
     _train([run], executor)
     if len(run.history) < provenance.num_epochs:
@@ -82,7 +109,7 @@ def _repeat_epochs(config: TrialConfig, provenance: Provenance, executor: Execut
 
 
 def _repeat_runs(configs: Sequence[TrialConfig], metric: str, executor: Executor) -> list[float]:
-    """The score of each whole run."""
+    """Return the score of each run."""
     runs = [QueuedRun(number, f"run {number}", config) for number, config in enumerate(configs, start=1)]
     _train(runs, executor)
     return [run_values(run.history, [metric])[0] for run in runs]

@@ -340,7 +340,7 @@ def shown_numbers(app, after=0):
 def test_of_a_large_study_the_best_and_the_latest_are_served_and_those_that_follow(tmp_path):
     study = run_sweep(tmp_path, make_space("random", "median"), 40)
     best = sorted(study.frozen_trials(TrialState.COMPLETE), key=lambda trial: -trial.value)[:5]
-    app = create_app(database_url(tmp_path), Shown(most=5), write=False)
+    app = create_app(database_url(tmp_path), Shown(max_trials=5), write=False)
     served = sorted({trial.number for trial in best} | {*range(35, 40)})
     assert shown_numbers(app) == served
     run_sweep(tmp_path, make_space("random", "median"), 46)

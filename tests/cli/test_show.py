@@ -86,7 +86,7 @@ def test_a_running_trial_shows_what_it_reported(show, tmp_path):
         run_sweep(tmp_path, make_space(), 1, executor=DyingExecutor(1, 4))
     shown = show("0", folder=tmp_path)
     assert "trial 0: RUNNING, 4 epochs" in shown
-    assert "began 20" in shown
+    assert "started 20" in shown
 
 
 def test_unknown_trial_names_those_there_are(studies, capsys):

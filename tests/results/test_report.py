@@ -337,7 +337,7 @@ def test_the_command(swept, capsys, tmp_path):
     [
         (["nowhere"], "no study named nowhere; there are: study"),
         (["../study"], "no study named ../study; there are: study"),
-        (["study", "study"], "named twice"),
+        (["study", "study"], "study study"),
         (["study", "--out", "."], ".: is not a file"),
         (["study", "--out", "/"], "/: is not a file"),
         (["study", "--out", f"{__file__}/page.html"], f"{__file__}/page.html: cannot be written"),

@@ -15,8 +15,8 @@ import sweep.results.retrain
 from sweep.config.trial import TrialConfig
 from sweep.data import load_raw_test
 from sweep.errors import InputError
-from sweep.results.retrain import Retraining, evaluate, one_retraining
-from sweep.results.saved_model import how_to_use
+from sweep.results.retrain import Retraining, evaluate, retraining_lock
+from sweep.results.saved_model import usage_lines
 
 
 def make_config(builder=None, **sections):
@@ -53,7 +53,7 @@ def test_a_model_that_cannot_be_saved_or_loaded_keeps_weights_and_scores(tmp_pat
     network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     images, labels = load_raw_test(make_config().data)
     assert evaluate(network, scaling.predict(images), labels)[1] == content["seeds"][0]["test_accuracy"]
-    lines = how_to_use(tmp_path, content)
+    lines = usage_lines(tmp_path, content)
     assert str(tmp_path / "scaling.keras") in lines[0]
     assert not [line for line in lines if "model.keras" in line]
     again, lines = retrain(tmp_path, make_config(build.__name__))
@@ -135,7 +135,7 @@ def test_the_lines_that_are_said_use_the_model(tmp_path):
     content, _ = retrain(tmp_path, make_config())
     images, labels = load_raw_test(make_config().data)
     given = {"keras": keras, "images": images}
-    load_model, predict = how_to_use(tmp_path, content)
+    load_model, predict = usage_lines(tmp_path, content)
     exec(load_model, given)
     assert np.mean(eval(predict, given).argmax(1) == labels) == pytest.approx(content["test_accuracy"]["mean"])
     assert str(tmp_path / "classes.json") in predict
@@ -143,7 +143,7 @@ def test_the_lines_that_are_said_use_the_model(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(content))
     old, lines = retrain(tmp_path, make_config())
     assert lines == []
-    assert "scaled" in how_to_use(tmp_path, old)[0]
+    assert "scaled" in usage_lines(tmp_path, old)[0]
 
 
 class Killed(BaseException):
@@ -169,16 +169,20 @@ def test_what_a_kill_between_scores_and_model_has_left_out_is_made_up_for(tmp_pa
 
 
 def test_a_second_retrain_into_the_same_folder_is_refused(tmp_path):
-    with one_retraining(tmp_path / "models"), pytest.raises(InputError) as caught, one_retraining(tmp_path / "models"):
+    with (
+        retraining_lock(tmp_path / "models"),
+        pytest.raises(InputError) as caught,
+        retraining_lock(tmp_path / "models"),
+    ):
         pass
     assert str(tmp_path / "models") in str(caught.value)
     assert f"process {os.getpid()}" in str(caught.value)
     (tmp_path / "models" / ".unfinished.1.model.keras").write_text("half")
     (tmp_path / "models" / ".unfinished.untrained.keras").write_text("half")
-    with one_retraining(tmp_path / "models"):
+    with retraining_lock(tmp_path / "models"):
         assert [path.name for path in (tmp_path / "models").iterdir()] == [".lock"]
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match=r"file: cannot be written"), one_retraining(tmp_path / "file"):
+    with pytest.raises(InputError, match=r"file: cannot be written"), retraining_lock(tmp_path / "file"):
         pass
 
 
@@ -187,7 +191,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    with pytest.raises(InputError, match=r"grants no locks.*--out") as caught, one_retraining(tmp_path / "models"):
+    with pytest.raises(InputError, match=r"grants no locks.*--out") as caught, retraining_lock(tmp_path / "models"):
         pass
     assert str(tmp_path / "models") in str(caught.value)
 

@@ -18,7 +18,7 @@ def sections(data: StudyData) -> list[Section]:
     """
     confirmed = data.confirmation
     if confirmed is not None:
-        words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.words()]
+        words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.conclusions()]
         return [Section("Confirmation", [*words, table(COLUMNS, rows(confirmed)), _figure(data)])]
     if not data.complete or not section(data.settings, "space") or data.is_function:
         return []

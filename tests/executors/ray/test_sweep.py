@@ -87,7 +87,7 @@ def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signa
     with told.process:
         told.wait_for_a_trial()
         told.process.terminate()
-        assert "interrupted; the same command goes on" in told.process.stdout.read()
+        assert "sweep: interrupted" in told.process.stdout.read()
     assert told.process.returncode == 143
     assert told.ends_alone()
     last = RaySweep(tmp_path / "ray", 0)
