@@ -16,11 +16,11 @@ from sweeps import make_space, open_in, run_sweep
 from sweep.cli.parser import main
 from sweep.errors import Cause
 from sweep.results.report import make_page, write_page
-from sweep.results.report.compare import course
+from sweep.results.report.compare import best_values
 from sweep.results.report.data import num_epochs, read_data
+from sweep.results.report.execution import saved_epochs
+from sweep.results.report.formatting import plot_text
 from sweep.results.report.samples import sample, spread
-from sweep.results.report.spent import saved_epochs
-from sweep.results.report.texts import plot_text
 from sweep.storage import create_database, database_url, read_study
 
 HOSTILE = '</script><script>alert("x")</script><img src=http://evil.example/x onerror=alert(1)>%{x}&lt;'
@@ -28,14 +28,14 @@ NO_TEXT = "\udcff"  # a byte of a file's name that is not UTF-8
 TITLES = (
     "Space",
     "Best trials",
-    "The best trial's epochs",
-    "History",
+    "Training curves of the best trial",
+    "Optimization history",
     "Learning curves",
-    "Importances",
+    "Hyperparameter importances",
     "Parallel coordinates",
-    "Slices",
-    "Contour",
-    "Distribution of values (EDF)",
+    "Slice plots",
+    "Contour plot",
+    "Empirical distribution function (EDF)",
     "Pruning",
     "States and failures",
     "Time",
@@ -113,8 +113,8 @@ def test_a_study_of_one_trial(tmp_path):
     run_sweep(tmp_path, make_space(), num_trials=1)
     page = page_of(tmp_path)
     assert page.titles == list(CONFIRMABLE)
-    assert "Importances need 10 COMPLETE trials; there are 1." in page.section("Importances")
-    assert "Too few" in page.section("Slices")
+    assert "Importances need 10 COMPLETE trials; there are 1." in page.section("Hyperparameter importances")
+    assert "Too few" in page.section("Slice plots")
 
 
 def test_a_study_whose_only_trial_runs(tmp_path):
@@ -282,7 +282,7 @@ def test_best_after_a_budget(tmp_path):
         (0.7, TrialState.COMPLETE, (0.2, 0.7)),
     ):
         finish(study, value, state=state, steps=steps)
-    one = course(read_data(study))
+    one = best_values(read_data(study))
     assert one.epochs == [2, 3, 5, 7]
     assert [one.after_trials(budget) for budget in (1, 3, 4)] == [0.5, 0.5, 0.7]
     assert math.isnan(one.after_epochs(1))
@@ -357,7 +357,7 @@ def test_a_page_replaces_nothing_but_a_page(swept, tmp_path, capsys):
         out.write_text(content)
         assert main(["report", "study", "--studies", str(swept), "--out", str(out)]) == code
     assert out.read_text() == "SQLite format 3"
-    assert "is no page" in capsys.readouterr().err
+    assert "not an HTML page" in capsys.readouterr().err
 
 
 def test_several_objectives_of_another_program(tmp_path):
@@ -371,6 +371,10 @@ def test_several_objectives_of_another_program(tmp_path):
         study.add_trial(create_trial(values=values, params=params, distributions=distributions))
     study.add_trial(create_trial(state=TrialState.FAIL))
     page = page_of(tmp_path, "three")
-    assert page.titles[:3] == ["Space", "Pareto front", "History: values_0"]
-    assert page.titles[3:8:2] == ["Importances: values_0", "History: values_1", "Slices: values_1"]
+    assert page.titles[:3] == ["Space", "Pareto front", "Optimization history: values_0"]
+    assert page.titles[3:8:2] == [
+        "Hyperparameter importances: values_0",
+        "Optimization history: values_1",
+        "Slice plots: values_1",
+    ]
     assert "<td>0</td>" in page.section("Pareto front")

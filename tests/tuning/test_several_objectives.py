@@ -129,7 +129,7 @@ def test_a_killed_study_of_a_function_of_two_values_equals_the_unbroken_one(tmp_
         assert trial["values"] == [x**2 + y**2, (x - 2) ** 2 + y**2]
         assert trial["history"] == [{"epoch": 1, "values_0": trial["values"][0], "values_1": trial["values"][1]}]
     page = make_page([read_study(database_url(tmp_path / "killed"), "study")])
-    assert "<h2>Importances: values_1</h2>" in page
+    assert "<h2>Hyperparameter importances: values_1</h2>" in page
 
 
 class StoppingEngine(FakeEngine):
@@ -303,13 +303,13 @@ def test_the_report_in_a_browser(folder, swept, browser):
     assert main(["report", "mine"]) == 0
     browser.get((folder / "studies" / "mine" / "report.html").as_uri())
     titles = browser.execute_script("return [...document.querySelectorAll('h2')].map(one => one.textContent)")
-    assert titles[:3] == ["Space", "Pareto front", "History: val_accuracy"]
-    assert "Importances: loss" in titles
+    assert titles[:3] == ["Space", "Pareto front", "Optimization history: val_accuracy"]
+    assert "Hyperparameter importances: loss" in titles
     points = "return document.querySelector('#pareto-front .js-plotly-plot').data.map(trace => trace.x.length)"
     assert sum(browser.execute_script(points)) == 12
     section = browser.execute_script("return document.querySelector('#pareto-front').textContent")
     front = optuna.load_study(study_name="mine", storage="sqlite:///studies/sweep.db").best_trials
-    assert f"{len(front)} trials of 12 COMPLETE" in section
+    assert f"{len(front)} of 12 COMPLETE" in section
 
 
 def test_a_report_compares_studies_of_one_objective_alone(swept, capsys):

@@ -1,9 +1,9 @@
-"""A study as one offline HTML page: `make_page`, `write_page`.
+"""Make a report of a study: one HTML page that works offline.
 
-`data` reads the study once; `texts` escapes and words; `samples` bounds what is drawn; `summary`, `confirmed`,
-`history`, `parameters`, `pareto`, `spent` and `compare` make the sections out of `figures` (plotly) and `tables`
-(pandas); `page` puts them into one file with plotly.js inlined. Keras is never imported: what is shown was stored by
-the sweep.
+`data` reads the study once, `formatting` formats and escapes text, `samples` limits what is drawn. `summary`,
+`confirmed`, `history`, `parameters`, `pareto`, `execution` and `compare` make the sections from `figures` (plotly) and
+`tables` (pandas), and `page` combines them in one file with plotly.js inlined. Keras is never imported: all that is
+shown is stored with the study.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 import optuna
 
 from sweep.errors import InputError
-from sweep.results.report import compare, confirmed, history, parameters, pareto, spent, summary
+from sweep.results.report import compare, confirmed, execution, history, parameters, pareto, summary
 from sweep.results.report.data import StudyData, read_data
 from sweep.results.report.page import DOCTYPE, Section, render_page
 from sweep.system.files import in_one_line, write_text
@@ -21,26 +21,41 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def make_page(studies: Sequence[optuna.Study]) -> str:
-    """The page about the first study, which the others are compared with: InputError unless all have one objective."""
+    """Make the page of the first study, which the others are compared with.
+
+    Args:
+        studies: One or more studies; several must have a single objective each.
+
+    Returns:
+        The HTML.
+
+    Raises:
+        InputError: A multi-objective study would be compared.
+    """
     data, *others = [read_data(study) for study in studies]
-    several = next((one for one in (data, *others) if len(one.metrics) > 1), None)
-    if others and several is not None:
-        name, number = several.name, len(several.metrics)
-        raise InputError(f"study {name} has {number} objectives, studies of one can be compared; report {name} alone")
+    multi = next((one for one in (data, *others) if len(one.metrics) > 1), None)
+    if others and multi is not None:
+        raise InputError(
+            f"study {multi.name} has {len(multi.metrics)} objectives and cannot be compared; report {multi.name} alone"
+        )
     page = render_page(f"Sweep report: {data.name}", summary.header(data), _sections(data, others))
-    return page.encode(errors="backslashreplace").decode()  # what is stored may be no text
+    return page.encode(errors="backslashreplace").decode()  # stored strings may contain lone surrogates
 
 
 def write_page(page: str, path: Path) -> None:
-    """Put the page under its name at once: a browser that reloads meanwhile sees the old one or the new one.
+    """Write a page atomically, so that a browser that reloads it never reads half of it.
+
+    Args:
+        page: The HTML.
+        path: Where to write it.
 
     Raises:
-        InputError: The page cannot be written, or what is there is no page (a database, a space file).
+        InputError: The page cannot be written, or another kind of file (a database, a space file) is at the path.
 
     """
     with in_one_line(path):
         if path.is_file() and path.stat().st_size and not _is_page(path):
-            raise InputError(f"{path}: is there already, and is no page; choose another name")
+            raise InputError(f"{path}: exists and is not an HTML page; choose another name")
     write_text(path, page)
 
 
@@ -54,8 +69,8 @@ def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
     if not data.trials:
         return [summary.space(data), *comparison, summary.settings(data)]
     if len(data.metrics) > 1:
-        return _sections_of_several(data)
-    is_trained = not data.is_function  # a function has no epochs to show
+        return _multi_objective_sections(data)
+    is_trained = not data.is_function  # a function has no epochs
     return [
         summary.space(data),
         *confirmed.sections(data),
@@ -65,20 +80,20 @@ def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
         history.history(data),
         *([history.learning_curves(data)] if is_trained else []),
         *parameters.sections(data, others),
-        *([spent.pruning(data)] if is_trained else []),
-        spent.states(data),
-        spent.time(data),
+        *([execution.pruning(data)] if is_trained else []),
+        execution.states(data),
+        execution.time(data),
         summary.settings(data),
     ]
 
 
-def _sections_of_several(data: StudyData) -> list[Section]:
+def _multi_objective_sections(data: StudyData) -> list[Section]:
     return [
         summary.space(data),
         pareto.front(data),
         *pareto.of_each_objective(data),
         *([] if data.is_function else [history.learning_curves(data)]),
-        spent.states(data),
-        spent.time(data),
+        execution.states(data),
+        execution.time(data),
         summary.settings(data),
     ]

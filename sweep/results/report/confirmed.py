@@ -1,30 +1,34 @@
-"""What `sweep confirm` found: both ranks, the scores from fresh seeds, and what may be said of them."""
+"""Show what `sweep confirm` found: both ranks, the scores with new seeds, and the conclusions."""
 
 import plotly.graph_objects as go
 
 from sweep.results.confirmation_table import COLUMNS, rows
 from sweep.results.report.data import StudyData
 from sweep.results.report.figures import COLORS, MIDDLE, figure_box, rounded, value_axis
+from sweep.results.report.formatting import paragraph, plot_text
 from sweep.results.report.page import Section
 from sweep.results.report.tables import table
-from sweep.results.report.texts import paragraph, plot_text
 from sweep.storage.stored_trials import section
 
 
 def sections(data: StudyData) -> list[Section]:
-    """A table, the words, and each candidate's scores beside the one that it was chosen by; or what could be done.
+    """Make the section on the confirmation, or on how to confirm.
 
-    Nothing of a study that cannot be confirmed.
+    Args:
+        data: The study.
+
+    Returns:
+        One section, or none for a study that cannot be confirmed.
     """
     confirmed = data.confirmation
     if confirmed is not None:
-        words = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.conclusions()]
-        return [Section("Confirmation", [*words, table(COLUMNS, rows(confirmed)), _figure(data)])]
+        conclusions = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.conclusions()]
+        return [Section("Confirmation", [*conclusions, table(COLUMNS, rows(confirmed)), _figure(data)])]
     if not data.complete or not section(data.settings, "space") or data.is_function:
         return []
     text = (
-        "Not confirmed yet. The best of many scores was chosen for its luck too, so it promises too much: "
-        f"sweep confirm {data.name} trains the best configs from fresh seeds and says what to expect."
+        "Not confirmed. The best score is biased upward by selection; "
+        f"`sweep confirm {data.name}` trains the best configs with new seeds and gives an unbiased estimate."
     )
     return [Section("Confirmation", [paragraph(text, "empty")])]
 
@@ -38,7 +42,7 @@ def _figure(data: StudyData) -> str:
     figure.add_scatter(
         x=[name for name, _ in seeds],
         y=rounded(score for _, score in seeds),
-        name="fresh seeds",
+        name="new seeds",
         mode="markers",
         marker={"color": COLORS[0], "size": 7, "opacity": 0.7},
     )

@@ -1,4 +1,4 @@
-"""What a report takes from a study: read once, and defensively, as other programs may have written into it too."""
+"""Read what a report needs from a study, once, and robustly, as other programs may have written to it."""
 
 import math
 from collections import Counter
@@ -22,9 +22,15 @@ from sweep.storage.stored_trials import epochs, section
 
 @dataclass(frozen=True)
 class StudyData:
-    """A study with its trials by number, not copied: do not change them.
+    """A study with its trials, viewed by one of its objectives.
 
-    Of several objectives it is looked at by one, the first unless another one is chosen by `of_objective`.
+    Attributes:
+        name: The study's name.
+        metrics: The objectives' metrics.
+        directions: The objectives' directions.
+        user_attrs: The study's user attributes.
+        trials: All trials by number, not copied: do not change them.
+        objective: The index of the objective that metric, scores and ranks are of.
     """
 
     name: str
@@ -36,27 +42,34 @@ class StudyData:
 
     @property
     def metric(self) -> str:
-        """Of the objective."""
+        """The metric of the objective."""
         return self.metrics[self.objective]
 
     @property
     def maximize(self) -> bool:
-        """Whether more of it is better."""
+        """Whether a higher value is better."""
         return self.directions[self.objective] == StudyDirection.MAXIMIZE
 
     def of_objective(self, number: int) -> "StudyData":
-        """The same, looked at by another objective."""
+        """Return the study viewed by another objective.
+
+        Args:
+            number: Index of the objective.
+
+        Returns:
+            A view of the same trials.
+        """
         return replace(self, objective=number)
 
     @cached_property
     def pareto_front(self) -> list[FrozenTrial]:
-        """The COMPLETE trials with finite values that no other one beats, best first in the first objective."""
+        """The Pareto-optimal COMPLETE trials with finite values, best first in the first objective."""
         finite = [trial for trial in self.complete if all(map(math.isfinite, trial.values or ()))]
         return pareto_front(finite, self.directions)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What `sweep run` stored; empty for a study of another program."""
+        """The settings that `sweep run` stored; empty for a study of another program."""
         return section(self.user_attrs, "sweep")
 
     @property
@@ -66,68 +79,98 @@ class StudyData:
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
-        """What `sweep confirm` stored."""
+        """The scores of `sweep confirm`; None if there are none."""
         return read_confirmation(self.user_attrs)
 
     @cached_property
     def complete(self) -> list[FrozenTrial]:
-        """COMPLETE trials with a finite value, best first."""
+        """The COMPLETE trials with a finite value, best first."""
         finite = [trial for trial in self.in_state("COMPLETE") if math.isfinite(self.score(trial))]
         return sorted(finite, key=self.rank)
 
     @cached_property
     def winner(self) -> FrozenTrial | None:
-        """The confirmed one, else the best score's; None if no trial is COMPLETE."""
+        """The best confirmed trial, else the one with the best score; None if no trial is COMPLETE."""
         confirmed = [one.trial for one in self.confirmation.ranking] if self.confirmation else []
         by_number = {trial.number: trial for trial in self.complete}
         return by_number[confirmed[0]] if confirmed and confirmed[0] in by_number else next(iter(self.complete), None)
 
     @cached_property
     def finished(self) -> list[FrozenTrial]:
-        """COMPLETE, PRUNED and FAIL, in the order in which they ended."""
+        """The COMPLETE, PRUNED and FAIL trials, in the order in which they finished."""
         finished = [trial for trial in self.trials if trial.state.is_finished()]
         return sorted(finished, key=lambda trial: (trial.datetime_complete or datetime.max, trial.number))
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """State -> trials."""
+        """The number of trials by state."""
         return Counter(trial.state.name for trial in self.trials)
 
     @cached_property
     def parameter_names(self) -> list[str]:
-        """In the order in which trials first had them."""
+        """The names of the parameters, in the order in which trials first had them."""
         return list(dict.fromkeys(name for trial in self.trials for name in trial.params))
 
     def in_state(self, *states: str) -> list[FrozenTrial]:
-        """The trials in these states, by number."""
+        """Return the trials in some states.
+
+        Args:
+            states: Names of states.
+
+        Returns:
+            The trials, by number.
+        """
         return [trial for trial in self.trials if trial.state.name in states]
 
     def score(self, trial: FrozenTrial) -> float:
-        """The value, or the last reported one; NaN without any."""
+        """Return a trial's score.
+
+        Args:
+            trial: A trial of the study.
+
+        Returns:
+            The value of a COMPLETE trial, else the last reported one; NaN without any.
+        """
         if trial.state == TrialState.COMPLETE and trial.values:
             return float(trial.values[self.objective])
-        reported = trial.intermediate_values if self.objective == 0 else {}  # which are of the first one
+        reported = (
+            trial.intermediate_values if self.objective == 0 else {}
+        )  # reported values are of the first objective
         return reported[max(reported)] if reported else math.nan
 
     def rank(self, trial: FrozenTrial) -> tuple[float, int]:
-        """Sorts best first, without a score last."""
+        """Return a key that sorts trials best first.
+
+        Args:
+            trial: A trial of the study.
+
+        Returns:
+            The key; trials without a score are last, ties are by number.
+        """
         score = self.score(trial)
         return (math.inf if math.isnan(score) else -score if self.maximize else score), trial.number
 
     @cached_property
     def num_runs(self) -> int:
-        """Of each trial; those of several report each run's score instead of each epoch's."""
+        """The number of runs of each trial; if there are several, trials report a score per run, not per epoch."""
         space = section(self.settings, "space")
         counts = [space.get(key) for key in ("repeats", "cross_validation")]
         return math.prod(count for count in counts if isinstance(count, int) and count > 0)
 
     @property
     def step(self) -> str:
-        """What a reported value belongs to."""
+        """What one reported value is of: a run or an epoch."""
         return "run" if self.num_runs > 1 else "epoch"
 
     def planned_epochs(self, trial: FrozenTrial) -> int:
-        """The epochs that the trial would have had if it was neither pruned nor failed."""
+        """Return the epochs that a trial trains unless it is pruned or fails.
+
+        Args:
+            trial: A trial of the study.
+
+        Returns:
+            The number of epochs over all of its runs.
+        """
         space = section(self.settings, "space")
         for name, parameter in section(space, "space").items():
             if isinstance(parameter, dict) and parameter.get("key") == "training.epochs" and name in trial.params:
@@ -143,19 +186,26 @@ class StudyData:
 
 
 def read_data(study: optuna.Study) -> StudyData:
-    """All of it by one query of the trials."""
+    """Read a study with one query for its trials.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The study with its trials.
+    """
     user_attrs = study.user_attrs
     return StudyData(
         name=study.study_name,
         metrics=metric_names(user_attrs, len(study.directions)),
         directions=study.directions,
         user_attrs=user_attrs,
-        trials=_with_params_of_one_kind(study.get_trials(deepcopy=False)),
+        trials=_with_consistent_params(study.get_trials(deepcopy=False)),
     )
 
 
-def _with_params_of_one_kind(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """A figure has one axis for a parameter: that of our trials, or else of the first one."""
+def _with_consistent_params(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Drop params whose distribution is of another type than those of `sweep run` (else of the first trial)."""
     known: dict[str, BaseDistribution] = {}
     for trial in sorted(trials, key=lambda trial: not is_ours(trial)):
         known = {**trial.distributions, **known}
@@ -163,29 +213,37 @@ def _with_params_of_one_kind(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def num_epochs(trial: FrozenTrial) -> int:
-    """Epochs that the trial trained."""
+    """Return the number of epochs that a trial trained."""
     stored = trial.user_attrs.get("history")
     return max(len(trial.intermediate_values), len(stored) if isinstance(stored, list) else 0)
 
 
 def number(value: Any) -> float:
-    """The value as a number, NaN where it is none."""
+    """Convert a stored value to a float; NaN if it is not a number."""
     return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else math.nan
 
 
 def epoch_seconds(trial: FrozenTrial) -> float:
-    """Seconds that the trial's epochs took."""
+    """Return the total time of a trial's epochs in seconds."""
     seconds = (number(epoch.get("seconds")) for epoch in epochs(trial))
     return sum(one for one in seconds if math.isfinite(one))
 
 
 def trial_seconds(trial: FrozenTrial) -> float:
-    """Seconds from the trial's start to its end; 0 while it has none."""
+    """Return the time from a trial's start to its end in seconds; 0 if it has not ended."""
     return max(0.0, trial.duration.total_seconds()) if trial.duration is not None else 0.0
 
 
 def best_so_far(data: StudyData, trials: list[FrozenTrial]) -> list[float]:
-    """After each of the trials, the best value of a COMPLETE one; NaN before the first."""
+    """Compute the best value after each trial.
+
+    Args:
+        data: The study.
+        trials: Trials in any order.
+
+    Returns:
+        For each trial, the best value of the COMPLETE ones up to it; NaN before the first.
+    """
     best, values = math.nan, []
     for trial in trials:
         score = data.score(trial) if trial.state == TrialState.COMPLETE else math.nan

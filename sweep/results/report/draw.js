@@ -1,5 +1,5 @@
 "use strict";
-// Draws each figure beside its data; figures follow their boxes, also onto paper.
+// Draws each figure next to its data. Figures are resized with their boxes, also for printing.
 const boxes = [...document.querySelectorAll(".figure")];
 const byTouch = matchMedia("(pointer: coarse)").matches;
 const config = {

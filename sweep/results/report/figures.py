@@ -1,4 +1,4 @@
-"""How figures look, and how they get into the page: quiet, sized by their box, their numbers rounded."""
+"""Define the style of figures, and convert them to HTML: sized by their boxes, with rounded numbers."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -43,26 +43,43 @@ TEMPLATE = go.layout.Template(
 SMALL, MIDDLE, LARGE = 280, 360, 460  # px
 
 
-def figure_box(figure: go.Figure, height: int = MIDDLE, kind: str = "") -> str:
-    """The figure as data beside an empty box, which the page's script draws. Kinds: `wide` scrolls on a phone."""
+def figure_box(figure: go.Figure, height: int = MIDDLE, css_class: str = "") -> str:
+    """Convert a figure to HTML: its data next to an empty box, in which the page's script draws it.
+
+    Args:
+        figure: The figure; its layout is changed.
+        height: Height in px.
+        css_class: Class of the box: `wide` for a figure that scrolls on a narrow screen.
+
+    Returns:
+        The HTML.
+    """
     figure.update_layout(template=TEMPLATE, height=height, width=None, autosize=True)
     text = plotly.io.to_json(figure, engine="json", validate=False)  # with <, > and / written as \u00..
     data = f'<script type="application/json">{text}</script><div class="plot" style="height:{height}px"></div>'
-    return f'<div class="scroll {kind}"><div class="figure">{data}</div></div>'
+    return f'<div class="scroll {css_class}"><div class="figure">{data}</div></div>'
 
 
 def grid(boxes: Iterable[str]) -> str:
-    """Boxes beside each other where there is room."""
+    """Arrange boxes, given as HTML, in as many columns as fit."""
     return f'<div class="grid">{"".join(boxes)}</div>'
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:
-    """Six digits; NaN and infinity are gaps."""
+    """Round to six significant digits; NaN and infinity become None, a gap in a curve."""
     return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
 
 
 def value_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """An axis for scores: logarithmic where positive ones span more than a factor of 50."""
+    """Make an axis for values: logarithmic if all are positive and span more than a factor of 50.
+
+    Args:
+        title: The title.
+        values: The values that are drawn; NaN and infinity are ignored.
+
+    Returns:
+        Properties of a plotly axis.
+    """
     finite = [value for value in values if math.isfinite(value)]
     if finite and min(finite) == max(finite):  # plotly would show a range of 2 around it
         return {"title": {"text": title}, "range": _around(finite[0])}
@@ -76,12 +93,27 @@ def _around(value: float) -> list[float]:
 
 
 def count_axis(title: str, highest: int) -> dict[str, Any]:
-    """An axis of whole numbers: no tick between two of them."""
+    """Make an axis for integers, with ticks at integers only.
+
+    Args:
+        title: The title.
+        highest: The largest value.
+
+    Returns:
+        Properties of a plotly axis.
+    """
     return {"title": {"text": title}, **({"dtick": 1} if highest < 10 else {})}
 
 
 def log_axis(values: Collection[float]) -> dict[str, Any]:
-    """A logarithmic axis with ticks at 1, 2, 5, or at the powers of ten of a wide range, all of one size."""
+    """Make a logarithmic axis with ticks at 1, 2 and 5 times powers of ten, or at powers of ten for a wide range.
+
+    Args:
+        values: Positive values.
+
+    Returns:
+        Properties of a plotly axis.
+    """
     low, high = math.log10(min(values)), math.log10(max(values))
     exponents = range(math.floor(low), math.ceil(high) + 1, max(1, round((high - low) / 8)))
     steps = (1, 2, 5) if high - low < 2 else (1,)

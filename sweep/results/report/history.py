@@ -1,4 +1,4 @@
-"""How the scores came about: the best trials, the best one's curves, history, learning curves."""
+"""Make the sections on scores: best trials, training curves of the best one, history, learning curves."""
 
 import math
 from typing import Any
@@ -19,25 +19,33 @@ from sweep.results.report.figures import (
     rounded,
     value_axis,
 )
+from sweep.results.report.formatting import duration, paragraph, plot_text, short
 from sweep.results.report.page import section
-from sweep.results.report.samples import sample, what_is_shown
+from sweep.results.report.samples import sample, sample_note
 from sweep.results.report.tables import params_cells, table
-from sweep.results.report.texts import duration, paragraph, plot_text, short
 from sweep.storage.stored_trials import epochs, further_metrics, reported
+from sweep.text import counted
 
 NUM_BEST = 10
-MOST_POINTS = 2000
-MOST_CURVES = 60
+MAX_POINTS = 2000
+MAX_CURVES = 60
 BEST_TRIAL_CURVES: dict[str, tuple[tuple[str, str], ...]] = {
-    "Loss": (("train", "loss"), ("validation", "val_loss")),
-    "Accuracy": (("train", "accuracy"), ("validation", "val_accuracy")),
+    "Loss": (("training", "loss"), ("validation", "val_loss")),
+    "Accuracy": (("training", "accuracy"), ("validation", "val_accuracy")),
     "Learning rate": (("learning rate", "learning_rate"),),
 }
 
 
 @section("Best trials")
 def best_trials(data: StudyData) -> list[str]:
-    """The top trials with their params."""
+    """List the best trials with their params.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     if not data.complete:
         return [paragraph("No trial is COMPLETE yet.", "empty")]
     names = data.parameter_names
@@ -51,20 +59,27 @@ def best_trials(data: StudyData) -> list[str]:
         ]
         for trial in data.complete[:NUM_BEST]
     ]
-    shown = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
+    note = f"The best {len(rows)} of {len(data.complete):,} COMPLETE trials." if len(rows) < len(data.complete) else ""
     columns = ["trial", short(data.metric, 40), "epochs", "time", *names]
-    return [table(columns, rows), paragraph(shown, "note") if shown else ""]
+    return [table(columns, rows), paragraph(note, "note") if note else ""]
 
 
-@section("The best trial's epochs")
+@section("Training curves of the best trial")
 def best_trial(data: StudyData) -> list[str]:
-    """Train and validation curves and learning rate, from the epochs stored with the trial."""
+    """Draw training and validation metrics and the learning rate of the best trial, from its stored epochs.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     if not data.complete:
         return [paragraph("No trial is COMPLETE yet.", "empty")]
     best = data.winner or data.complete[0]
     stored = _with_gaps(epochs(best))
     if not stored:
-        text = f"Trial {best.number} has no epochs stored with it (the attribute `history` of `sweep run`)."
+        text = f"Trial {best.number} has no stored epochs (user attribute `history`, which `sweep run` sets)."
         return [paragraph(text, "empty")]
     further = {plot_text(metric): ((plot_text(metric), metric),) for metric in further_metrics(stored)}
     boxes = [
@@ -77,7 +92,7 @@ def best_trial(data: StudyData) -> list[str]:
 
 
 def _with_gaps(stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Between the runs of a trial that has several."""
+    """Insert an empty epoch between the runs of a trial, which is a gap in the curves."""
     gapped: list[dict[str, Any]] = []
     for epoch in stored:
         gapped += [{}] if gapped and epoch.get("run") != gapped[-1].get("run") else []
@@ -101,14 +116,21 @@ def _epochs_figure(stored: list[dict[str, Any]], title: str, curves: tuple[tuple
     return figure_box(figure, SMALL)
 
 
-@section("History")
+@section("Optimization history")
 def history(data: StudyData) -> list[str]:
-    """Each trial's score by number, and the best so far."""
+    """Draw each trial's score by trial number, and the best value.
+
+    Args:
+        data: The study, viewed by one objective.
+
+    Returns:
+        The section.
+    """
     figure = go.Figure(layout={"xaxis": count_axis("trial", len(data.trials))})
     scored = [trial for trial in data.in_state("PRUNED", "COMPLETE") if math.isfinite(data.score(trial))]
-    shown = sample(data, scored, MOST_POINTS)
+    shown = sample(data, scored, MAX_POINTS)
     size = 6 if len(shown) < 500 else 4
-    for state, name in (("PRUNED", "PRUNED, last reported"), ("COMPLETE", "COMPLETE")):
+    for state, name in (("PRUNED", "PRUNED, last reported value"), ("COMPLETE", "COMPLETE")):
         chosen = [trial for trial in shown if trial.state.name == state]
         if chosen:
             figure.add_trace(_points(data, chosen, name, {"color": STATE_COLORS[state], "size": size}))
@@ -117,11 +139,11 @@ def history(data: StudyData) -> list[str]:
     steps = [i for i, value in enumerate(best) if i in (0, len(best) - 1) or value != best[i - 1]]
     numbers = [ordered[i].number for i in steps] + [data.trials[-1].number]
     line = {"x": numbers, "y": rounded([*(best[i] for i in steps), *best[-1:]])}
-    figure.add_scatter(**line, name="best so far", mode="lines", line={"shape": "hv", "color": ACCENT, "width": 1.5})
+    figure.add_scatter(**line, name="best value", mode="lines", line={"shape": "hv", "color": ACCENT, "width": 1.5})
     if not scored:
         return [paragraph("No trial has reported a score yet.", "empty")]
     figure.update_layout(yaxis=value_axis(plot_text(data.metric), [data.score(trial) for trial in scored]))
-    note = what_is_shown(len(shown), len(scored), "trials")
+    note = sample_note(len(shown), len(scored), "trials")
     return [figure_box(figure, MIDDLE), paragraph(note, "note") if note else ""]
 
 
@@ -138,11 +160,18 @@ def _points(data: StudyData, trials: list[FrozenTrial], name: str, marker: dict[
 
 @section("Learning curves")
 def learning_curves(data: StudyData) -> list[str]:
-    """The score after each epoch (of each of several runs): the best trials and a spread of the others."""
+    """Draw the reported values of trials by epoch, or by run if trials have several runs.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     with_scores = [trial for trial in data.trials if trial.intermediate_values]
     if not with_scores:
         return [paragraph("No trial has reported a score yet.", "empty")]
-    shown = sample(data, with_scores, MOST_CURVES)
+    shown = sample(data, with_scores, MAX_CURVES)
     best = data.complete[0] if data.complete else None
     figure = go.Figure(layout={"xaxis": {"title": {"text": data.step}}})
     for state, color in STATE_COLORS.items():
@@ -153,12 +182,15 @@ def learning_curves(data: StudyData) -> list[str]:
         figure.add_trace(_curves(data, [best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
     values = [value for trial in shown for value in trial.intermediate_values.values()]
     figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
-    note = what_is_shown(len(shown), len(with_scores), "trials") or f"All that reported a score: {len(shown)}."
+    note = (
+        sample_note(len(shown), len(with_scores), "trials")
+        or f"All {counted(len(shown), 'trial')} that reported a score."
+    )
     return [figure_box(figure, LARGE), paragraph(note, "note")]
 
 
 def _curves(data: StudyData, trials: list[FrozenTrial], name: str, line: dict[str, Any], opacity: float) -> go.Scatter:
-    """Many curves in one trace, a gap after each."""
+    """Put the curves of trials into one trace, separated by gaps."""
     steps: list[int | None] = []
     values: list[float] = []
     numbers: list[int] = []

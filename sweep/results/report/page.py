@@ -1,7 +1,7 @@
-"""One HTML file without a single outside reference: style, plotly.js and the script that draws stand inside.
+"""Render one HTML file without external references: style, plotly.js and the drawing script are inlined.
 
-The page's own policy (Content-Security-Policy) admits exactly those two scripts, by their hashes, and no network: what
-a study may have stored could not run even if it was not escaped.
+The page's Content-Security-Policy allows exactly these two scripts, by their hashes, and no network access, so that
+text stored in a study could not run even if it was not escaped.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import ParamSpec
 
 import plotly.offline
 
-from sweep.results.report.texts import html_text, paragraph, short
+from sweep.results.report.formatting import html_text, paragraph, short
 
 DOCTYPE = "<!doctype html>"
 P = ParamSpec("P")
@@ -23,19 +23,33 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with its parts, which are HTML already."""
+    """A section of the page.
+
+    Attributes:
+        title: The heading, plain text.
+        parts: The contents as HTML.
+    """
 
     title: str
     parts: list[str] = field(default_factory=list)
 
     @property
     def anchor(self) -> str:
-        """For the table of contents."""
+        """The section's id, which the table of contents links to."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 def section(title: str) -> Callable[[Callable[P, list[str]]], Callable[P, Section]]:
-    """Of a function that makes the parts. What they raise over another program's strange trials costs no page."""
+    """Decorate a function that returns the parts of a section, so that it returns the section.
+
+    If it raises, as for unusual trials of another program, the section states the error and the page is still made.
+
+    Args:
+        title: The heading.
+
+    Returns:
+        The decorator.
+    """
 
     def decorate(make_parts: Callable[P, list[str]]) -> Callable[P, Section]:
         @wraps(make_parts)
@@ -43,7 +57,7 @@ def section(title: str) -> Callable[[Callable[P, list[str]]], Callable[P, Sectio
             try:
                 return Section(title, make_parts(*args, **kwargs))
             except Exception as error:
-                return Section(title, [paragraph(f"This cannot be drawn: {short(error)}", "empty")])
+                return Section(title, [paragraph(f"This section cannot be drawn: {short(error)}", "empty")])
 
         return make
 
@@ -51,8 +65,17 @@ def section(title: str) -> Callable[[Callable[P, list[str]]], Callable[P, Sectio
 
 
 def render_page(title: str, header: str, sections: Sequence[Section]) -> str:
-    """The whole file."""
-    library, draw, style = plotly.offline.get_plotlyjs(), _shipped("draw.js"), _shipped("style.css")
+    """Render the HTML file.
+
+    Args:
+        title: The title of the browser's tab, plain text.
+        header: The header as HTML.
+        sections: The sections.
+
+    Returns:
+        The HTML.
+    """
+    library, draw, style = plotly.offline.get_plotlyjs(), _package_file("draw.js"), _package_file("style.css")
     scripts = " ".join(map(_hash_source, (library, draw)))
     policy = f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:"
     contents = "".join(f'<a href="#{one.anchor}">{html_text(one.title)}</a>' for one in sections)
@@ -73,7 +96,7 @@ def _render_section(section: Section) -> str:
     return f'<section id="{section.anchor}">\n<h2>{html_text(section.title)}</h2>\n{parts}\n</section>\n'
 
 
-def _shipped(name: str) -> str:
+def _package_file(name: str) -> str:
     return (resources.files("sweep.results.report") / name).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What the parameters did: importances, parallel coordinates, slices, one contour, EDF. Optuna's figures, bounded."""
+"""Make the sections on parameters from Optuna's figures, drawn from samples of the trials."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,25 +11,33 @@ from plotly.colors import sample_colorscale
 
 from sweep.results.report.data import StudyData
 from sweep.results.report.figures import COLORS, LARGE, MIDDLE, SMALL, figure_box, grid, log_axis
+from sweep.results.report.formatting import paragraph, plot_text, short
 from sweep.results.report.page import Section, section
-from sweep.results.report.samples import EscapedStudy, sample, what_is_shown
-from sweep.results.report.texts import paragraph, plot_text, short
+from sweep.results.report.samples import EscapedStudy, sample, sample_note
 
-FEWEST_FOR_IMPORTANCES = 10
-FEWEST_FOR_CONTOUR = 5
-MOST_LINES = 150
-MOST_POINTS = 400
-MOST_IN_CONTOUR = 80
-MOST_PARAMETERS = 16
+MIN_FOR_IMPORTANCES = 10
+MIN_FOR_CONTOUR = 5
+MAX_LINES = 150
+MAX_POINTS = 400
+MAX_IN_CONTOUR = 80
+MAX_PARAMETERS = 16
 SCALE = [[0, "#bdd3e4"], [0.5, "#5f93b8"], [1, "#14374f"]]
 
 
 def sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
-    """In the order of importance, where that is known."""
-    importances, why_none = _importances(data)
+    """Make all sections on parameters, with the parameters in the order of importance where it is known.
+
+    Args:
+        data: The study.
+        others: Studies that are compared with it, for the EDF.
+
+    Returns:
+        The sections.
+    """
+    importances, reason = _importances(data)
     names = _names(data, importances)
     return [
-        _importances_section(importances, why_none),
+        _importances_section(importances, reason),
         _parallel_coordinates(data, names),
         _slices(data, names),
         _contour(data, list(importances)),
@@ -38,37 +46,46 @@ def sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
 
 
 def importances_and_slices(data: StudyData) -> list[Section]:
-    """What there is of each of several objectives."""
-    importances, why_none = _importances(data)
-    return [_importances_section(importances, why_none), _slices(data, _names(data, importances))]
+    """Make the sections on parameters that apply to one objective of a multi-objective study.
+
+    Args:
+        data: The study, viewed by one objective.
+
+    Returns:
+        The sections.
+    """
+    importances, reason = _importances(data)
+    return [_importances_section(importances, reason), _slices(data, _names(data, importances))]
 
 
 def _names(data: StudyData, importances: dict[str, float]) -> list[str]:
-    """Of the parameters that COMPLETE trials have, in the order of importance, where that is known."""
+    """Return the parameters that COMPLETE trials have, in the order of importance where it is known."""
     names = list(importances) or data.parameter_names
     return [name for name in names if any(name in trial.params for trial in data.complete)]
 
 
-def _importances_section(importances: dict[str, float], why_none: str) -> Section:
-    return Section("Importances", [_importances_figure(importances) if importances else paragraph(why_none, "empty")])
+def _importances_section(importances: dict[str, float], reason: str) -> Section:
+    return Section(
+        "Hyperparameter importances", [_importances_figure(importances) if importances else paragraph(reason, "empty")]
+    )
 
 
 def _importances(data: StudyData) -> tuple[dict[str, float], str]:
-    """Optuna's default evaluator on all COMPLETE trials; or why there are none, in words."""
-    if len(data.complete) < FEWEST_FOR_IMPORTANCES:
-        return {}, f"Importances need {FEWEST_FOR_IMPORTANCES} COMPLETE trials; there are {len(data.complete)}."
+    """Evaluate importances with Optuna's default evaluator on all COMPLETE trials; return why there are none, too."""
+    if len(data.complete) < MIN_FOR_IMPORTANCES:
+        return {}, f"Importances need {MIN_FOR_IMPORTANCES} COMPLETE trials; there are {len(data.complete)}."
     escaped = {plot_text(name): name for name in data.parameter_names}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on rare branches of a space: said in the words below
+            warnings.simplefilter("ignore")  # on parameters that few trials have; the note below states it
             found = optuna.importance.get_param_importances(EscapedStudy(data, data.complete))
-    except Exception as error:  # an evaluator's own trouble must not cost the page
+    except Exception as error:  # an error of the evaluator must not prevent the page
         return {}, f"Optuna could not evaluate importances: {short(error)}"
     return {escaped[name]: value for name, value in found.items()}, "No parameter varies."
 
 
 def _importances_figure(importances: dict[str, float]) -> str:
-    shown = list(importances.items())[:MOST_PARAMETERS][::-1]
+    shown = list(importances.items())[:MAX_PARAMETERS][::-1]
     bars = go.Bar(
         x=[round(value, 4) for _, value in shown],
         y=[plot_text(name) for name, _ in shown],
@@ -83,8 +100,8 @@ def _importances_figure(importances: dict[str, float]) -> str:
     figure.update_layout(xaxis={"title": {"text": "importance (PED-ANOVA)"}}, yaxis={"type": "category"})
     figure.update_layout(margin={"r": 40, "t": 10})
     text = (
-        "How far the values in the best tenth of the COMPLETE trials differ from those in all of them (Optuna's "
-        "default evaluator); rough with few trials, or for a parameter that few trials have."
+        "How much a parameter's distribution over the best 10 % of COMPLETE trials differs from that over all of them "
+        "(Optuna's default evaluator). Imprecise for few trials, or for a parameter that few trials have."
     )
     return figure_box(figure, 90 + 30 * len(shown)) + paragraph(text, "note")
 
@@ -93,8 +110,8 @@ def _importances_figure(importances: dict[str, float]) -> str:
 def _parallel_coordinates(data: StudyData, names: list[str]) -> list[str]:
     if len(data.complete) < 2 or not names:
         return [_too_few(data)]
-    shown = sample(data, data.complete, MOST_LINES)
-    params = [plot_text(name) for name in names[:MOST_PARAMETERS]]
+    shown = sample(data, data.complete, MAX_LINES)
+    params = [plot_text(name) for name in names[:MAX_PARAMETERS]]
     figure = optuna.visualization.plot_parallel_coordinate(
         EscapedStudy(data, shown), params=_known(params, shown), target_name=plot_text(data.metric)
     )
@@ -105,7 +122,7 @@ def _parallel_coordinates(data: StudyData, names: list[str]) -> list[str]:
 
 
 def _recolor(figure: go.Figure, maximize: bool) -> None:
-    """Optuna's scale begins at white, where the worst lines are not seen; and the best ones shall lie on top."""
+    """Use a color scale that does not start at white, and draw the best lines last, on top of the others."""
     lines = [trace for trace in figure.data if trace.mode == "lines"]
     others = [trace for trace in figure.data if trace.mode != "lines"]
     for line in lines:  # its first point is the value, from 0 for the lowest to 1 for the highest
@@ -115,20 +132,20 @@ def _recolor(figure: go.Figure, maximize: bool) -> None:
 
 
 def _known(params: list[str], trials: Sequence[FrozenTrial]) -> list[str]:
-    """Those that the sample has."""
-    held = {plot_text(name) for trial in trials for name in trial.params}
-    return [name for name in params if name in held]
+    """Return the params that some trial of the sample has."""
+    present = {plot_text(name) for trial in trials for name in trial.params}
+    return [name for name in params if name in present]
 
 
-@section("Slices")
+@section("Slice plots")
 def _slices(data: StudyData, names: list[str]) -> list[str]:
     if len(data.complete) < 2 or not names:
         return [_too_few(data)]
-    shown = sample(data, data.complete, MOST_POINTS)
+    shown = sample(data, data.complete, MAX_POINTS)
     study = EscapedStudy(data, shown)
-    params = _known([plot_text(name) for name in names[:MOST_PARAMETERS]], shown)
+    params = _known([plot_text(name) for name in names[:MAX_PARAMETERS]], shown)
     boxes = [figure_box(_slice(study, name, plot_text(data.metric)), SMALL) for name in params]
-    color = paragraph("The darker, the later the trial.", "note")
+    color = paragraph("Darker points are later trials.", "note")
     return [grid(boxes), color, *_notes(data, shown, names)]
 
 
@@ -141,16 +158,16 @@ def _slice(study: optuna.Study, name: str, metric: str) -> go.Figure:
     return figure.update_layout(title=None, margin={"t": 10})
 
 
-@section("Contour")
+@section("Contour plot")
 def _contour(data: StudyData, names: list[str]) -> list[str]:
     if len(names) < 2:
-        return [paragraph("Without importances of two parameters there is no contour.", "empty")]
+        return [paragraph("A contour plot needs the importances of two parameters.", "empty")]
     first, second = names[:2]
     both = [trial for trial in data.complete if first in trial.params and second in trial.params]
-    shown = sample(data, both, MOST_IN_CONTOUR)
+    shown = sample(data, both, MAX_IN_CONTOUR)
     values = [{trial.params[name] for trial in shown} for name in (first, second)]
-    if len(shown) < FEWEST_FOR_CONTOUR or min(map(len, values)) < 2:
-        text = f"Too few COMPLETE trials, or values, of both {short(first, 60)} and {short(second, 60)} for a contour."
+    if len(shown) < MIN_FOR_CONTOUR or min(map(len, values)) < 2:
+        text = f"A contour plot needs more COMPLETE trials or values of {short(first, 60)} and {short(second, 60)}."
         return [paragraph(text, "empty")]
     figure = optuna.visualization.plot_contour(
         EscapedStudy(data, shown), params=[plot_text(first), plot_text(second)], target_name=plot_text(data.metric)
@@ -163,12 +180,12 @@ def _contour(data: StudyData, names: list[str]) -> list[str]:
     figure.update_traces(
         marker={"size": 6, "color": "#1b1f24", "line": {"width": 1, "color": "white"}}, selector={"type": "scatter"}
     )
-    sampled = what_is_shown(len(shown), len(both), "COMPLETE trials")
+    sampled = sample_note(len(shown), len(both), "COMPLETE trials")
     text = f"The two most important parameters, interpolated between trials. {sampled}"
     return [figure_box(figure, LARGE), paragraph(text, "note")]
 
 
-@section("Distribution of values (EDF)")
+@section("Empirical distribution function (EDF)")
 def _edf(studies: Sequence[StudyData]) -> list[str]:
     with_values = [data for data in studies if data.complete]
     if len({trial.value for data in with_values for trial in data.complete}) < 2:
@@ -179,7 +196,7 @@ def _edf(studies: Sequence[StudyData]) -> list[str]:
     figure.update_layout(
         title=None, showlegend=len(with_values) > 1, margin={"t": 10}, yaxis={"title": {"text": "share of trials"}}
     )
-    text = "The share of COMPLETE trials whose value is at most that on the axis."
+    text = "The share of COMPLETE trials with at most this value."
     return [figure_box(figure, MIDDLE), paragraph(text, "note")]
 
 
@@ -188,7 +205,7 @@ def _too_few(data: StudyData) -> str:
 
 
 def _notes(data: StudyData, shown: Sequence[Any], names: list[str]) -> list[str]:
-    notes = [what_is_shown(len(shown), len(data.complete), "COMPLETE trials")]
-    if len(names) > MOST_PARAMETERS:
-        notes.append(f"The first {MOST_PARAMETERS} of {len(names)} parameters.")
+    notes = [sample_note(len(shown), len(data.complete), "COMPLETE trials")]
+    if len(names) > MAX_PARAMETERS:
+        notes.append(f"The first {MAX_PARAMETERS} of {len(names)} parameters.")
     return [paragraph(note, "note") for note in notes if note]

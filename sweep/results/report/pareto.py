@@ -1,4 +1,4 @@
-"""A study of several objectives: its Pareto front, and each objective by itself."""
+"""Make the sections of a multi-objective study: its Pareto front, and each objective separately."""
 
 from dataclasses import replace
 
@@ -8,40 +8,54 @@ from optuna.trial import FrozenTrial
 from sweep.results.report import history, parameters
 from sweep.results.report.data import StudyData, num_epochs
 from sweep.results.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
+from sweep.results.report.formatting import paragraph, plot_text, short
 from sweep.results.report.page import Section, section
-from sweep.results.report.samples import sample, spread, what_is_shown
+from sweep.results.report.samples import sample, sample_note, spread
 from sweep.results.report.tables import params_cells, table
-from sweep.results.report.texts import paragraph, plot_text, short
 from sweep.text import counted
 
-MOST_POINTS = 2000
-MOST_ROWS = 50
-LEFT_OUT = (
-    "Left out, as they need one best trial: its epochs, parallel coordinates, contour, distribution of values, pruning "
-    "(Optuna does not prune for several objectives). The sections below are of one objective each."
+MAX_POINTS = 2000
+MAX_ROWS = 50
+OMITTED = (
+    "Sections that need a single objective are omitted: training curves of the best trial, parallel coordinates, "
+    "contour plot, EDF and pruning. Each section below is of one objective."
 )
 
 
 @section("Pareto front")
 def front(data: StudyData) -> list[str]:
-    """Every COMPLETE trial by two objectives at a time, the Pareto-optimal ones marked and listed."""
+    """Draw the COMPLETE trials by pairs of objectives, with the Pareto-optimal ones highlighted and listed.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     if not data.complete:
         return [paragraph("No trial is COMPLETE yet.", "empty")]
     best = data.pareto_front
     text = (
-        f"{counted(len(best), 'trial')} of {len(data.complete):,} COMPLETE: no other trial is at least as good in "
-        "every objective and better in one."
+        f"Pareto-optimal: {len(best):,} of {counted(len(data.complete), 'COMPLETE trial')}. No other trial is at least "
+        "as good in every objective and better in one."
     )
     numbers = {trial.number for trial in best}
-    shown = sample(data, [trial for trial in data.complete if trial.number not in numbers], MOST_POINTS)
-    boxes = [_figure(data, shown, spread(best, MOST_POINTS), other) for other in range(1, len(data.metrics))]
-    note = what_is_shown(len(shown), len(data.complete) - len(best), "trials beside the front")
-    notes = [paragraph(one, "note") for one in (note, LEFT_OUT) if one]
+    shown = sample(data, [trial for trial in data.complete if trial.number not in numbers], MAX_POINTS)
+    boxes = [_figure(data, shown, spread(best, MAX_POINTS), other) for other in range(1, len(data.metrics))]
+    note = sample_note(len(shown), len(data.complete) - len(best), "trials that are not Pareto-optimal")
+    notes = [paragraph(one, "note") for one in (note, OMITTED) if one]
     return [paragraph(text), grid(boxes), *_table(data, best), *notes]
 
 
 def of_each_objective(data: StudyData) -> list[Section]:
-    """History, importances and slices of each metric."""
+    """Make the sections of each objective: history, importances and slice plots.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The sections.
+    """
     sections = []
     for number, metric in enumerate(data.metrics):
         one = data.of_objective(number)
@@ -51,7 +65,7 @@ def of_each_objective(data: StudyData) -> list[Section]:
 
 
 def _figure(data: StudyData, others: list[FrozenTrial], best: list[FrozenTrial], objective: int) -> str:
-    """The first objective against another one."""
+    """Draw the first objective against another one."""
     first, second = data.of_objective(0), data.of_objective(objective)
     figure = go.Figure()
     for trials, name, marker in (
@@ -80,8 +94,8 @@ def _table(data: StudyData, best: list[FrozenTrial]) -> list[str]:
     names = data.parameter_names
     rows = [
         [trial.number, *(trial.values or ()), num_epochs(trial), *params_cells(trial, names)]
-        for trial in best[:MOST_ROWS]
+        for trial in best[:MAX_ROWS]
     ]
     columns = ["trial", *(short(metric, 40) for metric in data.metrics), "epochs", *names]
-    more = paragraph(f"The first {MOST_ROWS} of {len(best):,}.", "note") if len(best) > MOST_ROWS else ""
+    more = paragraph(f"The first {MAX_ROWS} of {len(best):,}.", "note") if len(best) > MAX_ROWS else ""
     return [table(columns, rows), more]

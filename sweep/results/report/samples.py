@@ -1,4 +1,4 @@
-"""What is drawn stays bounded at any number of trials: samples that keep the best, and say that they are samples."""
+"""Limit the number of trials that are drawn: choose samples that include the best, and label them as samples."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -10,39 +10,71 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.results.report.data import StudyData
-from sweep.results.report.texts import plot_text
+from sweep.results.report.formatting import plot_text
 
 T = TypeVar("T")
-MOST_BEST = 50
+MAX_BEST = 50
 
 
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of the items, evenly spaced, the first and the last among them."""
-    if len(items) <= most:
+def spread(items: Sequence[T], limit: int) -> list[T]:
+    """Choose evenly spaced items, including the first and the last.
+
+    Args:
+        items: The items.
+        limit: The largest number of items to choose.
+
+    Returns:
+        The chosen items in their order.
+    """
+    if len(items) <= limit:
         return list(items)
-    if most <= 1:
-        return list(items[:most])
-    return [items[round(position * (len(items) - 1) / (most - 1))] for position in range(most)]
+    if limit <= 1:
+        return list(items[:limit])
+    return [items[round(position * (len(items) - 1) / (limit - 1))] for position in range(limit)]
 
 
-def sample(data: StudyData, trials: Sequence[FrozenTrial], most: int) -> list[FrozenTrial]:
-    """At most so many, by number: the best, and others spread evenly over the ranks: all scores show."""
-    if len(trials) <= most:
+def sample(data: StudyData, trials: Sequence[FrozenTrial], limit: int) -> list[FrozenTrial]:
+    """Choose trials: the best ones, and others evenly spaced by rank, so that all scores are represented.
+
+    Args:
+        data: The study.
+        trials: Trials of the study.
+        limit: The largest number of trials to choose.
+
+    Returns:
+        The chosen trials by number.
+    """
+    if len(trials) <= limit:
         return list(trials)
     ranked = sorted(trials, key=data.rank)
-    num_best = min(most // 4, MOST_BEST)
-    chosen = [*ranked[:num_best], *spread(ranked[num_best:], most - num_best)]
+    num_best = min(limit // 4, MAX_BEST)
+    chosen = [*ranked[:num_best], *spread(ranked[num_best:], limit - num_best)]
     return sorted(chosen, key=lambda trial: trial.number)
 
 
-def what_is_shown(num_shown: int, num_all: int, what: str, how: str = "") -> str:
-    """A sentence where the figure is a sample; nothing where it is not."""
-    how = how or f"the best {min(num_shown // 4, MOST_BEST)}, and others spread evenly over the scores"
-    return f"A sample: {num_shown:,} of {num_all:,} {what}, {how}." if num_shown < num_all else ""
+def sample_note(num_shown: int, num_all: int, items: str, how: str = "") -> str:
+    """State how a sample was chosen.
+
+    Args:
+        num_shown: Size of the sample.
+        num_all: Number of all items.
+        items: What the items are, in the plural.
+        how: How they were chosen. Default: as by `sample`.
+
+    Returns:
+        A sentence; empty if all items are shown.
+    """
+    how = how or f"the best {min(num_shown // 4, MAX_BEST)}, and others evenly spaced by score"
+    return f"A sample: {num_shown:,} of {num_all:,} {items}, {how}." if num_shown < num_all else ""
 
 
 class EscapedStudy(optuna.Study):
-    """Some trials of a study for Optuna's own figures: names and values escaped, attributes left out, numbers kept."""
+    """Some trials of a study for `optuna.visualization`, with escaped names and values and without attributes.
+
+    Args:
+        data: The study, viewed by one objective.
+        trials: The trials.
+    """
 
     def __init__(self, data: StudyData, trials: Sequence[FrozenTrial]) -> None:
         name = plot_text(data.name)
@@ -53,12 +85,20 @@ class EscapedStudy(optuna.Study):
         self._sample = [escape.trial(trial) for trial in trials]
 
     def get_trials(self, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
-        """The sample, never copied."""
+        """Return the trials, which are never copied.
+
+        Args:
+            deepcopy: Ignored.
+            states: Only trials in these states; None for all.
+
+        Returns:
+            The trials.
+        """
         return [trial for trial in self._sample if states is None or trial.state in states]
 
 
 class _Escaper:
-    """Distributions are escaped once each: thousands of trials share them. The value is that of one objective."""
+    """Escape trials for one objective; distributions, which thousands of trials share, are escaped once each."""
 
     def __init__(self, objective: int) -> None:
         self._objective = objective

@@ -1,4 +1,4 @@
-"""The head of the page, and what the study was told to do: settings, space, fixed values."""
+"""Make the header of the page, and the sections on the study's space and settings."""
 
 import math
 from collections import Counter
@@ -8,25 +8,32 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from sweep.results.report.data import StudyData, num_epochs
+from sweep.results.report.execution import saved_epochs
 from sweep.results.report.figures import STATE_COLORS
+from sweep.results.report.formatting import duration, html_text, paragraph, share, short
 from sweep.results.report.page import Section
-from sweep.results.report.spent import saved_epochs
 from sweep.results.report.tables import facts, table
-from sweep.results.report.texts import duration, html_text, paragraph, share, short
 from sweep.storage.stored_trials import code_digest, section
 from sweep.text import counted
 
-SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "asked for when")
+SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "condition")
 
 
 def header(data: StudyData) -> str:
-    """Name, a line on what was sought, and the figures that matter most."""
+    """Make the header: name, objectives, states of the trials, and the most important numbers.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The header as HTML.
+    """
     goal = " and the ".join(f"{'highest' if one.maximize else 'lowest'} {one.metric}" for one in _objectives(data))
     when = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     tiles = "".join(f'<div class="tile"><b>{html_text(big)}</b>{html_text(small)}</div>' for big, small in _tiles(data))
     return (
         f'<p class="kind">sweep report</p><h1>{html_text(data.name)}</h1>'
-        f"<p>Sought: the {html_text(short(goal))}. {html_text(_states(data))} Written {when}.</p>"
+        f"<p>Objective: the {html_text(short(goal))}. {html_text(_states(data))} Created {when}.</p>"
         f'<div class="tiles">{tiles}</div>{facts(_main_facts(data))}'
     )
 
@@ -41,7 +48,7 @@ def _tiles(data: StudyData) -> list[tuple[str, str]]:
         _best_tile(data),
         (f"{len(data.finished):,}", "finished trials"),
         *([] if data.is_function else _epoch_tiles(data)),
-        (duration(_elapsed_s(data)), "of sweeping"),
+        (duration(_elapsed_s(data)), "total time"),
     ]
 
 
@@ -53,7 +60,7 @@ def _epoch_tiles(data: StudyData) -> list[tuple[str, str]]:
 
 
 def _best_tile(data: StudyData) -> tuple[str, str]:
-    """What to expect, where it was confirmed; else the score that was chosen, which promises too much."""
+    """Return the confirmed mean, which is unbiased, if there is one, else the best score."""
     metric, ranking = short(data.metric, 40), data.confirmation.ranking if data.confirmation else []
     if ranking:
         interval = ranking[0].interval
@@ -72,7 +79,7 @@ def _objectives(data: StudyData) -> list[StudyData]:
 
 
 def _elapsed_s(data: StudyData) -> float:
-    """What the tuner counted across resumes; for other programs' studies, from the first start to the last end."""
+    """Return the stored time across resumes; for another program's study, from the first start to the last end."""
     stored = data.user_attrs.get("elapsed_s")
     if isinstance(stored, int | float):
         return float(stored)
@@ -82,13 +89,27 @@ def _elapsed_s(data: StudyData) -> float:
 
 
 def space(data: StudyData) -> Section:
-    """What varies, and how."""
+    """List the parameters and their ranges or choices.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     rows = _space_rows(data)
-    return Section("Space", [table(SPACE_COLUMNS, rows) if rows else paragraph("Nothing varies.", "empty")])
+    return Section("Space", [table(SPACE_COLUMNS, rows) if rows else paragraph("No parameter varies.", "empty")])
 
 
 def settings(data: StudyData) -> Section:
-    """What else decides what a trial is."""
+    """List all other settings that trials depend on.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     fixed = [(f"{part}.{key}", value) for part, values in _fixed(data).items() for key, value in values.items()]
     return Section(
         "Settings", [facts(_facts(data)), *(["<h3>Fixed in the space file</h3>", facts(fixed)] if fixed else [])]
@@ -99,8 +120,8 @@ def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
     stored, best = data.settings, data.winner if len(data.metrics) == 1 else None
     params = ", ".join(f"{name} {short(value)}" for name, value in best.params.items()) if best else ""
     return [
-        ("confirmed winner" if data.confirmation else "best trial", f"{best.number}: {params}" if best else None),
-        ("command", stored.get("command") or (None if stored else "another program's study, not of `sweep run`")),
+        ("best confirmed trial" if data.confirmation else "best trial", f"{best.number}: {params}" if best else None),
+        ("command", stored.get("command") or (None if stored else "not a study of `sweep run`")),
         ("engine", _engine(stored)),
         ("data hash", stored.get("data_hash")),
         ("classes", _classes(stored)),
@@ -115,7 +136,7 @@ def _engine(stored: dict[str, Any]) -> str:
 
 
 def _classes(stored: dict[str, Any]) -> str:
-    """`3: ant (114 + 29), ...; always answering ant has val_accuracy 0.333`: images to train on + to validate on."""
+    """Format `3: ant (114 + 29), ...; always predicting ant has val_accuracy 0.333`: training + validation images."""
     classes = section(stored, "classes")
     counts = [
         f"{name} ({' + '.join(map(str, pair))})"
@@ -123,10 +144,10 @@ def _classes(stored: dict[str, Any]) -> str:
         if isinstance(pair, list)
     ]
     majority = section(classes, "majority").get("val_accuracy")
-    words = [f"{classes.get('num_classes')}: {', '.join(counts)}" if counts else str(classes.get("num_classes", ""))]
+    parts = [f"{classes.get('num_classes')}: {', '.join(counts)}" if counts else str(classes.get("num_classes", ""))]
     if isinstance(majority, list) and len(majority) == 2:
-        words.append(f"always answering {majority[0]} has val_accuracy {short(majority[1])}")
-    return "; ".join(words)
+        parts.append(f"always predicting {majority[0]} has val_accuracy {short(majority[1])}")
+    return "; ".join(parts)
 
 
 def _facts(data: StudyData) -> list[tuple[str, Any]]:
@@ -136,19 +157,19 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
     ends = [trial.datetime_complete for trial in data.trials if trial.datetime_complete]
     return [
         *(("metric", f"{one.metric}, {'maximize' if one.maximize else 'minimize'}") for one in _objectives(data)),
-        ("runs of a trial", _runs(stored)),
+        ("runs per trial", _runs(stored)),
         ("sampler", _choice(stored, "sampler")),
         ("pruner", _choice(stored, "pruner")),
         ("seed", stored.get("seed")),
-        ("first trial's start", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
-        ("last trial's end", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
+        ("start of first trial", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
+        ("end of last trial", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
         ("versions", versions),
-        ("your code", _users_code(data)),
+        ("user code", _users_code(data)),
     ]
 
 
 def _users_code(data: StudyData) -> str:
-    """Name and folder of a user's function or builder, and how many trials each version of it trained."""
+    """Format name and folder of the user code, and the number of trials that each version of it trained."""
     code = section(data.settings, "code")
     digests = Counter(digest for trial in data.trials if (digest := code_digest(trial)))
     versions = ", ".join(f"{digest} ({counted(number, 'trial')})" for digest, number in digests.items())
@@ -156,8 +177,8 @@ def _users_code(data: StudyData) -> str:
 
 
 def _runs(stored: dict[str, Any]) -> str:
-    space, words = section(stored, "space"), (("repeats", "seeds"), ("cross_validation", "folds"))
-    return ", ".join(f"{space[key]} {word}" for key, word in words if isinstance(space.get(key), int))
+    space, units = section(stored, "space"), (("repeats", "seeds"), ("cross_validation", "folds"))
+    return ", ".join(f"{space[key]} {unit}" for key, unit in units if isinstance(space.get(key), int))
 
 
 def _choice(stored: dict[str, Any], key: str) -> str:
@@ -186,12 +207,12 @@ def _stored_row(name: str, parameter: dict[str, Any]) -> list[Any]:
         values = ", ".join(map(str, choices))
     step = f"step {parameter['step']}" if parameter.get("step") else ""
     scale = "log" if parameter.get("log") else step
-    when = "; ".join(f"{other} in {wanted}" for other, wanted in section(parameter, "when").items())
+    when = "; ".join(f"{other} in {choices}" for other, choices in section(parameter, "when").items())
     return [name, parameter.get("key"), parameter.get("type"), values, scale, when]
 
 
 def _distribution_row(name: str, distribution: BaseDistribution) -> list[Any]:
-    kind = type(distribution).__name__.removesuffix("Distribution").lower()
+    type_name = type(distribution).__name__.removesuffix("Distribution").lower()
     if isinstance(distribution, CategoricalDistribution):
-        return [name, None, kind, ", ".join(map(str, distribution.choices)), "", ""]
-    return _stored_row(name, {**vars(distribution), "type": kind})
+        return [name, None, type_name, ", ".join(map(str, distribution.choices)), "", ""]
+    return _stored_row(name, {**vars(distribution), "type": type_name})

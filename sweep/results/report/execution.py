@@ -1,4 +1,4 @@
-"""What the sweep cost: epochs saved by pruning, states, failures with their causes, time and what it went into."""
+"""Make the sections on how trials were executed: epochs saved by pruning, states, failures and time."""
 
 from collections import Counter
 
@@ -8,33 +8,47 @@ from optuna.trial import FrozenTrial
 
 from sweep.results.report.data import StudyData, epoch_seconds, num_epochs, trial_seconds
 from sweep.results.report.figures import COLORS, MIDDLE, SMALL, STATE_COLORS, count_axis, figure_box
+from sweep.results.report.formatting import duration, paragraph, plot_text, share, short
 from sweep.results.report.page import section
-from sweep.results.report.samples import EscapedStudy, spread, what_is_shown
+from sweep.results.report.samples import EscapedStudy, sample_note, spread
 from sweep.results.report.tables import table
-from sweep.results.report.texts import duration, paragraph, plot_text, share, short
 from sweep.storage.stored_trials import cause_and_error
 from sweep.text import counted
 
-MOST_FAILURES = 100
-MOST_BARS = 400
+MAX_FAILURES = 100
+MAX_BARS = 400
 FAILURE_COLUMNS = ["trial", "cause", "epochs", "attempt", "host", "peak MB", "error"]
 
 
 def saved_epochs(data: StudyData) -> int:
-    """What the PRUNED trials would still have trained."""
+    """Count the epochs that pruning saved.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The planned epochs of PRUNED trials that were not trained.
+    """
     return sum(max(0, data.planned_epochs(trial) - num_epochs(trial)) for trial in data.in_state("PRUNED"))
 
 
 @section("Pruning")
 def pruning(data: StudyData) -> list[str]:
-    """Epochs saved, and when trials were pruned."""
+    """Show the epochs saved by pruning, and after which epochs trials were pruned.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     pruned = data.in_state("PRUNED")
     if not pruned:
         return [paragraph("No trial was pruned.", "empty")]
     trained, saved = sum(num_epochs(trial) for trial in data.trials), saved_epochs(data)
     text = (
-        f"{counted(len(pruned), 'trial')} of {len(data.trials):,} pruned, which saved {counted(saved, 'epoch')}: "
-        f"{share(saved, saved + trained)} of the {saved + trained:,} epochs that there would have been without pruning."
+        f"Pruning {len(pruned):,} of {counted(len(data.trials), 'trial')} saved {counted(saved, 'epoch')}: "
+        f"{share(saved, saved + trained)} of the {saved + trained:,} epochs that would be trained without pruning."
     )
     ends = sorted(Counter(num_epochs(trial) for trial in pruned).items())
     bars = go.Bar(
@@ -50,17 +64,24 @@ def pruning(data: StudyData) -> list[str]:
 
 @section("States and failures")
 def states(data: StudyData) -> list[str]:
-    """How the trials ended; failures with cause and error."""
+    """Show the trials by state, and failed trials with cause and error.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     failed = data.in_state("FAIL")
     causes = Counter(_cause(trial) for trial in failed)
     parts = [figure_box(_states_figure(data, causes), 90 + 34 * (len(data.counts) + max(0, len(causes) - 1)))]
     if failed:
         rows = [
             [trial.number, _cause(trial), num_epochs(trial), *_where(trial), short(_error(trial), 400)]
-            for trial in spread(failed, MOST_FAILURES)
+            for trial in spread(failed, MAX_FAILURES)
         ]
         parts.append(f'<div class="tall">{table(FAILURE_COLUMNS, rows)}</div>')
-        note = what_is_shown(len(rows), len(failed), "failures", "evenly spread; `sweep show STUDY --json` has all")
+        note = sample_note(len(rows), len(failed), "failures", "evenly spaced; `sweep show STUDY --json` prints all")
         parts.append(paragraph(note, "note") if note else "")
     return parts
 
@@ -70,7 +91,7 @@ def _error(trial: FrozenTrial) -> str:
 
 
 def _where(trial: FrozenTrial) -> list[str]:
-    """Attempt, host and the process's peak memory, as far as stored."""
+    """Return attempt, host and peak memory of the process in MB; a dash if not stored."""
     memory = trial.user_attrs.get("peak_memory_mb")
     shown = f"{memory:.0f}" if isinstance(memory, int | float) else "-"
     return [*(short(trial.user_attrs.get(key, "-"), 60) for key in ("attempt", "host")), shown]
@@ -109,7 +130,14 @@ def _states_figure(data: StudyData, causes: Counter[str]) -> go.Figure:
 
 @section("Time")
 def time(data: StudyData) -> list[str]:
-    """Seconds in epochs against the rest, by state; the timeline."""
+    """Show the time in epochs and the remaining time by state, and a timeline of the trials.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The section.
+    """
     rows = []
     for state in ("COMPLETE", "PRUNED", "FAIL"):
         trials = data.in_state(state)
@@ -125,20 +153,20 @@ def time(data: StudyData) -> list[str]:
             duration(total),
             duration(total / number),
             duration(inside),
-            _rest(total, inside),
+            _other(total, inside),
             share(inside, total),
         ]
         for state, number, total, inside in rows
     ]
-    columns = ["state", "trials", "time", "a trial", "in epochs", "the rest", "share in epochs"]
+    columns = ["state", "trials", "time", "time per trial", "in epochs", "other", "share in epochs"]
     text = (
-        "From each trial's start to its end. In epochs: training and validation. The rest: building and compiling the "
-        "model, asking, reporting, waiting for other lanes; and the pause of a trial that was interrupted and went on."
+        "Time from the start to the end of each trial. In epochs: training and validation. Other: building and "
+        "compiling the model, sampling, reporting, waiting for other lanes, and pauses of resumed trials."
     )
     return [table(columns, shown), _time_figure(rows[:-1]), paragraph(text, "note"), *_timeline(data)]
 
 
-def _rest(total: float, inside: float) -> str:
+def _other(total: float, inside: float) -> str:
     return duration(max(0.0, total - inside))
 
 
@@ -147,7 +175,7 @@ def _time_figure(rows: list[tuple[str, int, float, float]]) -> str:
     figure = go.Figure()
     for name, color, values in (
         ("in epochs", COLORS[0], [inside for *_, inside in rows]),
-        ("the rest", "#c3cad2", [max(0.0, total - inside) for _, _, total, inside in rows]),
+        ("other", "#c3cad2", [max(0.0, total - inside) for _, _, total, inside in rows]),
     ):
         figure.add_bar(x=[round(value, 3) for value in values], y=[row[0] for row in rows], name=name, orientation="h")
         figure.data[-1].update(marker={"color": color}, hovertemplate="%{y}: %{x} s<extra></extra>")
@@ -157,13 +185,13 @@ def _time_figure(rows: list[tuple[str, int, float, float]]) -> str:
 
 def _timeline(data: StudyData) -> list[str]:
     started = [trial for trial in data.trials if trial.datetime_start is not None]
-    shown = spread(started, MOST_BARS)
+    shown = spread(started, MAX_BARS)
     figure = optuna.visualization.plot_timeline(EscapedStudy(data, shown))
     for trace in figure.data:
         color = STATE_COLORS.get(trace.name, STATE_COLORS["WAITING"])
         trace.update(marker={"color": color, "line": {"width": 0}}, width=max(0.8, len(started) / len(shown)))
     figure.update_layout(title=None, xaxis={"title": None}, yaxis=count_axis("trial", len(data.trials)))
-    note = what_is_shown(len(shown), len(started), "trials", "evenly spread")
+    note = sample_note(len(shown), len(started), "trials", "evenly spaced")
     return [
         "<h3>Timeline</h3>",
         figure_box(figure, min(MIDDLE, 150 + 20 * len(shown))),
