@@ -5,7 +5,8 @@
     study.dataframe()
     model = study.retrain(seeds=5).model
 
-Names are imported when they are first used; `import sweep` loads nothing heavy.
+The public names are those of `__all__`; all else is private and may change. They are imported on first use, so that
+`import sweep` loads neither Keras nor Optuna.
 """
 
 from importlib import import_module
@@ -38,7 +39,7 @@ __all__ = [
     "run",
 ]
 
-_HOMES = {
+_MODULES = {
     "Callback": "sweep.tuning.callback",
     "Objective": "sweep.tuning.objective",
     "PruningCallback": "sweep.tuning.keras_callback",
@@ -54,9 +55,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("sweep.errors")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'sweep' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

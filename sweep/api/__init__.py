@@ -1,1 +1,1 @@
-"""What people do with studies: run, confirm, export, retrain, report. The command line is a thin user of it."""
+"""Provide the Python API: each command of the command line as a function or a method of `Study`."""

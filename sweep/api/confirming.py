@@ -1,4 +1,4 @@
-"""Train the best configs of a study from fresh seeds, and compare them."""
+"""Train the best configs of a study with new seeds, and compare them."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -21,25 +21,26 @@ from sweep.tuning.session import make_executor, plan_more_runs, say_source, work
 def confirm_study(
     name: str, options: ConfirmOptions, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> Confirmation:
-    """Train the best configs of a study from fresh seeds, paired; what is stored already is not trained again.
+    """Train the best configs of a study with new seeds, the same for each config; stored runs are not trained again.
 
     Args:
-        name: The study's.
-        options: What was asked for.
-        say: Takes each line on the progress.
-        warn: Takes what the user should know whether progress is shown or not.
+        name: The study's name.
+        options: The options.
+        say: Called with each line on the progress.
+        warn: Called with each line that the user should read even if progress is hidden.
 
     Returns:
-        All scores and what they say.
+        The scores of all candidates.
 
     Raises:
-        InputError: The study has no trial to confirm, or the stored scores were made otherwise.
+        StudyError: There is no such study, or its trials cannot be confirmed.
+        InputError: No trial is COMPLETE, or the stored scores were made with another engine, device, data or code.
         Interrupted: A signal arrived; the same call resumes.
     """
     check_device_name(options.device.device)
     check_worker_options(options.workers, options.device)
     url = url_of(options.storage)
-    read_stored(name, options.storage, warn)  # a wrong name shall leave no lock file behind
+    read_stored(name, options.storage, warn)  # before the lock, so that a wrong name creates no lock file
     with Interruption() as interruption, study_lock(url, name):
         stored = StoredStudy(read_study(url, name))
         plan = plan_confirmation(stored, options.top, options.seeds, again=options.again)
@@ -54,15 +55,15 @@ def confirm_study(
             workers=options.workers,
         )
         with workers_for(plan.space, run_options, None, interruption, warn) as workers:
-            made = plan_more_runs(plan.space, run_options, stored.settings, workers, warn)
-            change = plan.code_change(made.settings.code)
+            run_plan = plan_more_runs(plan.space, run_options, stored.settings, workers, warn)
+            change = plan.code_change(run_plan.settings.code)
             if change is not None:
                 warn(change)
             with closing(WriteBehindStorage(url, name)) as storage:
-                confirming = ConfirmSession(storage, plan, made.settings, interruption, say, again=options.again)
-                say(made.choice.line())
+                confirming = ConfirmSession(storage, plan, run_plan.settings, interruption, say, again=options.again)
+                say(run_plan.choice.line())
                 say(confirming.start_line())
-                confirming.run(make_executor(made, interruption, workers, options.workers.trial_timeout_s))
+                confirming.run(make_executor(run_plan, interruption, workers, options.workers.trial_timeout_s))
     confirmation = read_confirmation(read_study(url, name).user_attrs)
     assert confirmation is not None
     return confirmation

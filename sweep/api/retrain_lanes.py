@@ -1,4 +1,4 @@
-"""Where the seeds of a retraining are trained side by side, where that is asked for."""
+"""Set up the lanes and workers on which `retrain` trains seeds concurrently, if the options request it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,7 +21,16 @@ MakeExecutor = Callable[[], Executor]
 
 
 def choose_lanes(config: TrialConfig, options: RetrainOptions, threads: int) -> EngineChoice | None:
-    """Engine and lanes as asked for; None for one seed after the other in this process, with checkpoints."""
+    """Choose engine and lanes as the options request.
+
+    Args:
+        config: The config.
+        options: The options.
+        threads: Number of CPU threads.
+
+    Returns:
+        The choice; None for one seed at a time in this process, with checkpoints.
+    """
     if options.engine == EngineOptions() and options.workers == WorkerOptions():
         return None
     dataset = load(config.data)
@@ -47,10 +56,17 @@ def lanes_for(
     pause: Callable[[], None],
     say: Callable[[str], None],
 ) -> Iterator[MakeExecutor | None]:
-    """While the body runs there are workers, where they are asked for.
+    """Keep the requested workers running while the body runs.
+
+    Args:
+        config: The config.
+        options: The options.
+        choice: Engine and lanes, as returned by `choose_lanes`.
+        pause: Called about once a second; may raise to interrupt.
+        say: Called with each line for the user.
 
     Yields:
-        Makes the executor that `choice` describes; None without a choice.
+        A function that makes the executor; None without a choice.
     """
     if choice is None:
         yield None

@@ -1,6 +1,6 @@
-"""Train an exported or hand-written config from several seeds, or repeat the sweep's own run of it.
+"""Train an exported or hand-written config with one or more seeds, or repeat the sweep's run of it.
 
-What imports Keras is imported inside of functions: the device has to be set up before.
+Modules that import Keras are imported inside of functions, as the device must be set up first.
 """
 
 import os
@@ -35,12 +35,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Retrained:
-    """Models of one config.
+    """The models of a config that was trained with one or more seeds.
 
     Attributes:
-        folder: Where they are.
+        folder: The folder of the models.
         metrics: The content of `metrics.json`.
-        config: What was trained.
+        config: The config.
     """
 
     folder: Path
@@ -49,13 +49,13 @@ class Retrained:
 
     @property
     def model(self) -> Any:
-        """The `keras.Model` of the first seed; it takes images as they are in the data."""
+        """The `keras.Model` of the first seed. It takes images as they are in the data source, without scaling."""
         import keras
 
         return keras.models.load_model(self.folder / "model.keras")
 
     def lines(self) -> list[str]:
-        """What came of it, and how the model is used."""
+        """Return lines on the scores, and Python lines that use the model."""
         from sweep.results.saved_model import usage_lines
 
         accuracy, num_seeds = self.metrics["test_accuracy"], len(self.metrics["seeds"])
@@ -66,13 +66,13 @@ class Retrained:
 
     @property
     def test_accuracy(self) -> float:
-        """The mean over the seeds."""
+        """The mean test accuracy over the seeds."""
         return float(self.metrics["test_accuracy"]["mean"])
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A config on a device that is set up."""
+    """A config, and the device that is set up to train it."""
 
     config: TrialConfig
     provenance: Provenance | None
@@ -83,16 +83,19 @@ class _Prepared:
 
 
 def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str] = ()) -> Retrained:
-    """Train the config's seeds and evaluate them on the test set; what is trained already is not trained again.
+    """Train a config with one or more seeds and evaluate each model on the test set; finished seeds are kept.
 
     Args:
-        path: A config file.
-        options: What was asked for.
-        say: Takes each line that the user should read.
-        overrides: `section.key=value`, instead of what the file says.
+        path: The config file.
+        options: The options.
+        say: Called with each line for the user.
+        overrides: Config values such as `"training.epochs=5"` that replace the file's.
+
+    Returns:
+        The models with their scores.
 
     Raises:
-        InputError: The file, its data or the folder of the models is not usable.
+        InputError: The file, its data or the folder of the models cannot be used.
         Interrupted: A signal arrived; the same call resumes.
     """
     check_worker_options(options.workers, options.device)
@@ -102,10 +105,10 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
     config, folder = prepared.config, prepared.folder
     with Interruption() as interruption, contained(*config.users_code):
         dataset = load(config.data)
-        say(f"{folder}: {len(dataset.train)} train, {len(dataset.validation)} validation images")
+        say(f"{folder}: {len(dataset.train)} training and {len(dataset.validation)} validation images")
         say(f"images reach the model as float32 in {dataset.image_range}")
         if config.data.validation == "test":
-            say("the validation images are the test set, as the config says: what is chosen by them promises too much")
+            say("the validation images are the test set (data.validation): scores selected by it are biased upward")
         with (
             retraining_lock(folder),
             interruption.polled(),
@@ -117,11 +120,20 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
 
 
 def verify_config(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str] = ()) -> Verification:
-    """Repeat the sweep's own run of an exported config.
+    """Repeat the sweep's run of an exported config, and compare the scores.
+
+    Args:
+        path: The config file, as `sweep export` wrote it.
+        options: The options.
+        say: Called with each line for the user.
+        overrides: Config values such as `"data.path=images.npz"` that replace the file's.
+
+    Returns:
+        Both scores.
 
     Raises:
         InputError: The file has no provenance, or its run cannot be repeated here.
-        ScoreMissed: The score is another one.
+        ScoreMissed: The scores differ by more than the tolerance.
     """
     prepared = _prepare(path, options, say, overrides)
     config, provenance = prepared.config, prepared.provenance
@@ -135,7 +147,7 @@ def verify_config(path: Path, options: RetrainOptions, say: Say, overrides: Iter
 
 
 def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[str]) -> _Prepared:
-    """Read the config and set up the device; what the user should know is said."""
+    """Read the config, set up the device, and pass lines on both to `say`."""
     check_device_name(options.device.device)
     on = [] if options.train_on is None else [f"data.train_on={options.train_on}"]
     config, provenance = read_config(path, [*overrides, *on])
@@ -149,7 +161,7 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
             say(change)
     to_verify = provenance if options.verify else None
     if options.verify and to_verify is None:
-        raise InputError(f"{path}: has no [provenance] to verify; `sweep export` writes it")
+        raise InputError(f"{path}: has no [provenance] to verify; use a file that `sweep export` wrote")
     threads = options.device.threads or (to_verify.threads if to_verify else os.cpu_count()) or 1
     choice = None if to_verify else choose_lanes(config, options, threads)
     engine = to_verify.engine if to_verify else choice.engine if choice else "sequential"
@@ -170,7 +182,16 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
 
 
 def models_folder(path: Path, options: RetrainOptions, provenance: Provenance | None) -> Path:
-    """`--out`, else `models/` of the study's folder, by the config file's name."""
+    """Return the folder of a config's models.
+
+    Args:
+        path: The config file.
+        options: The options; `out` takes precedence.
+        provenance: Where the config came from; None for a hand-written one.
+
+    Returns:
+        `out`, else `models/NAME`, in the study's folder if the config was exported.
+    """
     studies = options.storage.studies
     of_study = studies if provenance is None else study_folder(studies, provenance.study)
     return options.out or of_study / "models" / path.stem

@@ -1,4 +1,4 @@
-"""`sweep.run`: all that the command of that name can, as a function."""
+"""Provide `sweep.run` and `sweep.load_study`, the entry points of the Python API."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -50,44 +50,48 @@ def run(
     cpus_per_worker: int | None = None,
     gpus_per_worker: float | None = None,
 ) -> Study:
-    """Run a sweep to its limits, or resume it: the same call continues a study that was interrupted.
+    """Run a sweep, or resume an existing one: the same call continues a study that was interrupted.
 
     Args:
-        space: A space file, or a `Space`.
-        trials: Finished trials in total. Default: the space file's.
-        timeout: In total, across resumes: seconds, or "90s", "10m", "2h".
-        study: The study's name. Default: the space file's.
-        seed: Of sampling, weights and minibatches. Default: the space file's.
-        overrides: `"training.epochs=5"` each, or a mapping of such keys, instead of what the file says.
-        sampler: Instead of the file's, as in "tpe:multivariate=true".
-        pruner: Instead of the file's, as in "percentile:percentile=25".
-        max_failures: The sweep stops when so many trials in a row have failed.
+        space: Path of a space file, or a `Space`.
+        trials: Total number of finished trials. Default: the space file's.
+        timeout: Total time, across resumes: seconds, or text such as "90s", "10m", "2h". Default: no limit.
+        study: Name of the study. Default: the space file's.
+        seed: Seed of sampling, weights and minibatches. Default: the space file's.
+        overrides: Fixed values that replace the file's: texts such as `"training.epochs=5"`, or a mapping from keys to
+            values.
+        sampler: Optuna sampler, as in "tpe:multivariate=true". Default: the space file's.
+        pruner: Optuna pruner, as in "percentile:percentile=25". Default: the space file's.
+        max_failures: Number of consecutive failed trials that stop the sweep. Default: 5, or 3 with the same error.
         callbacks: `sweep.Callback` objects, or names of installed ones.
-        quiet: Show no progress.
-        studies: The folder of the database and of all outputs. Default: SWEEP_STUDIES, else "studies".
-        storage: A database URL instead of the SQLite file there.
-        engine: "packed", "sequential", or `module:attribute` of your own. Default: the study's, else automatic.
-        lanes: Trials at a time in each process. Default: the study's, else automatic.
+        quiet: Print no progress.
+        studies: Folder of the database and of all outputs. Default: SWEEP_STUDIES if set, else "studies".
+        storage: Database URL. Default: SWEEP_STORAGE if set, else the SQLite file in `studies`.
+        engine: "packed", "sequential", or `module:attribute` for a custom engine. Default: the stored study's, else
+            chosen automatically.
+        lanes: Number of trials trained concurrently in each process. Default: the stored study's, else chosen
+            automatically.
         device: "auto", "cpu" or "gpu:N".
-        gpu_memory_gb: A cap on GPU memory, in GiB.
-        threads: CPU threads. Default: all cores.
-        workers: Processes that train; a trial survives the death of one. Default: 0, in this process.
-        retries: How often a trial whose worker died is tried again. Default: 1.
-        trial_timeout: Of training, for each attempt of a trial.
-        gpus: Indices of the GPUs that get a worker each.
-        slots_per_gpu: Workers that share a GPU. Default: 1.
-        ray: The workers are actors of this Ray cluster: "auto", "host:port", or "local" for one started here.
-        cpus_per_worker: CPUs of a Ray worker.
-        gpus_per_worker: GPUs of a Ray worker; 0.5 shares one.
+        gpu_memory_gb: Limit on GPU memory, in GiB. Default: no limit.
+        threads: Number of CPU threads. Default: all cores.
+        workers: Number of worker processes that train; 0 trains in this process. A trial whose worker exits
+            unexpectedly is retried. Default: 0, or the stored study's value on resume.
+        retries: Number of retries for a trial whose worker exited unexpectedly. Default: 1.
+        trial_timeout: Training time allowed for each attempt of a trial, as `timeout`. Default: no limit.
+        gpus: Indices of GPUs; each gets a worker.
+        slots_per_gpu: Number of workers that share a GPU. Default: 1.
+        ray: Address of the Ray cluster that runs the workers: "auto", "host:port", or "local" to start one here.
+        cpus_per_worker: Number of CPUs of each Ray worker.
+        gpus_per_worker: Number of GPUs of each Ray worker; 0.5 to share one. Default: 0.
 
     Returns:
-        The study, with its trials and all that can be done with them.
+        The study, with its trials and methods to report, confirm, export and retrain.
 
     Raises:
-        InputError: Something that was given is not usable; nothing was trained.
-        NoUsableTrial: The sweep ended without one COMPLETE trial.
-        SweepStopped: Too many trials in a row failed.
-        KeyboardInterrupt: The sweep was interrupted; it ended in order, and the same call resumes it.
+        InputError: An argument or the space file is invalid; nothing was trained.
+        NoUsableTrial: The sweep ended without a COMPLETE trial.
+        SweepStopped: Too many consecutive trials failed.
+        KeyboardInterrupt: The sweep was interrupted; all reported values are stored, and the same call resumes it.
     """
     where = StorageOptions(Path(studies) if studies is not None else default_studies(), storage)
     options = RunOptions(
@@ -117,19 +121,22 @@ def run(
     try:
         outcome = run_sweep(open_space(space, overrides, sampler, pruner), options, say)
     except Interrupted as interrupted:
-        raise KeyboardInterrupt("the sweep ended in order; the same call resumes it") from interrupted
+        raise KeyboardInterrupt("the sweep was interrupted; repeat the call to resume") from interrupted
     for line in end_lines(outcome):
         say(line)
     return Study(outcome.name, where, print)
 
 
 def load_study(name: str, *, studies: str | Path | None = None, storage: str | None = None) -> Study:
-    """A study that exists, to read and to go on from: `.dataframe()`, `.best_trial`, `.confirm()`, `.retrain()`, ...
+    """Load a study, to read its trials and to report, confirm, export and retrain them.
 
     Args:
-        name: The study's.
-        studies: The folder of its database and outputs. Default: SWEEP_STUDIES, else "studies".
-        storage: A database URL instead of the SQLite file there.
+        name: Name of the study.
+        studies: Folder of the database and of all outputs. Default: SWEEP_STUDIES if set, else "studies".
+        storage: Database URL. Default: SWEEP_STORAGE if set, else the SQLite file in `studies`.
+
+    Returns:
+        The study.
 
     Raises:
         StudyError: There is no such study.

@@ -1,4 +1,4 @@
-"""A space from a file or from Python, with the user's code that it names within reach."""
+"""Load spaces, and make user code that they refer to importable."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,22 +17,26 @@ def open_space(
     sampler: str | None = None,
     pruner: str | None = None,
 ) -> Space:
-    """The space of a file, checked; a user's code that it names is found beside the file or in the working directory.
+    """Load and check a space; user code is imported from the file's folder or from the working directory.
 
     Args:
-        space: A space file; a `Space` is taken as it is.
-        overrides: `"section.key=value"` each, or a mapping from keys to values, instead of what the file says.
-        sampler: Instead of the file's, as in `"tpe:multivariate=true"`.
-        pruner: Instead of the file's, as in `"percentile:percentile=25"`.
+        space: Path of a space file, or a `Space`, to which the overrides do not apply.
+        overrides: Fixed values that replace the file's: texts such as `"training.epochs=5"`, or a mapping from keys to
+            values.
+        sampler: Optuna sampler that replaces the file's, as in `"tpe:multivariate=true"`.
+        pruner: Optuna pruner that replaces the file's, as in `"percentile:percentile=25"`.
+
+    Returns:
+        The space.
 
     Raises:
-        SpaceError: The file or an override is wrong; the message names key and fix.
+        SpaceError: The file or an override is invalid. The message contains the key and a fix.
     """
     path = None if isinstance(space, Space) else Path(space)
     found = space if isinstance(space, Space) else read_space(Path(space), _texts(overrides))
     if found.users_code:
         look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
-    if sampler is not None and sampler != found.sampler.name:  # else its options stay those of the file
+    if sampler is not None and sampler != found.sampler.name:  # the same name keeps the options of the file
         found = replace(found, sampler=parse_choice(sampler, "--sampler"))
     if pruner is not None and pruner != found.pruner.name:
         found = replace(found, pruner=parse_choice(pruner, "--pruner"))
@@ -43,17 +47,21 @@ def load_space(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = 
     """Read and check a space file.
 
     Args:
-        path: The file.
-        overrides: `"training.epochs=5"` each, or a mapping of such keys, instead of what the file says.
+        path: Path of the file.
+        overrides: Fixed values that replace the file's: texts such as `"training.epochs=5"`, or a mapping from keys to
+            values.
+
+    Returns:
+        The space.
 
     Raises:
-        SpaceError: The file is wrong; the message names key and fix.
+        SpaceError: The file or an override is invalid. The message contains the key and a fix.
     """
     return open_space(path, overrides)
 
 
 def _texts(overrides: Iterable[str] | Mapping[str, Any]) -> list[str]:
-    """As the command line has them."""
+    """Return the overrides as texts, as the command line passes them."""
     if not isinstance(overrides, Mapping):
         return [overrides] if isinstance(overrides, str) else [*overrides]
     return [f"{key}={_as_text(value)}" for key, value in overrides.items()]

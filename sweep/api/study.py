@@ -1,4 +1,4 @@
-"""`Study`: a study and all that can be done with it, from Python."""
+"""Provide `Study`: a stored study, with methods to report, confirm, export and retrain its trials."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """A study that is stored, as `sweep.run` and `sweep.load_study` give it.
+    """A stored study, as returned by `sweep.run` and `sweep.load_study`.
 
     Args:
-        name: The study's.
-        storage: Where it is.
-        say: Takes each line that the user should read.
+        name: Name of the study.
+        storage: Where it is stored.
+        say: Called with each line for the user.
+
+    Raises:
+        StudyError: There is no such study.
     """
 
     def __init__(self, name: str, storage: StorageOptions, say: Callable[[str], None] = print) -> None:
         self.name, self._options, self._say = name, storage, say
-        self._stored  # noqa: B018  a wrong name is said at once
+        self._stored  # noqa: B018  raises at once if there is no such study
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
@@ -48,22 +51,22 @@ class Study:
         return read_stored(self.name, self._options, self._say)
 
     def reload(self) -> "Study":
-        """The study as it is stored now."""
+        """Return the study as it is stored now, with trials added since it was read."""
         return Study(self.name, self._options, self._say)
 
     @property
     def study(self) -> optuna.Study:
-        """Optuna's own object, to read: for `optuna.visualization` and all else that takes a study."""
+        """The `optuna.Study`, to read: for `optuna.visualization` and other functions that take a study."""
         return self._stored.study
 
     @property
     def space(self) -> Space:
-        """What was swept."""
+        """The space that the trials are sampled from."""
         return self._stored.space
 
     @property
     def best_trial(self) -> optuna.trial.FrozenTrial:
-        """The best COMPLETE trial by its score in the sweep.
+        """The COMPLETE trial with the best score in the sweep, which is biased upward by selection; see `confirm`.
 
         Raises:
             ValueError: No trial is COMPLETE.
@@ -72,20 +75,20 @@ class Study:
 
     @property
     def best_params(self) -> dict[str, Any]:
-        """Of the best trial."""
+        """The params of `best_trial`."""
         return self.best_trial.params
 
     @property
     def confirmation(self) -> Confirmation | None:
-        """The scores from fresh seeds; None before `confirm`."""
+        """The scores of `confirm`; None if there are none."""
         return self._stored.confirmation
 
     def dataframe(self) -> "pandas.DataFrame":
-        """The trials, a row each, in the order of their numbers.
+        """Return the trials as a table.
 
         Returns:
-            Columns number, state, one for each objective by its name, one for each parameter by its name, seconds (of
-            wall time).
+            A row for each trial, by number. The columns are number, state, each objective and each parameter by its
+            name, and seconds (wall time).
         """
         import pandas as pd
 
@@ -102,45 +105,54 @@ class Study:
         return pd.DataFrame(rows)
 
     def report(self, out: str | Path | None = None, others: Sequence["Study"] = ()) -> Path:
-        """Write the study as one offline HTML page.
+        """Write a report of the study: one HTML page that works offline.
 
         Args:
-            out: The page; None for `report.html` in the study's folder.
+            out: Path of the page. Default: `report.html` in the study's folder.
             others: Studies to compare it with at equal budget.
 
         Returns:
-            The page's path.
+            The path of the page.
+
+        Raises:
+            InputError: The page cannot be written, or a multi-objective study would be compared.
         """
         path = Path(out) if out is not None else self._folder / "report.html"
         write_page(make_page([self.study, *(other.study for other in others)]), path)
         return path
 
     def confirm(self, top: int = 5, seeds: int = 10, **options: Any) -> Confirmation:
-        """Train the best configs from fresh seeds, and compare them.
+        """Train the best configs with new seeds, and compare them by scores that are not biased by selection.
 
         Args:
-            top: The best COMPLETE trials that are trained again.
-            seeds: Fresh seeds of each.
+            top: Number of best COMPLETE trials.
+            seeds: Number of seeds for each trial.
             options: Other fields of `ConfirmOptions`: `again`, `engine`, `device`, `workers`.
 
         Returns:
-            All scores and what they say.
+            The scores; `conclusions()` compares them.
+
+        Raises:
+            InputError: No trial can be confirmed, or the stored scores were made with another engine, device or data.
         """
-        asked = ConfirmOptions(top=top, seeds=seeds, **{"storage": self._options, **options})
-        confirmation = confirm_study(self.name, asked, self._say, self._say)
+        chosen = ConfirmOptions(top=top, seeds=seeds, **{"storage": self._options, **options})
+        confirmation = confirm_study(self.name, chosen, self._say, self._say)
         self.__dict__.pop("_stored", None)
         return confirmation
 
     def export(self, top: int = 3, trials: Sequence[int] = (), out: str | Path | None = None) -> list[Path]:
-        """Write trials as config files, with where they came from.
+        """Write trials as config files that record their provenance.
 
         Args:
-            top: The best COMPLETE trials, where no `trials` are named.
+            top: Number of best COMPLETE trials; ignored if `trials` are passed.
             trials: Numbers of trials.
-            out: The folder; None for `configs` in the study's folder.
+            out: Output folder. Default: `configs` in the study's folder.
 
         Returns:
-            The files' paths, the best first.
+            The paths of the files, the best trial first.
+
+        Raises:
+            InputError: There is no such trial, or no COMPLETE one.
         """
         folder = Path(out) if out is not None else self._folder / "configs"
         if self._stored.family_code is not None:
@@ -148,19 +160,22 @@ class Study:
         return export_trials(self._stored, trials, top, folder)
 
     def retrain(self, trial: int | None = None, seeds: int = 1, **options: Any) -> Retrained:
-        """Train a trial's config from several seeds, and evaluate it on the test set.
+        """Train a trial's config with one or more seeds, and evaluate each model on the test set.
 
         Args:
-            trial: The trial's number; None for the best one (the best confirmed one, if there is a confirmation).
-            seeds: Trainings, each from a seed of its own.
+            trial: Number of the trial. Default: the best confirmed trial if there is one, else the best trial.
+            seeds: Number of seeds.
             options: Other fields of `RetrainOptions`: `train_on`, `out`, `device`.
 
         Returns:
             The folder, the scores and the model.
+
+        Raises:
+            InputError: There is no such trial, or its data or the folder of the models cannot be used.
         """
         (path,) = self.export(1, () if trial is None else (trial,))
-        asked = RetrainOptions(seeds=seeds, **{"storage": replace(self._options), **options})
-        return retrain_config(path, asked, self._say)
+        chosen = RetrainOptions(seeds=seeds, **{"storage": replace(self._options), **options})
+        return retrain_config(path, chosen, self._say)
 
     @property
     def _folder(self) -> Path:
@@ -168,5 +183,5 @@ class Study:
 
     @property
     def url(self) -> str:
-        """Of the study's database."""
+        """The URL of the study's database."""
         return url_of(self._options)

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     stored = read_stored(arguments.study, storage_options(arguments), warn)
     if stored.family_code is not None:
-        say(f"this runs user code: {stored.family_code}")
+        say(f"this runs your code: {stored.family_code}")
     folder = arguments.out or study_folder(arguments.studies, arguments.study) / "configs"
     for path in export_trials(stored, arguments.trial, arguments.top, folder):
         print(path)

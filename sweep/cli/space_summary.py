@@ -77,7 +77,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     build_pruner(space)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     if space.users_code:
-        print(f"this runs user code: {code_of(*space.users_code)}", flush=True)
+        print(f"this runs your code: {code_of(*space.users_code)}", flush=True)
     if space.function is not None:
         _check_function(space)
         for number in range(num_samples):
@@ -87,7 +87,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     check_feature_maps(space, dataset.image_shape)
     num_train, num_validation = len(dataset.train), len(dataset.validation)
     print(f"data: {num_train} training and {num_validation} validation images of shape {dataset.image_shape}")
-    print(f"the model receives images as float32 in {dataset.image_range}")
+    print(f"images reach the model as float32 in {dataset.image_range}")
     print("\n".join(class_counts(dataset).lines()))
     probe_metrics(next(space.extreme_configs()))
     with quiet_stderr():

@@ -164,7 +164,7 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
         ("start of first trial", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
         ("end of last trial", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
         ("versions", versions),
-        ("user code", _users_code(data)),
+        ("your code", _users_code(data)),
     ]
 
 
