@@ -55,7 +55,11 @@ class Retrained:
         return keras.models.load_model(self.folder / "model.keras")
 
     def lines(self) -> list[str]:
-        """Return lines on the scores, and Python lines that use the model."""
+        """Format the scores and how to use the model.
+
+        Returns:
+            A line on the test accuracy, then lines of Python.
+        """
         from sweep.results.saved_model import usage_lines
 
         accuracy, num_seeds = self.metrics["test_accuracy"], len(self.metrics["seeds"])

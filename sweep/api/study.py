@@ -51,7 +51,11 @@ class Study:
         return read_stored(self.name, self._options, self._say)
 
     def reload(self) -> "Study":
-        """Return the study as it is stored now, with trials added since it was read."""
+        """Return the study as it is stored now, with trials added since it was read.
+
+        Returns:
+            A new object.
+        """
         return Study(self.name, self._options, self._say)
 
     @property

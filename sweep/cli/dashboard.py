@@ -38,12 +38,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Serve optuna-dashboard until Ctrl-C."""
     from sweep.api.reading import url_of
-    from sweep.cli.dashboard_server import Shown, serve
+    from sweep.cli.dashboard_server import View, serve
 
     url = url_of(storage_options(arguments))
     if arguments.write and arguments.best:
         raise InputError(
             "--best: not possible with --write, as a rename would copy only the trials shown; remove --write or --best"
         )
-    shown = Shown(arguments.study or None, arguments.best)
-    serve(url, arguments.port, shown, write=arguments.write, public=arguments.public)
+    view = View(arguments.study or None, arguments.best)
+    serve(url, arguments.port, view, write=arguments.write, public=arguments.public)

@@ -49,7 +49,7 @@ CHANGES = ", and can change and delete all of it"
 
 
 @dataclass(frozen=True)
-class Shown:
+class View:
     """Select what the dashboard shows.
 
     Attributes:
@@ -61,16 +61,16 @@ class Shown:
     max_trials: int | None = None
 
 
-EVERYTHING = Shown()
+EVERYTHING = View()
 
 
-def serve(url: str, port: int, shown: Shown = EVERYTHING, *, write: bool, public: bool = False) -> None:
+def serve(url: str, port: int, view: View = EVERYTHING, *, write: bool, public: bool = False) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         url: The database.
         port: The TCP port; 0 uses a free one.
-        shown: The studies and trials to show.
+        view: The studies and trials to show.
         write: Allow changes.
         public: Serve on all network interfaces.
 
@@ -79,25 +79,25 @@ def serve(url: str, port: int, shown: Shown = EVERYTHING, *, write: bool, public
         InputError: The port is in use.
     """
     with suppress(Interrupted), Interruption():
-        app = create_app(url, shown, write=write, public=public)
+        app = create_app(url, view, write=write, public=public)
         with _listen(ALL_INTERFACES if public else HOST, port, app) as server:
             port, name = server.server_port, gethostname()
             print(f"{backend_of(url).name}: http://{name if public else HOST}:{port}/")
             print(WRITE if write else READ_ONLY)
-            if shown.max_trials is not None:
-                print(BEST.format(limit=shown.max_trials))
+            if view.max_trials is not None:
+                print(BEST.format(limit=view.max_trials))
             if public:
                 print(PUBLIC.format(changes=CHANGES if write else "", port=port, name=name))
             print("Press Ctrl-C to stop.", flush=True)
             server.serve_forever()
 
 
-def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool = False) -> "WSGIApplication":
+def create_app(url: str, view: View = EVERYTHING, *, write: bool, public: bool = False) -> "WSGIApplication":
     """Wrap optuna-dashboard so that requests are checked first.
 
     Args:
         url: The database.
-        shown: The studies and trials to show.
+        view: The studies and trials to show.
         write: Allow changes.
         public: Accept requests to all names and addresses of this machine.
 
@@ -107,14 +107,14 @@ def create_app(url: str, shown: Shown = EVERYTHING, *, write: bool, public: bool
     Raises:
         StudyError: There is no such study.
     """
-    if shown.study is not None:
-        check_is_there(url, shown.study)
+    if view.study is not None:
+        check_is_there(url, view.study)
     import optuna_dashboard
 
     from sweep.storage.dashboard import DashboardStorage
     from sweep.storage.optuna_internals import forget_trials
 
-    storage = DashboardStorage(url, write=write, most=shown.max_trials, only=shown.study)
+    storage = DashboardStorage(url, write=write, most=view.max_trials, only=view.study)
     app: Any = optuna_dashboard.wsgi(storage)
     storage.on_replaced = partial(forget_trials, app)
 

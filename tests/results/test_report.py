@@ -20,7 +20,7 @@ from sweep.results.report.compare import best_values
 from sweep.results.report.data import num_epochs, read_data
 from sweep.results.report.execution import saved_epochs
 from sweep.results.report.formatting import plot_text
-from sweep.results.report.samples import sample, spread
+from sweep.results.report.samples import evenly_spaced, sample
 from sweep.storage import create_database, database_url, read_study
 
 HOSTILE = '</script><script>alert("x")</script><img src=http://evil.example/x onerror=alert(1)>%{x}&lt;'
@@ -298,7 +298,7 @@ def test_a_sample_keeps_the_best():
     assert len(chosen) == len({trial.number for trial in chosen}) == 20
     assert {trial.number for trial in data.complete[:5]} <= {trial.number for trial in chosen}
     assert data.complete[-1] in chosen
-    assert spread(list(range(100)), 5) == [0, 25, 50, 74, 99]
+    assert evenly_spaced(list(range(100)), 5) == [0, 25, 50, 74, 99]
 
 
 def test_a_large_study_stays_small():

@@ -10,7 +10,7 @@ from sweep.results.report.data import StudyData, epoch_seconds, num_epochs, tria
 from sweep.results.report.figures import COLORS, MIDDLE, SMALL, STATE_COLORS, count_axis, figure_box
 from sweep.results.report.formatting import duration, paragraph, plot_text, share, short
 from sweep.results.report.page import section
-from sweep.results.report.samples import EscapedStudy, sample_note, spread
+from sweep.results.report.samples import EscapedStudy, evenly_spaced, sample_note
 from sweep.results.report.tables import table
 from sweep.storage.stored_trials import cause_and_error
 from sweep.text import counted
@@ -78,7 +78,7 @@ def states(data: StudyData) -> list[str]:
     if failed:
         rows = [
             [trial.number, _cause(trial), num_epochs(trial), *_where(trial), short(_error(trial), 400)]
-            for trial in spread(failed, MAX_FAILURES)
+            for trial in evenly_spaced(failed, MAX_FAILURES)
         ]
         parts.append(f'<div class="tall">{table(FAILURE_COLUMNS, rows)}</div>')
         note = sample_note(len(rows), len(failed), "failures", "evenly spaced; `sweep show STUDY --json` prints all")
@@ -185,7 +185,7 @@ def _time_figure(rows: list[tuple[str, int, float, float]]) -> str:
 
 def _timeline(data: StudyData) -> list[str]:
     started = [trial for trial in data.trials if trial.datetime_start is not None]
-    shown = spread(started, MAX_BARS)
+    shown = evenly_spaced(started, MAX_BARS)
     figure = optuna.visualization.plot_timeline(EscapedStudy(data, shown))
     for trace in figure.data:
         color = STATE_COLORS.get(trace.name, STATE_COLORS["WAITING"])

@@ -10,7 +10,7 @@ from sweep.results.report.data import StudyData, num_epochs
 from sweep.results.report.figures import ACCENT, LARGE, STATE_COLORS, figure_box, grid, rounded, value_axis
 from sweep.results.report.formatting import paragraph, plot_text, short
 from sweep.results.report.page import Section, section
-from sweep.results.report.samples import sample, sample_note, spread
+from sweep.results.report.samples import evenly_spaced, sample, sample_note
 from sweep.results.report.tables import params_cells, table
 from sweep.text import counted
 
@@ -41,7 +41,7 @@ def front(data: StudyData) -> list[str]:
     )
     numbers = {trial.number for trial in best}
     shown = sample(data, [trial for trial in data.complete if trial.number not in numbers], MAX_POINTS)
-    boxes = [_figure(data, shown, spread(best, MAX_POINTS), other) for other in range(1, len(data.metrics))]
+    boxes = [_figure(data, shown, evenly_spaced(best, MAX_POINTS), other) for other in range(1, len(data.metrics))]
     note = sample_note(len(shown), len(data.complete) - len(best), "trials that are not Pareto-optimal")
     notes = [paragraph(one, "note") for one in (note, OMITTED) if one]
     return [paragraph(text), grid(boxes), *_table(data, best), *notes]

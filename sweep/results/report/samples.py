@@ -16,7 +16,7 @@ T = TypeVar("T")
 MAX_BEST = 50
 
 
-def spread(items: Sequence[T], limit: int) -> list[T]:
+def evenly_spaced(items: Sequence[T], limit: int) -> list[T]:
     """Choose evenly spaced items, including the first and the last.
 
     Args:
@@ -48,7 +48,7 @@ def sample(data: StudyData, trials: Sequence[FrozenTrial], limit: int) -> list[F
         return list(trials)
     ranked = sorted(trials, key=data.rank)
     num_best = min(limit // 4, MAX_BEST)
-    chosen = [*ranked[:num_best], *spread(ranked[num_best:], limit - num_best)]
+    chosen = [*ranked[:num_best], *evenly_spaced(ranked[num_best:], limit - num_best)]
     return sorted(chosen, key=lambda trial: trial.number)
 
 
