@@ -326,7 +326,8 @@ def test_check_shows_what_a_space_makes(folder, capsys):
         "maximize val_accuracy",
         "filters_1",
         "regularizer.l2",
-        "1149 train, 288 validation",
+        "1149 train",
+        "288 validation",
         "sample 1:",
         "weights",
     ):

@@ -96,7 +96,7 @@ def test_verify_refuses_other_data_or_backend(tmp_path, study):
     check_recorded(config, recorded, "tensorflow")
     with pytest.raises(InputError, match="KERAS_BACKEND=tensorflow"):
         check_recorded(config, recorded, "jax")
-    with pytest.raises(InputError, match="data is not what the sweep saw"):
+    with pytest.raises(InputError, match="SWEEP_DATA"):
         check_recorded(config, recorded.model_copy(update={"data_hash": "0"}), "tensorflow")
 
 

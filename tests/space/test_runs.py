@@ -115,7 +115,7 @@ def test_report_and_show_tell_runs_from_epochs(tmp_path, capsys):
     assert "3 folds" in page
     pruned = [trial for trial in swept.trials if trial.state.name == "PRUNED"]
     saved = sum((3 - len(trial.intermediate_values)) * EPOCHS for trial in pruned)
-    assert f"which saved {saved} epochs" in page
+    assert f"saved {saved} epochs" in page
     best = swept.best_trial
     assert main(["show", "study", str(best.number), "--csv", "--studies", str(tmp_path)]) == 0
     rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
