@@ -39,7 +39,9 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
     tried = [TrialConfig.from_values(dict(values), "a config of the space") for values in configs]
     if tried:
         probe_metrics(tried[0])
-    _probe_models([config for config in tried if config.model.users_code is not None])
+    with_code = [config for config in tried if config.model.users_code is not None]
+    if with_code:  # otherwise Keras need not be imported, which takes seconds
+        _probe_models(with_code)
 
 
 def probe_metrics(config: TrialConfig) -> None:

@@ -232,7 +232,7 @@ def test_an_engine_that_is_not_there_is_said_by_the_worker(make_workers):
 
 def test_device_that_is_not_there_is_said_by_the_worker(make_workers):
     workers = LocalWorkers([{}])
-    with workers, pytest.raises(InputError, match="--device gpu:7 is not there"):
+    with workers, pytest.raises(InputError, match="--device gpu:7 does not exist"):
         workers.set_up("gpu:7", 1)
 
 
