@@ -70,7 +70,7 @@ def api() -> str:
     """Return the directives that let mkdocstrings write what `dir(sweep)` lists, and `sweep.testing`."""
     import sweep
 
-    names = [f"{home}.{name}" for name, home in sorted(sweep._HOMES.items())]
+    names = [f"{module}.{name}" for name, module in sorted(sweep._MODULES.items())]
     contracts = (
         "sweep.testing.engine.EngineContract",
         "sweep.testing.executor.ExecutorContract",

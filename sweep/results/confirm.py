@@ -115,7 +115,7 @@ class ConfirmSession:
             self._store()
         for run, result in zip(ended, results, strict=True):
             self._num_left -= 1
-            self._say(f"{run.name}: {_score_text(result)}  [{self._num_left} runs left]")
+            self._say(f"{run.name}: {_score_text(result)}  [{counted(self._num_left, 'run')} left]")
 
     def _name(self, trial: int, seed: int, fold: int) -> str:
         return f"trial {trial} seed {seed}{f' fold {fold + 1}' if self._plan.num_folds > 1 else ''}"

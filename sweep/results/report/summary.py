@@ -16,7 +16,7 @@ from sweep.results.report.tables import facts, table
 from sweep.storage.stored_trials import code_digest, section
 from sweep.text import counted
 
-SPACE_COLUMNS = ("parameter", "sets", "type", "range or choices", "scale", "condition")
+SPACE_COLUMNS = ("parameter", "config key", "type", "range or choices", "scale", "condition")
 
 
 def header(data: StudyData) -> str:
@@ -124,7 +124,7 @@ def _main_facts(data: StudyData) -> list[tuple[str, Any]]:
         ("command", stored.get("command") or (None if stored else "not a study of `sweep run`")),
         ("engine", _engine(stored)),
         ("data hash", stored.get("data_hash")),
-        ("classes", _classes(stored)),
+        ("classes (training + validation images)", _classes(stored)),
     ]
 
 
@@ -136,7 +136,7 @@ def _engine(stored: dict[str, Any]) -> str:
 
 
 def _classes(stored: dict[str, Any]) -> str:
-    """Format `3: ant (114 + 29), ...; always predicting ant has val_accuracy 0.333`: training + validation images."""
+    """Format text such as `3: ant (114 + 29), ...; always predicting ant has val_accuracy 0.333`."""
     classes = section(stored, "classes")
     counts = [
         f"{name} ({' + '.join(map(str, pair))})"
