@@ -72,6 +72,7 @@ def api() -> str:
 
     names = [f"{module}.{name}" for name, module in sorted(sweep._MODULES.items())]
     contracts = (
+        "sweep.testing.keras_backend.KerasBackendContract",
         "sweep.testing.engine.EngineContract",
         "sweep.testing.executor.ExecutorContract",
         "sweep.testing.model_family.ModelFamilyContract",
