@@ -1,0 +1,45 @@
+"""Sessions that check a change, each in an environment of its own: `nox`, or `nox -s lint docs`."""
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "docs", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """Run all tests on TensorFlow; `nox -s tests-3.11 -- -m "not slow"` for the quick ones."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def tests_jax(session: nox.Session) -> None:
+    """Run the tests of engines and models with Keras on JAX."""
+    session.install("-e", ".[test]")
+    paths = session.posargs or ["tests/engines", "tests/models"]
+    session.run("pytest", *paths, env={"KERAS_BACKEND": "jax"})
+
+
+@nox.session(python="3.11", venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the quick tests with the lowest version of each dependency that pyproject.toml allows. Needs uv."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error. `nox -s docs -- serve` shows it while you write."""
+    session.install("-e", ".[docs]")
+    session.run("mkdocs", *(session.posargs or ["build", "--strict", "--site-dir", session.create_tmp()]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style and types."""
+    session.install("-e", ".[test]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
