@@ -13,7 +13,7 @@ def html_text(value: Any) -> str:
 
 
 def plot_text(value: Any) -> str:
-    """Escape text for plotly, which renders some HTML and expands `%{...}` but does not decode `&quot;`."""
+    """Escape text for plotly, which renders HTML and expands `%{...}` but not `&quot;`, and shorten it."""
     text = str(value)
     if len(text) > MAX_LABEL:  # the digest keeps labels with equal beginnings distinct
         text = f"{text[: MAX_LABEL - 8]}… {hashlib.sha256(text.encode(errors='replace')).hexdigest()[:6]}"

@@ -60,7 +60,7 @@ def _epoch_tiles(data: StudyData) -> list[tuple[str, str]]:
 
 
 def _best_tile(data: StudyData) -> tuple[str, str]:
-    """Return the confirmed mean, which is unbiased, if there is one, else the best score."""
+    """Return the best confirmed mean if there is one, else the best score, and what it is."""
     metric, ranking = short(data.metric, 40), data.confirmation.ranking if data.confirmation else []
     if ranking:
         interval = ranking[0].interval
