@@ -107,7 +107,7 @@ def _check_fits(space: Space) -> None:
     name, where = space.sampler.name, f"{space.source}: sampler.name"
     package = NEEDS.get(name)
     if package is not None and importlib.util.find_spec(package) is None:
-        raise SpaceError(f"{where}: {name} needs the package {package}; pip install {package}")
+        raise SpaceError(f"{where}: {name} needs the package {package}; pip install 'sweep[{name}]'")
     if name in ONE_OBJECTIVE and len(space.directions) > 1:
         raise SpaceError(f"{where}: {name} takes one objective, not {len(space.directions)}; use tpe, nsgaii or gp")
     if name in LISTING:
