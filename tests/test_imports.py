@@ -131,6 +131,7 @@ def test_a_module_imports_from_its_own_package_and_those_below():
     assert upward == []
 
 
+@pytest.mark.slow
 def test_packages_keep_to_their_libraries():
     wrong = [
         f"{name} imports {other}"
@@ -148,6 +149,7 @@ def test_the_root_holds_packages_and_the_ground_floor_alone():
     assert {path.parent.name for _, path in modules() if path.parent.parent == PACKAGE} <= set(LAYERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["sweep.api.running", "sweep.api.confirming", "sweep.api.retraining"])
 def test_the_keras_backend_is_not_imported_before_the_device_is_set_up(module):
     """TensorFlow reads its settings (oneDNN, threads) when it is imported: what comes later is ignored."""

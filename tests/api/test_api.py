@@ -52,6 +52,7 @@ def study(folder):
     return sweep.run("space.toml", engine="fake", quiet=True)
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_its_trials_and_the_same_call_finds_them_again(study, folder):
     frame = study.dataframe()
     assert list(frame.columns) == ["number", "state", "val_accuracy", "l2", "seconds"]
@@ -66,6 +67,7 @@ def test_a_sweep_gives_its_trials_and_the_same_call_finds_them_again(study, fold
     assert len(longer.dataframe()) == 7
 
 
+@pytest.mark.slow
 def test_a_study_that_exists_is_reported_exported_and_confirmed(study, folder):
     found = sweep.load_study("mine")
     assert "mine" in found.report().read_text()
@@ -102,6 +104,7 @@ class Interrupts(sweep.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_keyboard_interrupt_ends_the_sweep_in_order_and_the_call_resumes_it(folder):
     with pytest.raises(KeyboardInterrupt):
         sweep.run("space.toml", engine="fake", quiet=True, callbacks=[Interrupts()])

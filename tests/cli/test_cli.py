@@ -91,6 +91,7 @@ def wait_for_trials(folder, num_trials, process):
     raise AssertionError(process.communicate())
 
 
+@pytest.mark.slow
 def test_run_makes_a_study_that_the_same_command_leaves_alone(folder, capsys):
     assert run() == 0
     assert "6/6" in capsys.readouterr().out
@@ -101,6 +102,7 @@ def test_run_makes_a_study_that_the_same_command_leaves_alone(folder, capsys):
     assert read_trials(folder / "studies", "mine") == trials
 
 
+@pytest.mark.slow
 def test_studies_folder_comes_from_flag_or_environment(folder, monkeypatch):
     assert run("--studies", "elsewhere", "--quiet") == 0
     monkeypatch.setenv("SWEEP_STUDIES", "from-environment")
@@ -111,6 +113,7 @@ def test_studies_folder_comes_from_flag_or_environment(folder, monkeypatch):
     assert (folder / "by-url.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
@@ -134,6 +137,7 @@ def settings_of(folder):
     ]
 
 
+@pytest.mark.slow
 def test_lanes_are_stored_shown_and_reused_without_flags_and_with_auto(folder, capsys):
     assert run("--trials", "4", "--lanes", "3") == 0
     assert "engine: fake, 3 lanes (engine and lanes as asked)" in capsys.readouterr().out
@@ -159,6 +163,7 @@ def test_other_lanes_than_stored_are_refused_until_something_was_tried(folder, c
     assert "num_lanes was 2, now 1" in fail(capsys, "run", "space.toml", "--lanes", "1", "--engine", "fake")
 
 
+@pytest.mark.slow
 def test_another_engine_than_stored_is_refused(folder):
     assert run("--trials", "1", "--quiet") == 0
     process = start("--engine", "sequential", "--trials", "2")
@@ -219,6 +224,7 @@ def test_wrong_input_is_one_line_with_the_fix_and_makes_no_study(folder, capsys,
         assert optuna.get_all_study_names(f"sqlite:///{folder / 'studies' / 'sweep.db'}") == []
 
 
+@pytest.mark.slow
 def test_missing_builder_is_one_line(folder):
     process = start(space="builder.toml")
     _, error = process.communicate()
@@ -407,6 +413,7 @@ def read_until_closed(terminal):
             pass
 
 
+@pytest.mark.slow
 def test_output_that_goes_to_a_full_disk_is_one_line(folder):
     command = [sys.executable, "-m", "sweep.cli", "run", "space.toml", "--engine", "fake"]
     with open("/dev/full", "w") as full:

@@ -56,6 +56,7 @@ def dump(folder):
     return rows
 
 
+@pytest.mark.slow
 def test_damaged_study_is_not_shown_and_the_page_says_why(tmp_path):
     import sqlite3
 
@@ -82,6 +83,7 @@ def test_study_note_has_the_command_and_the_space(studies):
     assert "`````\nsweep run 'a ```` b.toml'\n`````" in study_attrs(settings)["dashboard:note_str:0"]
 
 
+@pytest.mark.slow
 def test_note_follows_the_settings_of_an_empty_study_unless_somebody_edited_it(tmp_path):
     def reopened_note(epochs):
         open_in(tmp_path, make_space(epochs=epochs))
@@ -113,6 +115,7 @@ def test_figure_is_bounded_and_strict_json():
     assert json.dumps(figure, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_study_that_shrank_its_figure_and_resumed_reads_back(tmp_path):
     """Pieces of an earlier, longer figure must not trail behind."""
     study = run_sweep(tmp_path, make_space(epochs=40), 6)
@@ -209,6 +212,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", TAKEN)
 def test_a_tell_is_taken_once_or_refused_and_the_sweep_goes_on(tmp_path, told):
     study = running_trial(tmp_path)
@@ -257,6 +261,7 @@ def test_what_is_not_there_or_not_to_be_changed_has_its_status_code(tmp_path):
     assert read_study(database_url(tmp_path), "study").trials[0].user_attrs["mine"] == 1
 
 
+@pytest.mark.slow
 def test_what_was_enqueued_renamed_and_deleted_leaves_the_other_study_as_it_was(tmp_path, capsys):
     """A name of the dashboard's is one that every command reads, and its folders stay in the studies' folder."""
     sweep_with_a_failure(tmp_path, 4)
@@ -321,6 +326,7 @@ def test_a_public_dashboard_goes_by_its_addresses_and_its_own_name(studies, host
     assert request(public, *change, host=host, origin="http://evil.example")[0] == 403
 
 
+@pytest.mark.slow
 def test_a_study_deleted_and_made_anew_is_read_anew(tmp_path):
     run_sweep(tmp_path, make_space(), 5)
     app = create_app(database_url(tmp_path), write=False)
@@ -338,6 +344,7 @@ def shown_numbers(app, after=0):
     return [trial["number"] for trial in detail["trials"]]
 
 
+@pytest.mark.slow
 def test_of_a_large_study_the_best_and_the_latest_are_served_and_those_that_follow(tmp_path):
     study = run_sweep(tmp_path, make_space("random", "median"), 40)
     best = sorted(study.frozen_trials(TrialState.COMPLETE), key=lambda trial: -trial.value)[:5]
@@ -390,6 +397,7 @@ def dashboard(folder, *arguments):
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_quietly(studies, number):
     with dashboard(studies) as (process, address, said):
@@ -429,6 +437,7 @@ def listening_addresses(port):
     }
 
 
+@pytest.mark.slow
 def test_public_listens_everywhere_and_says_what_that_exposes(studies):
     with dashboard(studies, "--public") as (_, address, said):
         assert listening_addresses(int(address.rstrip("/").rsplit(":", 1)[1])) == {"00000000"}

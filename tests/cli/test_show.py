@@ -57,6 +57,7 @@ def test_a_failure_is_shown_with_cause_error_and_traceback(show):
     assert "in admit\n" in shown
 
 
+@pytest.mark.slow
 def test_one_trial_for_programs(show, study):
     for trial in study.trials:
         record = json.loads(show(str(trial.number), "--json"))

@@ -31,6 +31,7 @@ def test_jax_fulfills_the_contract() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_engine", [SequentialEngine, PackedEngine])
 def test_another_backend_is_one_file_and_one_line(make_engine, monkeypatch) -> None:
     import another_keras_backend

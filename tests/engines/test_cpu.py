@@ -101,6 +101,7 @@ def test_what_the_user_has_set_is_recorded(tmp_path):
     assert settings(tmp_path)["onednn"] is False
 
 
+@pytest.mark.slow
 def test_a_study_from_before_it_was_recorded_leaves_it_to_tensorflow(folder, monkeypatch):
     wanted = []
 

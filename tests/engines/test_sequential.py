@@ -96,6 +96,7 @@ def test_minibatch_order_follows_from_seed_and_epoch_alone() -> None:
     assert all(sorted(order) == list(range(50)) for order in orders)
 
 
+@pytest.mark.slow
 def test_an_epoch_is_what_keras_gives_for_these_minibatches() -> None:
     values = {key: value for key, value in PARITY.items() if key != "fixed_weights"}
     config = config_of(values)
@@ -150,6 +151,7 @@ def test_the_same_engine_trains_on_jax() -> None:
 # ---- early stopping ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("monitor", "best_of"), [("val_loss", np.argmin), ("val_accuracy", np.argmax)])
 def test_early_stopping_keeps_the_best_weights_and_says_their_epoch(monitor: str, best_of: Any) -> None:
     training = {"epochs": 40, "batch_size": 32, "patience": 2, "monitor": monitor}
@@ -182,6 +184,7 @@ def test_the_best_weights_are_kept_when_the_epochs_run_out_first() -> None:
 # ---- precision, divergence, failure ----
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_leaves_the_global_policy_at_float32() -> None:
     full, mixed = (
         outcome({**SMALL, "training": {"epochs": 4, "batch_size": 32, "precision": precision}})["history"]
@@ -201,6 +204,7 @@ def test_a_diverging_run_is_recorded_as_such() -> None:
     assert not math.isfinite(metrics.logs["val_loss"])
 
 
+@pytest.mark.slow
 def test_many_short_runs_draw_no_warnings_from_tensorflow(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("tensorflow")
     logger.addHandler(caplog.handler)
@@ -302,6 +306,7 @@ def build(image_shape, num_classes):
 """
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_of_the_users_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_subclassed_models.py").write_text(SUBCLASSED, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)

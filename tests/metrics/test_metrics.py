@@ -66,6 +66,7 @@ def place(tmp_path, monkeypatch):
     sys.modules.pop("my_metrics", None)
 
 
+@pytest.mark.slow
 def test_one_file_adds_an_objective_which_lanes_give_as_the_sequential_engine_does(place, capsys):
     for name, engine in (("one", ["sequential"]), ("four", ["packed", "--lanes", "4"])):
         command = ["run", "space.toml", "--study", name, "--trials", "4", "--quiet", "--engine", *engine]

@@ -89,6 +89,7 @@ def test_from_logits_belongs_to_a_builder() -> None:
         TrialConfig.from_values({"training": {"from_logits": True}}, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_engine", [SequentialEngine, PackedEngine])
 def test_logits_are_trained_and_validated_as_their_softmax_would_be(make_engine: Any) -> None:
     training = {"epochs": 2, "batch_size": 32, "seed": 3}
@@ -106,6 +107,7 @@ def test_logits_are_trained_and_validated_as_their_softmax_would_be(make_engine:
         assert logits.logs[name] == pytest.approx(softmax.logs[name], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_raw_images_reach_a_model_that_scales_them_itself() -> None:
     training = {"epochs": 1, "batch_size": 32, "seed": 3}
     runs = [config_of(training=training), config_of("build", {"rescale": 1 / 16}, data=RAW, training=training)]

@@ -65,6 +65,7 @@ def forget():
     sys.path[:] = [folder for folder in sys.path if not (Path(folder) / FILE.name).exists()]
 
 
+@pytest.mark.slow
 def test_it_is_swept_exported_verified_and_retrained(folder, capsys, monkeypatch):
     threads = ["--threads", "1"]
     assert main(["run", "space.toml", "--trials", "2", *threads, "--quiet", "--sampler", "random"]) == 0
@@ -184,6 +185,7 @@ def test_without_a_lane_kernel_the_sequential_engine_trains_and_it_is_said_why(f
         assert OWN in choice.line()
 
 
+@pytest.mark.slow
 def test_on_a_lane_of_the_packed_engine_it_trains_as_on_the_sequential_one(folder, monkeypatch):
     from sweep.engines.packed.engine import PackedEngine
     from sweep.engines.sequential import SequentialEngine

@@ -122,6 +122,7 @@ def test_candidates_are_the_best_and_each_is_trained_from_the_same_fresh_seeds(f
             assert score == fake_record(config.model_copy(update={"training": training}), EPOCHS).logs["val_accuracy"]
 
 
+@pytest.mark.slow
 def test_more_seeds_and_candidates_add_what_is_missing(folder):
     first = confirm(folder, top=2, num_seeds=2)
     more = confirm(folder, top=3, num_seeds=4, engine=DyingEngine(1, epochs=(3 * 4 - 2 * 2) * EPOCHS))
@@ -131,6 +132,7 @@ def test_more_seeds_and_candidates_add_what_is_missing(folder):
     assert confirm(folder, top=1, num_seeds=1, engine=DyingEngine(1, epochs=0)).ranking == more.ranking
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_epochs", [0, 1, EPOCHS, 2 * EPOCHS + 1, 3 * EPOCHS])
 def test_killed_anywhere_the_same_command_goes_on_and_gives_the_same(folder, tmp_path_factory, num_epochs):
     with pytest.raises(Killed):
@@ -143,12 +145,14 @@ def test_killed_anywhere_the_same_command_goes_on_and_gives_the_same(folder, tmp
     assert confirm(folder, engine=DyingEngine(3, left)) == confirm(other)
 
 
+@pytest.mark.slow
 def test_folds_are_runs_and_their_mean_is_the_seeds_score(tmp_path):
     run_sweep(tmp_path, make_space("random", "none", EPOCHS, study={"name": "study", "cross_validation": 3}), 4)
     confirmed = confirm(tmp_path, top=1, num_seeds=2, engine=DyingEngine(1, 2 * 3 * EPOCHS))
     assert [len(one.scores) for one in confirmed.candidates] == [2]
 
 
+@pytest.mark.slow
 def test_scores_of_another_engine_are_not_mixed_in(folder):
     confirm(folder, num_seeds=2)
     with pytest.raises(InputError, match=r"threads 1, now it is 2.*--again"):
@@ -156,6 +160,7 @@ def test_scores_of_another_engine_are_not_mixed_in(folder):
     assert len(confirm(folder, threads=2, num_seeds=1, again=True).seeds) == 1
 
 
+@pytest.mark.slow
 def test_a_seed_that_fails_is_told_and_the_config_not_ranked(folder):
     confirmed = confirm(folder, engine=FailsFrom(confirmation_seeds(0, 4)[1]))
     assert confirmed.ranking == []
@@ -237,6 +242,7 @@ def turned(folder):
     return [one.trial for one in stored(folder).candidates]
 
 
+@pytest.mark.slow
 def test_export_takes_the_confirmed_winner_first(folder, capsys):
     order = turned(folder)
     assert main(["export", "study", "--top", "4", "--studies", str(folder)]) == 0
@@ -250,6 +256,7 @@ def test_export_takes_the_confirmed_winner_first(folder, capsys):
     assert last.confirmed_mean is None
 
 
+@pytest.mark.slow
 def test_show_and_report_have_both_ranks(folder, capsys):
     order = turned(folder)
     assert main(["show", "study", "--studies", str(folder)]) == 0
@@ -270,6 +277,7 @@ def test_show_and_report_have_both_ranks(folder, capsys):
     assert f"<td>{order[-1]}: " in page
 
 
+@pytest.mark.slow
 def test_a_report_without_a_confirmation_says_that_the_best_score_was_chosen(folder):
     page = make_page([read_study(database_url(folder), "study")])
     assert "sweep confirm study" in page

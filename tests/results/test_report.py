@@ -127,6 +127,7 @@ def test_a_study_whose_only_trial_runs(tmp_path):
     assert "No trial has finished yet." in page.section("Time")
 
 
+@pytest.mark.slow
 def test_thirty_trials(swept):
     page = page_of(swept)
     assert page.titles == list(CONFIRMABLE)
@@ -186,6 +187,7 @@ def hostile_study(folder):
     finish(study, None, state=TrialState.FAIL, cause=HOSTILE, error=HOSTILE + NO_TEXT)
 
 
+@pytest.mark.slow
 def test_hostile_names_and_values_are_escaped(tmp_path):
     hostile_study(tmp_path)
     page = page_of(tmp_path, "plain")
@@ -238,6 +240,7 @@ def test_labels_stay_different_where_they_are_cut():
     assert plot_text("<b>%{x}</b>") == "&lt;b&gt;&#37;{x}&lt;/b&gt;"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", ["text", 3, None, [1, "two", None], [{"epoch": None, "loss": "x"}], {"epoch": 1}])
 def test_attributes_of_other_programs(tmp_path, stored):
     study = plain_study(tmp_path, direction="minimize")
@@ -259,6 +262,7 @@ def test_the_page_loads_nothing(swept):
     assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
 
 
+@pytest.mark.slow
 def test_several_studies_at_equal_budget(swept, capsys):
     study = plain_study(swept, "other")
     study.set_user_attr("metric", "val_accuracy")
@@ -301,6 +305,7 @@ def test_a_sample_keeps_the_best():
     assert evenly_spaced(list(range(100)), 5) == [0, 25, 50, 74, 99]
 
 
+@pytest.mark.slow
 def test_a_large_study_stays_small():
     """Names and errors at length too; every figure is bounded, and the page says where it shows a sample."""
     study = optuna.create_study(direction="maximize")
@@ -350,6 +355,7 @@ def test_wrong_input_is_one_line(swept, capsys, arguments, said):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_page_replaces_nothing_but_a_page(swept, tmp_path, capsys):
     """Least of all the database that it is of."""
     for content, code in (("", 0), ("<!DOCTYPE html><p>", 0), ("SQLite format 3", 2)):

@@ -36,6 +36,7 @@ def without_seconds(content):
     return content
 
 
+@pytest.mark.slow
 def test_seeds_are_trained_scored_on_the_test_set_and_summarised(tmp_path):
     content, lines = retrain(tmp_path, make_config(), num_seeds=2)
     assert (content["num_train"], content["num_validation"], content["num_test"]) == (1149, 288, 360)
@@ -73,6 +74,7 @@ def test_killed_retrain_goes_on_from_its_last_epoch_bit_for_bit(tmp_path, traini
     assert not list((tmp_path / "killed").glob("checkpoint*"))
 
 
+@pytest.mark.slow
 def test_finished_folder_is_left_alone_and_more_seeds_join_it(tmp_path):
     one, _ = retrain(tmp_path, make_config(epochs=1))
     again, lines = retrain(tmp_path, make_config(epochs=1))
@@ -83,6 +85,7 @@ def test_finished_folder_is_left_alone_and_more_seeds_join_it(tmp_path):
     assert len(two["seeds"]) == 2
 
 
+@pytest.mark.slow
 def test_folder_of_another_config_is_refused(tmp_path):
     retrain(tmp_path, make_config(epochs=1))
     with pytest.raises(InputError, match="another config"):
@@ -105,6 +108,7 @@ HOSTILE_HISTORIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", HOSTILE_HISTORIES)
 def test_histories_that_are_no_epochs_are_one_line(tmp_path, history):
     config = make_config(epochs=2)
@@ -120,12 +124,14 @@ def test_histories_that_are_no_epochs_are_one_line(tmp_path, history):
         retrain(tmp_path, config)
 
 
+@pytest.mark.slow
 def test_a_script_that_lay_in_the_folder_is_not_the_pages(tmp_path):
     (tmp_path / "plotly.min.js").write_text("alert(1)")
     retrain(tmp_path, make_config(epochs=1))
     assert (tmp_path / "plotly.min.js").read_text() == get_plotlyjs()
 
 
+@pytest.mark.slow
 def test_training_on_train_and_validation_uses_all_that_is_not_test(tmp_path):
     config = make_config(epochs=2, data={"train_on": "train+validation", "scaling": "standard"})
     content, lines = retrain(tmp_path, config)
@@ -137,6 +143,7 @@ def test_training_on_train_and_validation_uses_all_that_is_not_test(tmp_path):
     np.testing.assert_array_equal(load_raw_test(config.data)[1], load_raw_test(make_config().data)[1])
 
 
+@pytest.mark.slow
 def test_divergence_is_said(tmp_path):
     with pytest.raises(SweepError, match="seed 5: the loss is not finite after epoch"):
         retrain(
@@ -144,6 +151,7 @@ def test_divergence_is_said(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_curves_grow_and_stop_reloading_when_done(tmp_path):
     pages = []
 

@@ -34,6 +34,7 @@ def scores_of(content):
     return content["test_accuracy"], content["test_loss"], [seed["seed"] for seed in content["seeds"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "word", "files"),
     [
@@ -60,6 +61,7 @@ def test_a_model_that_cannot_be_saved_or_loaded_keeps_weights_and_scores(tmp_pat
     assert (again, lines) == (content, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("builder", "word"), [("with_lambda", "Lambda"), ("forgetful", "get_config")])
 def test_a_model_that_loads_as_something_else_is_said_before_it_is_trained(tmp_path, builder, word):
     content, lines = retrain(tmp_path, make_config(builder))
@@ -107,6 +109,7 @@ def test_the_saved_model_takes_raw_images_without_us_and_scores_what_was_said(tm
     assert [float(line) for line in printed.splitlines()] == pytest.approx(said, abs=1 / 360)
 
 
+@pytest.mark.slow
 def test_images_that_are_not_scaled_are_taken_as_they_are(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 3)).astype(np.uint8)
     np.savez(tmp_path / "mine.npz", x=images, y=np.arange(60) % 3)
@@ -116,6 +119,7 @@ def test_images_that_are_not_scaled_are_taken_as_they_are(tmp_path):
     assert len(keras.models.load_model(tmp_path / "models" / "model.keras").layers) > 5
 
 
+@pytest.mark.slow
 def test_a_users_class_is_given_floats_when_bytes_are_not_scaled(tmp_path):
     """Keras casts to float32 at an Input, which such a class has not."""
     images = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 3)).astype(np.uint8)
@@ -131,6 +135,7 @@ def test_a_users_class_is_given_floats_when_bytes_are_not_scaled(tmp_path):
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_lines_that_are_said_use_the_model(tmp_path):
     content, _ = retrain(tmp_path, make_config())
     images, labels = load_raw_test(make_config().data)
@@ -150,6 +155,7 @@ class Killed(BaseException):
     """Stands in for kill -9."""
 
 
+@pytest.mark.slow
 def test_what_a_kill_between_scores_and_model_has_left_out_is_made_up_for(tmp_path, monkeypatch):
     unbroken, _ = retrain(tmp_path / "unbroken", make_config())
 
@@ -196,6 +202,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     assert str(tmp_path / "models") in str(caught.value)
 
 
+@pytest.mark.slow
 def test_scores_from_before_a_key_of_today_are_read(tmp_path):
     content, _ = retrain(tmp_path, make_config())
     del content["config"]["training"]["precision"]
@@ -206,6 +213,7 @@ def test_scores_from_before_a_key_of_today_are_read(tmp_path):
     assert (scores_of(again), lines) == (scores_of(content), [])
 
 
+@pytest.mark.slow
 def test_scores_of_more_seeds_than_are_asked_for_are_kept(tmp_path):
     two, _ = retrain(tmp_path, make_config(), num_seeds=2)
     one, lines = retrain(tmp_path, make_config(), num_seeds=1)

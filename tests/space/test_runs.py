@@ -69,6 +69,7 @@ def test_a_trial_that_is_worse_in_its_first_runs_is_pruned_between_runs(tmp_path
         assert len(trial.user_attrs["history"]) == EPOCHS * len(trial.intermediate_values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 @pytest.mark.parametrize("num_lanes", [1, 4])
 def test_killed_study_of_several_runs_equals_the_unbroken_one(tmp_path, sampler, num_lanes):
@@ -127,6 +128,7 @@ def test_report_and_show_tell_runs_from_epochs(tmp_path, capsys):
     assert "3 runs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_plain_optuna_gets_the_same_mean(tmp_path):
     import optuna
 

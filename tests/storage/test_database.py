@@ -96,6 +96,7 @@ def test_missing_and_foreign_files_are_one_line_errors(tmp_path):
         create_database(database_url(tmp_path))
 
 
+@pytest.mark.slow
 def test_reading_and_opening_wait_while_another_program_locks_readers_out_too(tmp_path, capsys):
     create_database(database_url(tmp_path))
     for use in (create_database, list_studies):

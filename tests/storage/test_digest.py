@@ -201,6 +201,7 @@ def test_dashboard_reads_a_trial_as_of_one_moment_while_the_sweep_writes(tmp_pat
     assert is_intact(content_of(trial))
 
 
+@pytest.mark.slow
 def test_study_renamed_in_the_dashboard_goes_on(tmp_path):
     url = sweep_with_a_failure(tmp_path)
     source = optuna.load_study(study_name="study", storage=url)

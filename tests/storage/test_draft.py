@@ -107,6 +107,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_draft_is_taken_back_when_others_have_changed_the_study(change, storage, url):
     before = everything(storage)

@@ -215,6 +215,7 @@ def check(folder, number, *, is_set_aside):
         assert [aside for aside, _ in told] == [False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [UNUSABLE, USED], ids=["set aside", "used"])
 def test_strange_rows_of_a_study_that_is_not_swept_stop_nothing(tmp_path, capsys, table):
     sweep(tmp_path, "study", NUM_TRIALS)
@@ -234,6 +235,7 @@ def test_strange_rows_of_a_study_that_is_not_swept_stop_nothing(tmp_path, capsys
     sweep(tmp_path, "other", 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [UNUSABLE, USED], ids=["set aside", "used"])
 def test_strange_rows_of_a_study_that_is_swept_stop_nothing(tmp_path, capsys, table):
     """Adopted by an open study; what it stores then is no damage."""
@@ -283,6 +285,7 @@ def test_trials_of_ours_that_plain_optuna_copies_with_other_values_are_no_damage
     assert len(list_studies(database_url(tmp_path))) == 2
 
 
+@pytest.mark.slow
 def test_a_study_whose_name_is_no_text_hides_no_other(tmp_path, capsys):
     sweep(tmp_path, "study", NUM_TRIALS)
     for name in ("x'ff'", "CAST(x'ff' AS TEXT)"):
@@ -299,6 +302,7 @@ def test_a_study_without_directions_is_refused_in_a_line(tmp_path, capsys):
         assert capsys.readouterr().err.startswith("sweep: ")
 
 
+@pytest.mark.slow
 def test_a_database_that_plain_optuna_was_killed_while_making_is_read(tmp_path, capsys):
     """It writes its version after the tables."""
     sweep(tmp_path, "study", NUM_TRIALS)

@@ -293,6 +293,7 @@ def test_the_optimizer_of_cmaes_is_read_by_our_rules() -> None:
 # ---- and nothing else ----
 
 
+@pytest.mark.slow
 def test_no_private_part_of_optuna_is_used_elsewhere() -> None:
     """Nor is one overridden by chance: a name of ours in a subclass that Optuna's class has too."""
     found = []

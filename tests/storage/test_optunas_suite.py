@@ -12,6 +12,8 @@ from sweep.storage import STUDY_ID, LiveStorage, WriteBehindStorage, connect_rea
 from sweep.storage.reader import Reader
 from sweep.storage.writer import MARK
 
+pytestmark = pytest.mark.slow
+
 
 class ThroughWriteBehind(Reader):
     """Every study of a database: what is written goes through a `WriteBehindStorage` each, a transaction a call.

@@ -207,6 +207,7 @@ def test_database_removed_while_the_sweep_runs_is_noticed(tmp_path, url):
         pass
 
 
+@pytest.mark.slow
 def test_database_set_back_under_a_sweep_is_noticed_and_the_same_command_resumes(tmp_path):
     space = make_space("tpe", "median")
     study = run_sweep(tmp_path, space, 4)
@@ -263,6 +264,7 @@ def test_after_a_resume_other_distributions_are_refused_as_optunas_storages_refu
     assert [*second.params] == ["rate"]
 
 
+@pytest.mark.slow
 def test_waits_while_another_program_holds_the_write_lock_and_says_so_once(tmp_path, url):
     said = []
     storage = WriteBehindStorage(url, "study")
@@ -279,6 +281,7 @@ def test_waits_while_another_program_holds_the_write_lock_and_says_so_once(tmp_p
     assert len(said) == 2
 
 
+@pytest.mark.slow
 def test_a_wait_ends_when_its_check_raises_and_the_storage_goes_on_afterwards(tmp_path, url):
     storage = WriteBehindStorage(url, "study")
     study = optuna.load_study(study_name="study", storage=storage)

@@ -30,6 +30,7 @@ def thinking(monkeypatch, name, think):
     monkeypatch.setitem(samplers.SAMPLERS, name, Thinking)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "tpe"])
 def test_another_study_of_the_file_is_written_without_waiting_while_a_sampler_thinks(name, tmp_path, monkeypatch):
     """By a connection that waits for nothing: it fails if anybody holds the lock."""
@@ -49,6 +50,7 @@ def test_another_study_of_the_file_is_written_without_waiting_while_a_sampler_th
     assert read_trials(tmp_path) == read_trials(tmp_path / "unbroken")
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_enqueued_while_a_sampler_thinks_is_tried_next(tmp_path, monkeypatch):
     """As if it had been enqueued before: the trials that were thought of are asked again, by other numbers."""
     space, enqueued = make_space(), []
@@ -89,6 +91,7 @@ def test_a_sweep_goes_on_among_programs_that_never_stop_writing(tmp_path, monkey
     assert [trial["number"] for trial in read_trials(tmp_path)] == [*range(len(study.trials))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_asked", [0, 1, 3])
 def test_a_sweep_that_dies_while_a_sampler_thinks_resumes_as_if_it_had_not(num_asked, tmp_path, monkeypatch):
     space = make_space("tpe", "median")

@@ -22,6 +22,7 @@ def seen(study, most_best, states=None):
     return [trial.number for trial in trials]
 
 
+@pytest.mark.slow
 def test_the_latest_the_best_and_the_unfinished_are_seen(few, tmp_path):
     study = run_sweep(tmp_path, make_space("random", "median"), 40)
     with study.write_behind.transaction():
@@ -40,6 +41,7 @@ def test_nothing_is_left_out_of_a_short_study(tmp_path):
     assert seen(study, 3) == [*range(30)]
 
 
+@pytest.mark.slow
 def test_each_objective_has_its_best(few, tmp_path):
     objectives = {"name": "study", "metrics": ["val_accuracy", "loss"], "directions": ["maximize", "maximize"]}
     study = run_sweep(tmp_path, make_space("random", study=objectives), 40)

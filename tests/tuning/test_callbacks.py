@@ -116,6 +116,7 @@ def test_a_callback_that_writes_to_the_study_is_dropped_and_nothing_is_written(t
     assert read_trials(tmp_path / "with") == read_trials(tmp_path / "without")
 
 
+@pytest.mark.slow
 def test_a_signal_within_a_callback_ends_the_sweep_in_order_and_it_resumes(tmp_path):
     class Stop(Callback):
         ended = 0

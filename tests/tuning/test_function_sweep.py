@@ -76,6 +76,7 @@ sys.exit(f"loaded: {heavy}" if heavy else 0)
     assert "epochs trained" not in page
 
 
+@pytest.mark.slow
 def test_workers_give_what_lanes_of_one_process_give(folder):
     (folder / "own.toml").write_text(SPACE.replace('"beale"', '"own_functions:noisy"'))
     for number, flags in enumerate((["--lanes", "2"], ["--workers", "2"])):
@@ -85,6 +86,7 @@ def test_workers_give_what_lanes_of_one_process_give(folder):
     assert len(lanes) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_lanes", [1, 3])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "grid"])
 def test_a_killed_study_of_a_function_with_noise_equals_the_unbroken_one(tmp_path, sampler, num_lanes):
@@ -195,6 +197,7 @@ def test_flags_of_training_are_refused_before_anything_starts(folder, capsys, fl
     assert not (folder / "studies").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["--workers", "1"]])
 @pytest.mark.parametrize(
     ("function", "said"),

@@ -53,6 +53,7 @@ def study_of(rates: list[float], pruner: Any = None) -> optuna.Study:
     return study
 
 
+@pytest.mark.slow
 def test_a_plain_study_prunes_and_completes(tmp_path: Path) -> None:
     ends = CountEnds()
     objective = sweep.Objective(space_file(tmp_path, SMALL), callbacks=lambda _: [ends])
@@ -79,6 +80,7 @@ def test_the_value_is_that_of_the_epoch_whose_weights_are_kept(tmp_path: Path) -
     assert study.best_value == max(values.values()) > values[3]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_values_and_another_one_others(tmp_path: Path) -> None:
     file = space_file(tmp_path, SMALL)
     values = []
@@ -89,6 +91,7 @@ def test_the_same_seed_gives_the_same_values_and_another_one_others(tmp_path: Pa
     assert values[0] == values[1] != values[2]
 
 
+@pytest.mark.slow
 def test_two_trials_at_a_time_score_what_each_scores_alone(tmp_path: Path) -> None:
     """Seeds, sessions and precision are the process's: without a lock one trial draws the other's weights."""
     objective = sweep.Objective(space_file(tmp_path, SMALL), ["training.epochs=2", "model.dropout=0.5"])
@@ -101,6 +104,7 @@ def test_two_trials_at_a_time_score_what_each_scores_alone(tmp_path: Path) -> No
     assert len({tuple(values.values()) for values in scores[0]}) == 4
 
 
+@pytest.mark.slow
 def test_each_trial_has_callbacks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shared ModelCheckpoint remembers the best of the first trial, and saves no other."""
     monkeypatch.chdir(tmp_path)

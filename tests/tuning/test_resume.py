@@ -34,6 +34,7 @@ def run_with_kills(folder, space, num_trials, num_lanes, seed, make_engine=FakeE
     raise AssertionError("the study never ended")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_lanes", [1, 4])
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
@@ -49,6 +50,7 @@ def test_killed_study_equals_unbroken(tmp_path, sampler, pruner, num_lanes):
     assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "successive_halving"])
 def test_killed_study_whose_history_is_bounded_equals_unbroken(tmp_path, monkeypatch, pruner):
     run_sweep(tmp_path / "unbounded", make_space("tpe", pruner), 50, 3)
@@ -59,6 +61,7 @@ def test_killed_study_whose_history_is_bounded_equals_unbroken(tmp_path, monkeyp
     assert read_trials(tmp_path / "killed") == read_trials(tmp_path / "unbroken") != read_trials(tmp_path / "unbounded")
 
 
+@pytest.mark.slow
 def test_killed_study_on_packed_lanes_equals_unbroken(tmp_path):
     """Real training: repeated trials stand beside other ones, on other lanes, in a process that compiles anew."""
     space = make_space(

@@ -102,6 +102,7 @@ def run_killed(folder, space, num_trials, num_lanes, make_engine, life):
             num_kills += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_lanes", [1, 4])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
 def test_a_killed_study_of_two_objectives_equals_the_unbroken_one(tmp_path, sampler, num_lanes):
@@ -115,6 +116,7 @@ def test_a_killed_study_of_two_objectives_equals_the_unbroken_one(tmp_path, samp
     assert all(len(trial["intermediate_values"]) == 9 for trial in trials)
 
 
+@pytest.mark.slow
 def test_a_killed_study_of_a_function_of_two_values_equals_the_unbroken_one(tmp_path):
     study = {"name": "study", "function": "own_functions:two", "directions": ["minimize", "minimize"]}
     content = {"study": study, "sampler": {"name": "tpe"}, "space": {"x": X, "y": X}}

@@ -40,6 +40,7 @@ def curves(tmp_path_factory):
     return [trial["intermediate_values"] for trial in read_trials(folder)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", PRUNERS)
 def test_pruners_decide_after_the_epochs_at_which_plain_optuna_does(tmp_path, curves, name):
@@ -61,6 +62,7 @@ def test_pruners_decide_after_the_epochs_at_which_plain_optuna_does(tmp_path, cu
     assert min(ours) > spared
 
 
+@pytest.mark.slow
 def test_epochs_are_read_from_one_whatever_the_steps(tmp_path, capsys):
     """A study from before, whose steps count from 1, goes on with that count, and reads like a new one."""
     shown = []

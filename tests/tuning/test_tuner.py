@@ -161,6 +161,7 @@ def test_enqueued_nonsense_among_the_asks_of_a_round_leaves_the_others_their_lan
     assert [trial["params"].get("filters_1") for trial in read_trials(tmp_path)[:3]] == [8, None, 32]
 
 
+@pytest.mark.slow
 def test_a_parameter_of_another_kind_that_others_added_is_not_shown_to_the_sampler(tmp_path):
     """TPE would raise at each ask from then on."""
     space = make_space("tpe")

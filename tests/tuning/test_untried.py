@@ -49,6 +49,7 @@ def test_a_finite_space_is_used_up_each_point_once(tmp_path, sampler):
     assert points_of(space).count == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe", "grid"])
 def test_a_sweep_that_is_killed_and_resumed_takes_the_points_of_the_unbroken_one(tmp_path, sampler):
     space = finite_space(sampler)

@@ -210,6 +210,7 @@ def test_a_digest_that_is_none_is_exported_as_unknown(code):
 # ---- commands that do not name its folder ----
 
 
+@pytest.mark.slow
 def test_every_command_finds_a_builder_where_the_sweep_found_it_and_says_if_it_was_edited(folder, capsys, forget):
     space = MODEL_SPACE.replace('"interrupt", "exit", "own in a layer"', '"fine"')
     code = code_in(folder / "place", MODEL)

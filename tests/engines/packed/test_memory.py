@@ -111,6 +111,7 @@ LACKS = {  # twelve training calls an epoch: three of each lane
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", LACKS)
 def test_training_goes_on_with_fewer_lanes_at_once_and_every_record_stays_the_same(
     when: str, undisturbed: list[Trained], monkeypatch: pytest.MonkeyPatch

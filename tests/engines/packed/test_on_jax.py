@@ -11,6 +11,10 @@ from tests.engines.packed.packing import ON_TENSORFLOW
 
 HERE = Path(__file__).parent
 QUICK_TO_COMPILE = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+COMPILED_ONCE = {  # engines of many tests have the same programs
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 @pytest.mark.jax
@@ -25,10 +29,11 @@ QUICK_TO_COMPILE = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     ids=["formulas", "lanes"],
 )
 def test_the_same_holds_on_jax(files: tuple[str, ...], environment: dict[str, str], tmp_path: Path) -> None:
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
     options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--show-capture=no", "--basetemp", str(tmp_path / "jax")]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *(str(HERE / f"test_{file}.py") for file in files)],
-        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
+        env={**os.environ, "KERAS_BACKEND": "jax", **environment, **COMPILED_ONCE, **cache},
         cwd=HERE.parents[2],
         capture_output=True,
         text=True,

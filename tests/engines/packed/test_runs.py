@@ -66,6 +66,7 @@ def assert_model_gives(model: Any, config: TrialConfig, metrics: EpochRecord) ->
 # ---- early stopping ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "val_f1_macro"])
 def test_early_stopping_is_the_sequential_engines(monitor: str, engine: PackedEngine) -> None:
     """The same last and best epoch, and a model with the best epoch's weights and statistics."""
@@ -92,6 +93,7 @@ def test_metrics_are_the_sequential_engines(engine: PackedEngine) -> None:
         assert mine.logs == pytest.approx(other.logs, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_of_a_seed_of_their_own_are_the_sequential_engines(engine: PackedEngine) -> None:
     config = small(epochs=2, weights_seed=5, seed=6)
     ours, theirs, _ = both(engine, config)

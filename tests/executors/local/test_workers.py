@@ -81,6 +81,7 @@ def test_two_killers_beside_each_other_are_both_found(make_workers):
     assert told[1] == told[3] == curve(make_config())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dense_units", "cause"),
     [(16, Cause.KILLED), (18, Cause.OUT_OF_MEMORY), (22, Cause.OUT_OF_MEMORY)],
@@ -114,6 +115,7 @@ def test_run_that_hangs_once_is_tried_again_and_ends(make_workers):
     assert [(event.lane, event.attempt, event.cause) for event in retried] == [(0, 2, Cause.TIMEOUT)]
 
 
+@pytest.mark.slow
 def test_run_that_always_hangs_is_lost_and_its_neighbours_live(make_workers):
     configs = [make_config(), make_config(19), make_config(epochs=5)]
     told, lost, _ = run_to_the_end(make_workers(1, 3, trial_timeout_s=0.5), configs)
@@ -230,6 +232,7 @@ def test_an_engine_that_is_not_there_is_said_by_the_worker(make_workers):
         workers.wait()
 
 
+@pytest.mark.slow
 def test_device_that_is_not_there_is_said_by_the_worker(make_workers):
     workers = LocalWorkers([{}])
     with workers, pytest.raises(InputError, match="--device gpu:7 does not exist"):

@@ -170,9 +170,9 @@ from sweep.storage import study_lock
 with study_lock(*sys.argv[1:]):
     child = os.fork()
     if child == 0:
+        print(os.getpid(), flush=True)  # what the fork must not share is released by now
         time.sleep(60)
         os._exit(0)
-    print(child, flush=True)
     time.sleep(60)
 """
 

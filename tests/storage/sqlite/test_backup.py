@@ -50,6 +50,7 @@ def swept(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_each_start_of_a_sweep_keeps_a_backup_and_five_are_kept(tmp_path, capsys):
     space, studies = tmp_path / "space.toml", tmp_path / "studies"
     space.write_text(SPACE)

@@ -107,6 +107,7 @@ def copy_log(folder, killed, log):
     return loses_transactions(folder / "sweep.db-wal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.3, 0.9])
 def test_damaged_log_is_refused_before_sqlite_drops_what_it_holds(tmp_path, killed, share):
     log = bytearray(killed.with_name("sweep.db-wal").read_bytes())
