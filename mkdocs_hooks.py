@@ -8,8 +8,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
+CONTRACTS = (
+    "sweep.testing.engine.EngineContract",
+    "sweep.testing.executor.ExecutorContract",
+    "sweep.testing.keras_backend.KerasBackendContract",
+    "sweep.testing.model_family.ModelFamilyContract",
+)
+MEMBERS = {  # of classes whose other members are for the rest of sweep
+    "Space": ["from_sections", "metrics", "directions", "suggest", "resolve"],
+    "TrialConfig": ["from_values", "values"],
+}
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
@@ -57,7 +68,7 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     for group in parser._action_groups:
         rows = [_row(action) for action in group._group_actions if action.dest != "help"]
         if rows:
-            yield f"**{(group.title or '').capitalize()}**\n\n| | |\n|---|---|\n" + "\n".join(rows)
+            yield f"**{(group.title or '').capitalize()}**\n\n| argument | meaning |\n|---|---|\n" + "\n".join(rows)
 
 
 def _row(action: argparse.Action) -> str:
@@ -71,13 +82,20 @@ def api() -> str:
     import sweep
 
     names = [f"{module}.{name}" for name, module in sorted(sweep._MODULES.items())]
-    contracts = (
-        "sweep.testing.keras_backend.KerasBackendContract",
-        "sweep.testing.engine.EngineContract",
-        "sweep.testing.executor.ExecutorContract",
-        "sweep.testing.model_family.ModelFamilyContract",
-    )
-    return "\n\n".join(f"::: {name}" for name in [*names, "sweep.errors", *contracts])
+    return "\n\n".join(_directive(name) for name in [*names, "sweep.errors", *CONTRACTS])
+
+
+def _directive(name: str) -> str:
+    members = _classes_of(name) if name == "sweep.errors" else MEMBERS.get(name.rpartition(".")[2])
+    return f"::: {name}" + (f"\n    options:\n      members: {members}" if members is not None else "")
+
+
+def _classes_of(module: str) -> list[str]:
+    return [
+        name
+        for name, value in vars(import_module(module)).items()
+        if getattr(value, "__module__", "") == module and isinstance(value, type)
+    ]
 
 
 GENERATED = {"keys": keys, "cli": cli, "api": api}

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sweep.data import forget as forget_data
@@ -16,7 +17,13 @@ NAMES = {page: str(page.relative_to(ROOT)) for page in PAGES}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The reader's folder: what a page writes and imports is gone after it."""
+    """The reader's folder, with photos in it: what a page writes and imports is gone after it."""
+    import tensorflow as tf
+
+    for number, kind in enumerate(["ant", "bee"] * 2):
+        file = tmp_path / "photos" / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(tf.io.encode_png(np.full((80, 60, 3), 50 * number, np.uint8)).numpy())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
