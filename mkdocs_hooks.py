@@ -38,14 +38,21 @@ def keys() -> str:
 
 def _keys_by_section() -> str:
     """Return names and defaults, for a version without the command `sweep keys`."""
-    from sweep.config.trial import TrialConfig
+    from sweep.config.trial import TrialConfig, section_keys
 
-    sections = TrialConfig().model_dump(mode="json")
-    return "\n\n".join(
-        f"## {name}\n\n| key | default |\n|---|---|\n"
-        + "\n".join(f"| `{name}.{key}` | `{default!r}` |" for key, default in section.items())
-        for name, section in sections.items()
+    defaults = TrialConfig().model_dump(mode="json")
+    tables = (
+        [
+            f"## {section}\n\n| key | default |\n|---|---|",
+            *(f"| `{section}.{key}` | {_default(defaults[section], key)} |" for key in keys),
+        ]
+        for section, keys in section_keys().items()
     )
+    return "\n\n".join("\n".join(table) for table in tables)
+
+
+def _default(defaults: dict[str, Any], key: str) -> str:
+    return "" if defaults.get(key) is None else f"`{defaults[key]!r}`"
 
 
 def cli() -> str:
