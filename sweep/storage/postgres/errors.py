@@ -16,6 +16,7 @@ FINAL = {  # what libpq says where it cannot connect, which has no code
     "does not exist": "create it on the server, or correct the URL",
     "could not translate host name": "correct the host in the URL",
     "failed to resolve host": "correct the host in the URL",
+    "Name or service not known": "correct the host in the URL",  # psycopg before 3.3
     "no pg_hba.conf entry": "the server does not let this host in; its administrator can",
 }
 BY_CODE = {
