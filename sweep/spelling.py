@@ -8,20 +8,17 @@ import difflib
 from collections.abc import Iterable
 
 SYNONYMS = {  # the last part of a key, as Keras, Optuna or a user's script may call it -> the config key
-    "learning_rate": "schedule.initial_rate",
-    "lr": "schedule.initial_rate",
-    "eta": "schedule.initial_rate",
+    "rate": "schedule.initial_learning_rate",
+    "learning_rate": "schedule.initial_learning_rate",
+    "lr": "schedule.initial_learning_rate",
+    "eta": "schedule.initial_learning_rate",
     "decay": "schedule.decay_rate",
     "schedule": "schedule.name",
     "optimizer": "optimizer.name",
     "wd": "optimizer.weight_decay",
     "beta_1": "optimizer.momentum",
-    "kernel_size": "model.kernel",
-    "pool_size": "model.pool",
-    "kernel_initializer": "model.initializer",
     "kernel_regularizer": "regularizer.l2",
     "units": "model.dense_units",
-    "batch_normalization": "model.batch_norm",
     "batchsize": "training.batch_size",
     "num_epochs": "training.epochs",
     "early_stopping": "training.patience",
@@ -40,8 +37,8 @@ def closest(name: str, known: Iterable[str]) -> str | None:
         A synonym's key; else the most similar name; else the one whose last part is most similar, in whatever section.
         None if nothing is similar.
 
-    >>> closest("optimizer.lr", ["optimizer.momentum", "schedule.initial_rate"])
-    'schedule.initial_rate'
+    >>> closest("optimizer.lr", ["optimizer.momentum", "schedule.initial_learning_rate"])
+    'schedule.initial_learning_rate'
     >>> closest("training.epoch", ["training.epochs", "training.seed"])
     'training.epochs'
     """

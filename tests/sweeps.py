@@ -26,7 +26,7 @@ NASTY = 'no ``` such <img src=x onerror="alert(1)"> | `layer` [/red]'
 RANDOM_SPACE = {
     "l2": {"key": "regularizer.l2", "type": "float", "low": 1e-6, "high": 1e-2, "log": True},
     "momentum": {"key": "optimizer.momentum", "type": "float", "low": 0.0, "high": 0.9},
-    "initial_rate": {"key": "schedule.initial_rate", "type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+    "initial_rate": {"key": "schedule.initial_learning_rate", "type": "float", "low": 1e-4, "high": 1e-2, "log": True},
     "num_convolutions": {"type": "int", "low": 1, "high": 2},
     "filters_1": {"key": "model.filters.1", "type": "categorical", "choices": [8, 16, 32]},
     "filters_2": {

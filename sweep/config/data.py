@@ -12,7 +12,7 @@ from sweep.errors import SpaceError
 from sweep.plugins.registry import Registry, one_a_file
 from sweep.spelling import did_you_mean
 
-DEFAULT_VALIDATION_FRACTION = 0.2
+DEFAULT_VALIDATION_SPLIT = 0.2
 SOURCES: Registry[Callable[..., Any]] = Registry(
     kind="data source", key="data.name", group="sweep.sources", built_in=one_a_file("sweep.data.sources", "load")
 )
@@ -46,19 +46,32 @@ def _shown(argument: str) -> str:
 class DataConfig(Section):
     """Which images, how they are split and scaled. Counts are images; fractions are of what is split."""
 
-    name: str = "digits"  # of a source: see `sweep.data.arrays.Source`
+    name: str = "digits"
+    """Data source: `digits`, `mnist`, `npz`, or `module:function` that returns `sweep.data.Arrays`."""
     path: str | None = None
+    """File or folder of the source; relative to the file that names it."""
     options: Options = Field(default_factory=dict)
-    test_fraction: Fraction = 0.2  # only for data that brings no test set of its own
-    validation_fraction: Fraction = DEFAULT_VALIDATION_FRACTION
+    """Keyword arguments of the source."""
+    test_fraction: Fraction = 0.2
+    """Fraction of the images that become the test set, if the source has none."""
+    validation_split: Fraction = DEFAULT_VALIDATION_SPLIT
+    """Fraction of the remaining images that become the validation set, if the source has none."""
     num_train: Positive | None = None
+    """Number of training images, stratified. Default: all."""
     num_validation: Positive | None = None
-    validation: Literal["split", "test"] = "split"  # "test": the test set, as in the articles; never in a sweep
+    """Number of validation images instead of `validation_split`."""
+    validation: Literal["split", "test"] = "split"
+    """`split`: validate on a part of the training data. `test`: on the test set, for a retrain only."""
     num_folds: Annotated[int, Field(ge=2, lt=2**31)] | None = None
-    fold: Positive | None = None  # of `num_folds`, 1 for the first: the validation part, all else is trained on
+    """Number of cross-validation folds. Default: no folds."""
+    fold: Positive | None = None
+    """Which of the `num_folds` folds is the validation set, from 1."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    scaling: Literal["unit", "standard", "none"] = "unit"  # "none": the model gets raw values, as float32
-    train_on: Literal["train", "train+validation"] = "train"  # the second leaves no validation part: for retrain
+    """Seed of the splits."""
+    scaling: Literal["unit", "standard", "none"] = "unit"
+    """`unit`: x / 255 for bytes, else x / max |x|. `standard`: zero mean, unit variance of each pixel. `none`: x."""
+    train_on: Literal["train", "train+validation"] = "train"
+    """`train+validation` trains on both, without a validation set, for a retrain."""
 
     def __hash__(self) -> int:
         """Of equal configs equal, whatever the order of their options."""
@@ -110,8 +123,8 @@ class DataConfig(Section):
     def _validation_part_is_said_once(self) -> Self:
         if self.validation == "test" and self.num_folds is not None:
             raise ValueError('folds have no effect with validation = "test"; remove one of them')
-        for key in ("num_validation", "validation_fraction"):
-            is_given = key in self.model_fields_set and getattr(self, key) not in (None, DEFAULT_VALIDATION_FRACTION)
+        for key in ("num_validation", "validation_split"):
+            is_given = key in self.model_fields_set and getattr(self, key) not in (None, DEFAULT_VALIDATION_SPLIT)
             if is_given and self.num_folds is not None:
                 raise ValueError(f"{key} has no effect: a fold is the validation part; remove it")
             if is_given and self.validation == "test":

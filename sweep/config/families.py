@@ -43,6 +43,7 @@ def model_config(values: Any) -> Any:
         return values  # a config already, or what pydantic will refuse
     name = family_in(values)
     kind, own = config_class(name), own_keys(name)
+    values = {kind.old_keys.get(key, key) if key not in own else key: value for key, value in values.items()}
     strange = [key for key in sorted(values) if key not in own and not _is_kept_out(key, values[key], name)]
     return kind.model_validate({key: value for key, value in values.items() if key in own or key in strange})
 
@@ -95,6 +96,16 @@ def model_keys(families: Iterable[str] = ()) -> dict[str, bool]:
     kinds = [config_class(name) for name in dict.fromkeys([*_ours(), *families])]
     fields = [(key, field) for kind in kinds for key, field in kind.model_fields.items()]
     return {key: get_origin(field.annotation) is tuple for key, field in fields}
+
+
+def old_model_keys(families: Iterable[str] = ()) -> dict[str, str]:
+    """Return earlier spellings of the keys of our families and of those that are named, with the current ones.
+
+    Raises:
+        SpaceError: There is no such family.
+    """
+    kinds = [config_class(name) for name in dict.fromkeys([*_ours(), *families])]
+    return {old: new for kind in kinds for old, new in kind.old_keys.items()}
 
 
 def families_in(content: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from sweep.config.families import look_for_families
 from sweep.config.keys import apply_override
+from sweep.config.old_keys import with_current_keys
 from sweep.config.plain_values import read_toml, resolved_path
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import MOST_NAME
@@ -82,6 +83,7 @@ def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig,
     provenance, overrides = _whole(content, path), [*overrides]
     recorded = recorded_code(provenance.get("code")) if isinstance(provenance, dict) else None
     look_for_families(content, overrides, path.resolve().parent, Path.cwd(), recorded=recorded)
+    content = with_current_keys(content, str(path))
     for override in overrides:
         apply_override(content, override, str(path))
     data = content.get("data", {})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.config.families import families_in, model_keys
+from sweep.config.old_keys import current_key
 from sweep.config.plain_values import check_plain, resolved_path
 from sweep.config.trial import config_keys, section_keys
 from sweep.errors import SpaceError
@@ -78,14 +79,15 @@ def apply_override(content: dict[str, Any], override: str, source: str) -> None:
         SpaceError: If there is no such key.
     """
     key, separator, text = override.partition("=")
-    key = key.strip()
+    families = _families(content, source)
+    key = current_key(key.strip(), families)
     parameters = content.get("space", {})
     if not separator:
         raise SpaceError(f"--set {override}: write section.key=value, as in training.epochs=5")
     if key.startswith("space.") and isinstance(parameters, dict) and parameters:
         _override_parameter(parameters, key, text, override)
         return
-    _check_key(key, override, _families(content, source))
+    _check_key(key, override, families)
     varied = [one for one in parameters.values() if isinstance(one, dict) and one.get("key") == key]
     if not text.strip():
         if varied:

@@ -4,6 +4,7 @@ A family's config is a subclass of `ModelConfig`. Those of ours lie in `sweep/mo
 named as `family = "my_models:FAMILY"`. A `builder` is a family without a name, with `options` for keys.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sweep.config.section import Section
@@ -28,6 +29,7 @@ class ModelConfig(Section):
         family: The name by which it was found.
         uses_regularizer: Whether `[regularizer]` has an effect.
         may_give_logits: Whether `training.from_logits` may be true.
+        old_keys: Earlier spellings of keys, which are still read, with the current ones.
         shape_keys: Keys that decide whether the network fits the images; all combinations of them are tried.
     """
 
@@ -35,6 +37,7 @@ class ModelConfig(Section):
 
     uses_regularizer: ClassVar[bool] = False
     may_give_logits: ClassVar[bool] = True
+    old_keys: ClassVar[Mapping[str, str]] = {}
     shape_keys: ClassVar[tuple[str, ...]] = ()
 
     @property

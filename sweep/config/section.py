@@ -32,7 +32,9 @@ NO_VALUE = ("none", "None", "off")  # these leave a key out whose default is off
 class Section(BaseModel):
     """A part of a config: unknown keys, wrong kinds, NaN and infinity are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from sweep.config.old_keys import with_current_keys
 from sweep.errors import StudyError
 from sweep.plugins.users_code import UsersCode, recorded_code
 
@@ -79,6 +80,7 @@ class StudySettings:
             )
         known = {one.name for one in fields(cls)}
         values = {key: value for key, value in {**BEFORE, **record}.items() if key in known}
+        values["space"] = _with_current_keys(values["space"], study_name)
         try:
             return cls(**{**values, "code": recorded_code(values.get("code"))})
         except TypeError as error:
@@ -109,6 +111,15 @@ class StudySettings:
 def read_settings(user_attrs: Mapping[str, Any], study_name: str) -> StudySettings:
     """The settings among a study's user attributes. StudyError if there are none, or they are not usable."""
     return StudySettings.from_record(user_attrs.get(SETTINGS), study_name)
+
+
+def _with_current_keys(space: Any, study_name: str) -> Any:
+    """Return a `Space.record` with config keys as they are spelled today; the study may be from before."""
+    if not isinstance(space, dict) or not isinstance(space.get("fixed"), dict):
+        return space
+    content = with_current_keys({**space["fixed"], "space": space.get("space", {})}, f"study {study_name}")
+    parameters = content.pop("space")
+    return {**space, "fixed": content, "space": parameters}
 
 
 def _why_hash_differs(before: str, now: str) -> str:

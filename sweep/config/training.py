@@ -13,7 +13,7 @@ ScheduleName = Literal["constant", "inverse_time", "exponential", "cosine"]
 Precision = Literal["float32", "mixed_bfloat16"]
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 WITH_MOMENTUM = ("rmsprop", "sgd")
-SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_rate
+SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_learning_rate
     "constant": (),
     "inverse_time": ("decay_rate", "decay_steps", "staircase"),
     "exponential": ("decay_rate", "decay_steps", "staircase"),
@@ -31,8 +31,11 @@ class RegularizerConfig(Section):
     """
 
     l1: Annotated[float, Field(ge=0)] = 0.0
+    """Factor of the L1 penalty on kernels, `l1 * sum(|w|)`."""
     l2: Annotated[float, Field(ge=0)] = 0.0
+    """Factor of the L2 penalty on kernels, `l2 * sum(w^2)`."""
     scope: Literal["dense", "hidden", "all"] = "dense"
+    """Which kernels are penalized: dense layers, all but the output (`hidden`), or convolutions too (`all`)."""
 
     @property
     def is_on(self) -> bool:
@@ -44,9 +47,13 @@ class OptimizerConfig(Section):
     """A Keras optimizer; its learning rate is the schedule's."""
 
     name: OptimizerName = "rmsprop"
+    """Keras optimizer. Its learning rate is `schedule.initial_learning_rate`."""
     momentum: Rate | None = None
+    """Momentum of `sgd` and `rmsprop`. Default: 0."""
     nesterov: bool = False
+    """Whether `sgd` uses Nesterov momentum."""
     weight_decay: Annotated[float, Field(ge=0)] | None = None
+    """Decoupled weight decay of `adamw`. Default: Keras's, 0.004."""
 
     @model_validator(mode="after")
     def _keys_have_an_effect(self) -> Self:
@@ -65,16 +72,22 @@ class ScheduleConfig(Section):
     """Learning rate over optimizer steps (not epochs); formulas are in `sweep.engines.schedules`."""
 
     name: ScheduleName = "constant"
-    initial_rate: Annotated[float, Field(gt=0)] = 0.001
+    """Keras learning rate schedule, over optimizer steps."""
+    initial_learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    """Learning rate before any decay."""
     decay_rate: Annotated[float, Field(ge=0)] | None = None
+    """Decay rate of `inverse_time` and `exponential`, which need it."""
     decay_steps: Positive | None = None
+    """Steps per decay; for `cosine` the steps until the end. Default: 1, for `cosine` all steps of the training."""
     staircase: bool = False
+    """Whether the rate decays in discrete intervals of `decay_steps`."""
     alpha: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Minimum learning rate of `cosine`, as a fraction of the initial one. Default: 0."""
 
     @model_validator(mode="after")
     def _keys_fit_the_schedule(self) -> Self:
         read = SCHEDULE_KEYS[self.name]
-        for key in sorted(self.model_fields_set - {"name", "initial_rate"}):
+        for key in sorted(self.model_fields_set - {"name", "initial_learning_rate"}):
             if key not in read and getattr(self, key) not in (None, False):
                 raise ValueError(
                     f"{key} has no effect with the {self.name} schedule; remove it or change schedule.name"
@@ -92,14 +105,23 @@ class TrainingConfig(Section):
     """
 
     epochs: Positive = 10
+    """Number of epochs at most."""
     batch_size: Positive = 64
+    """Images per minibatch."""
     patience: Positive | None = None
+    """Early stopping: epochs without a better `monitor`; the best weights are restored. Default: off."""
     monitor: str = "val_loss"
+    """Metric that early stopping watches."""
     metrics: Names = ()
-    from_logits: bool = False  # whether a builder's model gives logits; else it gives probabilities
+    """Further metrics to compute on the validation images after each epoch: names of ours or `module:function`."""
+    from_logits: bool = False
+    """Whether the model of a builder returns logits instead of probabilities."""
     precision: Literal[Precision, "auto"] = "float32"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of weights, dropout and minibatches
-    weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None  # of weights and dropout, instead of `seed`
+    """Keras dtype policy; `auto` takes the faster one on the device and stores it."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of initial weights, dropout and minibatch order. Default in a sweep: drawn for each trial."""
+    weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """Seed of initial weights and dropout instead of `seed`."""
 
     @field_validator("metrics")
     @classmethod

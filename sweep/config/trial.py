@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from sweep.config.data import DataConfig
 from sweep.config.families import config_class, families_in, model_config, model_keys
 from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
+from sweep.config.old_keys import with_current_keys
 from sweep.config.section import Section, first_problem
 from sweep.config.training import OptimizerConfig, Precision, RegularizerConfig, ScheduleConfig, TrainingConfig
 from sweep.errors import SpaceError
@@ -55,8 +56,9 @@ class TrialConfig(Section):
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
         """Check nested plain values; `source` (a file's name) opens the one-line SpaceError."""
+        current = with_current_keys(values, source)
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(current)
         except ValidationError as error:
             raise SpaceError(f"{source}: {first_problem(error, known=config_keys(families_in(values)))}") from None
         except SpaceError as error:  # no such family

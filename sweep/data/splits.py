@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config.data import DEFAULT_VALIDATION_FRACTION, DataConfig
+from sweep.config.data import DEFAULT_VALIDATION_SPLIT, DataConfig
 from sweep.data.labels import Labels
 from sweep.errors import DataError
 from sweep.text import counted
@@ -35,8 +35,8 @@ def train_and_validation(
     if config.num_validation is not None:
         num_validation, said = config.num_validation, f"data.num_validation = {config.num_validation}"
     else:
-        num_validation = math.ceil(config.validation_fraction * len(labels))
-        said = f"data.validation_fraction = {config.validation_fraction}"
+        num_validation = math.ceil(config.validation_split * len(labels))
+        said = f"data.validation_split = {config.validation_split}"
     return stratified(labels, num_validation, config.split_seed, said, names)
 
 
@@ -68,8 +68,8 @@ def stratified(
 
 
 def _check_no_size_is_given(config: DataConfig) -> None:
-    for key in ("num_validation", "validation_fraction"):
-        if getattr(config, key) not in (None, DEFAULT_VALIDATION_FRACTION):
+    for key in ("num_validation", "validation_split"):
+        if getattr(config, key) not in (None, DEFAULT_VALIDATION_SPLIT):
             raise DataError(
                 f"data.{key} has no effect: {config.path or config.name} brings a validation part; remove it"
             )

@@ -53,19 +53,23 @@ class FakeEngine:
 
 
 def fake_record(config: TrialConfig, epoch: int, seconds: float = 0.0) -> EpochRecord:
-    """The record of one epoch, a pure function of config and epoch; NaN losses where initial_rate is 1 or more."""
+    """Return the record of one epoch, a pure function of config and epoch; losses are NaN for a rate of 1 or more."""
     epochs = config.training.epochs
     accuracy = _top(config) * (1 - math.exp(-3 * epoch / epochs)) + _wiggle(config.training.seed, epoch)
-    loss = math.nan if config.schedule.initial_rate >= 1 else 2.3 * (1 - accuracy)
+    rate = config.schedule.initial_learning_rate
+    loss = math.nan if rate >= 1 else 2.3 * (1 - accuracy)
     logs = {"loss": loss, "accuracy": accuracy, "val_loss": loss, "val_accuracy": accuracy}
-    logs |= {"learning_rate": config.schedule.initial_rate, **dict.fromkeys(config.training.computed_metrics, accuracy)}
+    logs |= {
+        "learning_rate": rate,
+        **dict.fromkeys(config.training.computed_metrics, accuracy),
+    }
     is_last = epoch == epochs
     return EpochRecord(epoch, logs, seconds, is_last, best_epoch=epoch if is_last else 0)
 
 
 def _top(config: TrialConfig) -> float:
-    """Best at initial_rate 1e-3, l2 1e-4, momentum 0.8 and many filters or hidden units."""
-    distance = (math.log10(config.schedule.initial_rate) + 3) ** 2 / 4
+    """Best at initial_learning_rate 1e-3, l2 1e-4, momentum 0.8 and many filters or hidden units."""
+    distance = (math.log10(config.schedule.initial_learning_rate) + 3) ** 2 / 4
     distance += (math.log10(max(config.regularizer.l2, 1e-8)) + 4) ** 2 / 16
     distance += ((config.optimizer.momentum or 0.0) - 0.8) ** 2
     distance += 4 / sum(getattr(config.model, "filters", config.model.lane_widths) or (UNKNOWN_UNITS,))

@@ -23,12 +23,14 @@ Schedules = keras.optimizers.schedules
 def build_schedule(config: ScheduleConfig, total_steps: int) -> Any:
     """A float (constant) or a `keras.optimizers.schedules.LearningRateSchedule`; `total_steps` in optimizer steps.
 
-    >>> float(build_schedule(ScheduleConfig(name="inverse_time", initial_rate=0.001, decay_rate=0.001), 1)(12194))
+    >>> config = ScheduleConfig(name="inverse_time", initial_learning_rate=0.001, decay_rate=0.001)
+    >>> float(build_schedule(config, 1)(12194))
     7.579202792840078e-05
     """
     if config.name == "constant":
-        return config.initial_rate
+        return config.initial_learning_rate
+    rate = config.initial_learning_rate
     if config.name == "cosine":
-        return Schedules.CosineDecay(config.initial_rate, config.decay_steps or total_steps, alpha=config.alpha or 0.0)
+        return Schedules.CosineDecay(rate, config.decay_steps or total_steps, alpha=config.alpha or 0.0)
     decay = Schedules.InverseTimeDecay if config.name == "inverse_time" else Schedules.ExponentialDecay
-    return decay(config.initial_rate, config.decay_steps or 1, config.decay_rate, staircase=config.staircase)
+    return decay(rate, config.decay_steps or 1, config.decay_rate, staircase=config.staircase)

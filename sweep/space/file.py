@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from sweep.config.families import families_in, look_for_families
 from sweep.config.keys import apply_override, check_is_section, parse_value
 from sweep.config.model import FAMILIES
+from sweep.config.old_keys import with_current_keys
 from sweep.config.plain_values import read_toml, resolved_path, shown
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
@@ -36,6 +37,7 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
     content, overrides = read_toml(path), [*overrides]
     look_for_families(content, overrides, path.resolve().parent, Path.cwd())
+    content = with_current_keys(content, str(path))
     for override in overrides:
         apply_override(content, override, str(path))
     return parse_space(content, str(path), folder=path.parent)
@@ -73,6 +75,7 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
         raise SpaceError(
             f"{source}: unknown section [{unknown[0]}]{meant or '; the sections are ' + ', '.join(sections)}"
         )
+    content = with_current_keys(content, source)
     space = Space(
         source=source,
         study=_parse(StudySection, content.get("study", {}), source, "study"),

@@ -26,10 +26,15 @@ class ObjectiveSection(Section):
     """
 
     metric: str | None = None
+    """Metric to optimize. Default: val_accuracy."""
     metrics: Metrics | None = None
+    """Metrics to optimize in a multi-objective study."""
     direction: Direction | None = None
+    """`maximize` or `minimize`. Default: the direction in which the metric is better."""
     directions: Directions | None = None
+    """Direction of each of the `metrics`."""
     function: str | None = None
+    """Objective function instead of a training: built in, or `module:function`."""
 
     @model_validator(mode="after")
     def _one_way_of_saying(self) -> Self:

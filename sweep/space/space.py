@@ -39,13 +39,18 @@ MOST_RUNS = 1000  # seeds or folds of a trial
 
 
 class StudySection(ObjectiveSection):
-    """`[study]`: what is sought (see `ObjectiveSection`), and the defaults of the flags `--trials` and `--seed`."""
+    """The objective or objectives, and defaults of `--trials` and `--seed`."""
 
     name: Annotated[str, Field(pattern=STUDY_NAME)]
+    """Name of the study in the database."""
     num_trials: Positive = 30
+    """Number of finished trials at which the sweep ends."""
     repeats: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
+    """Trainings per trial, each with its own seed; the objective is their mean. Default: 1."""
     cross_validation: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
+    """Folds per trial; the objective is the mean of their scores. Default: off."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of the sampler and of all trainings."""
 
 
 class Choice(Section):

@@ -31,7 +31,7 @@ class _Setting:
         values = {
             "data": FEW,
             "model": {"filters": [4], "dropout": 0.2},
-            "schedule": {"initial_rate": rate},
+            "schedule": {"initial_learning_rate": rate},
             "training": {"seed": seed, "epochs": 1},
         }
         self.config = TrialConfig.from_values(values, "test")

@@ -20,7 +20,7 @@ dense_units = 8
 epochs = 3
 
 [space.rate]
-key = "schedule.initial_rate"
+key = "schedule.initial_learning_rate"
 type = "float"
 low = 1e-3
 high = 1e-2

@@ -243,7 +243,7 @@ def test_study_of_plain_optuna_is_left_alone(folder, capsys):
 
 def test_no_usable_trial_is_exit_code_3(capsys):
     for _ in range(2):
-        assert run("--set", "schedule.initial_rate=2", "--trials", "4", "--quiet") == 3
+        assert run("--set", "schedule.initial_learning_rate=2", "--trials", "4", "--quiet") == 3
         assert "no trial is COMPLETE: 4 FAIL" in capsys.readouterr().err
     assert main(["show", "mine"]) == 0
     assert "FAIL (nan): the loss is not finite after epoch 1" in capsys.readouterr().out

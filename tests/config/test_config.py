@@ -37,7 +37,7 @@ def test_a_config_written_as_toml_reads_back_equal(name: str, tmp_path: Path) ->
 def test_written_values_name_every_default_that_decides_the_training() -> None:
     values = TrialConfig().values()
     assert values["optimizer"]["name"] == "rmsprop"
-    assert values["schedule"] == {"name": "constant", "initial_rate": 0.001, "staircase": False}
+    assert values["schedule"] == {"name": "constant", "initial_learning_rate": 0.001, "staircase": False}
     assert values["model"]["filters"] == [32, 64]
 
 
@@ -49,8 +49,8 @@ REFUSED = [
     ({"training": {"epochs": "3"}}, "training.epochs: .*got '3'"),
     ({"training": {"epochs": True}}, "training.epochs: .*got True"),
     ({"training": {"precision": "float16"}}, "training.precision: .*'float32', 'mixed_bfloat16' or 'auto'"),
-    ({"schedule": {"initial_rate": 0.0}}, "schedule.initial_rate: .*greater than 0"),
-    ({"schedule": {"initial_rate": float("nan")}}, "schedule.initial_rate"),
+    ({"schedule": {"initial_rate": 0.0}}, "schedule.initial_learning_rate: .*greater than 0"),
+    ({"schedule": {"initial_rate": float("nan")}}, "schedule.initial_learning_rate"),
     ({"regularizer": {"l2": float("inf")}}, "regularizer.l2: .*finite"),
     ({"regularizer": {"l2": -1e-4}}, "regularizer.l2: .*greater than or equal to 0"),
     ({"model": {"filters": []}}, "model.filters"),
@@ -63,7 +63,10 @@ REFUSED = [
     ({"model": {"builder": "my_models"}}, "model.builder: .*got 'my_models'"),
     ({"model": {"builder": "os; rm:x"}}, "model.builder"),
     ({"model": {"options": {"width": 3}}}, "model: options are passed to a builder; add builder"),
-    ({"model": {"builder": "a:b", "kernel": 3}}, r"model: kernel has no effect with a builder; move it to \[model.opt"),
+    (
+        {"model": {"builder": "a:b", "kernel": 3}},
+        r"model: kernel_size has no effect with a builder; move it to \[model.opt",
+    ),
     ({"model": {"builder": "a:b"}, "regularizer": {"l2": 0.1}}, "regularizer has no effect with a builder"),
     ({"model": {"builder": "a:b", "options": {"day": date(2026, 1, 1)}}}, "model: options must be JSON values"),
     ({"model": {"builder": "a:b", "options": {"x": float("nan")}}}, "model: options must be JSON values"),
@@ -71,7 +74,7 @@ REFUSED = [
     ({"data": {"path": "x.npz"}}, "data: path has no effect"),
     ({"data": {"validation": "test", "num_validation": 10}}, "data: num_validation has no effect with validation"),
     ({"data": {"validation": "test", "train_on": "train+validation"}}, 'data: validation = "test" splits nothing off'),
-    ({"data": {"validation_fraction": 1.0}}, "data.validation_fraction: .*less than 1"),
+    ({"data": {"validation_fraction": 1.0}}, "data.validation_split: .*less than 1"),
     ({"optimizer": {"name": "lion"}}, "optimizer.name: .*'adamw'.*got 'lion'"),
     ({"optimizer": {"name": "rmsprop", "nesterov": True}}, 'optimizer: nesterov belongs to "sgd"'),
     ({"optimizer": {"name": "adam", "weight_decay": 0.1}}, "optimizer: weight_decay belongs to"),
@@ -111,11 +114,11 @@ def test_a_config_cannot_be_changed_after_it_was_checked() -> None:
         ({"filters": (32, 64, 64)}, 28, [13, 5, 3]),
         ({"filters": (8,)}, 8, [6]),
         ({"filters": (8, 8, 8, 8), "padding": "same"}, 8, [4, 2, 1, 1]),
-        ({"filters": (8, 8), "pool": 1, "kernel": 1}, 1, [1, 1]),
+        ({"filters": (8, 8), "pool_size": 1, "kernel_size": 1}, 1, [1, 1]),
         ({"filters": (8, 8, 8, 8), "convolutions_per_pool": 2}, 28, [26, 12, 10, 8]),
         ({"filters": (8, 8, 8)}, 8, None),
-        ({"filters": (8,), "kernel": 9}, 8, None),
-        ({"filters": (8, 8), "pool": 9, "padding": "same"}, 8, None),
+        ({"filters": (8,), "kernel_size": 9}, 8, None),
+        ({"filters": (8, 8), "pool_size": 9, "padding": "same"}, 8, None),
     ],
 )
 def test_feature_map_sides(options: dict, side: int, expected: list[int] | None) -> None:

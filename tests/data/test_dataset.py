@@ -103,7 +103,7 @@ def test_the_split_seed_decides_train_and_validation_and_never_the_test_part() -
         ({"num_validation": 100}, (1337, 100)),
         ({"num_train": 100, "num_validation": 50}, (100, 50)),
         ({"num_train": 1149}, (1149, 288)),
-        ({"validation_fraction": 0.5}, (718, 719)),
+        ({"validation_split": 0.5}, (718, 719)),
         ({"test_fraction": 0.5}, (718, 180)),
     ],
 )
@@ -373,7 +373,7 @@ def test_what_is_not_test_is_trained_on_or_folded_with_the_files_validation_part
     assert rows(few.x_train) < rows((IMAGES / 255).astype(np.float32)[..., None])
 
 
-@pytest.mark.parametrize("options", [{"num_validation": 12}, {"validation_fraction": 0.3}])
+@pytest.mark.parametrize("options", [{"num_validation": 12}, {"validation_split": 0.3}])
 def test_a_size_of_the_validation_part_beside_one_of_the_file_is_refused(
     options: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ def steps(optimizer: Any, num_steps: int = 3) -> np.ndarray:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_name_is_keras_optimizer_with_its_defaults(name: str) -> None:
-    optimizer = build_optimizer(OptimizerConfig(name=name), ScheduleConfig(initial_rate=0.02), 10)
+    optimizer = build_optimizer(OptimizerConfig(name=name), ScheduleConfig(initial_learning_rate=0.02), 10)
     assert type(optimizer) is KERAS_CLASSES[name]
     np.testing.assert_array_equal(steps(optimizer), steps(KERAS_CLASSES[name](learning_rate=0.02)))
 
@@ -44,7 +44,7 @@ def test_each_name_is_keras_optimizer_with_its_defaults(name: str) -> None:
     ],
 )
 def test_options_reach_keras_and_change_the_steps(options: dict[str, Any]) -> None:
-    built = steps(build_optimizer(OptimizerConfig(**options), ScheduleConfig(initial_rate=0.02), 10))
+    built = steps(build_optimizer(OptimizerConfig(**options), ScheduleConfig(initial_learning_rate=0.02), 10))
     keras_options = {key: value for key, value in options.items() if key != "name"}
     expected = steps(KERAS_CLASSES[options["name"]](learning_rate=0.02, **keras_options))
     np.testing.assert_array_equal(built, expected)
@@ -52,7 +52,7 @@ def test_options_reach_keras_and_change_the_steps(options: dict[str, Any]) -> No
 
 
 def test_the_first_update_uses_the_initial_rate_and_the_next_ones_decay() -> None:
-    schedule = ScheduleConfig(name="inverse_time", initial_rate=1.0, decay_rate=1.0)
+    schedule = ScheduleConfig(name="inverse_time", initial_learning_rate=1.0, decay_rate=1.0)
     optimizer = build_optimizer(OptimizerConfig(name="sgd"), schedule, 10)
     moved = 2.0 - steps(optimizer)[1]
     assert moved == pytest.approx(-(0.2 / 1 + 0.4 / 2 + 0.6 / 3))

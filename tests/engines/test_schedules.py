@@ -28,7 +28,7 @@ PRINTED = {  # initial_rate 0.001, decay_steps 1, decay_rate 0.001; the articles
 @pytest.mark.parametrize(("step", "printed"), PRINTED.items())
 @pytest.mark.parametrize("decay_steps", [None, 1])
 def test_inverse_time_gives_the_printed_rates(step: int, printed: str, decay_steps: int | None) -> None:
-    config = ScheduleConfig(name="inverse_time", initial_rate=0.001, decay_rate=0.001, decay_steps=decay_steps)
+    config = ScheduleConfig(name="inverse_time", initial_learning_rate=0.001, decay_rate=0.001, decay_steps=decay_steps)
     rate = np.float32(build_schedule(config, 99)(step))
     digits = len(printed.split("e")[0]) - 2
     assert abs(rate - np.float32(printed)) <= max(np.spacing(rate), 10.0 ** -(digits + 5) / 2)
@@ -65,9 +65,9 @@ FORMULAS: list[tuple[dict[str, Any], Callable[[int], float]]] = [
 @pytest.mark.parametrize(("options", "formula"), FORMULAS, ids=[str(options) for options, _ in FORMULAS])
 @pytest.mark.parametrize("step", [0, 1, 9, 10, 25, 40, 60])
 def test_schedules_follow_their_formulas(options: dict[str, Any], formula: Callable[[int], float], step: int) -> None:
-    schedule = build_schedule(ScheduleConfig(initial_rate=0.1, **options), total_steps=40)
+    schedule = build_schedule(ScheduleConfig(initial_learning_rate=0.1, **options), total_steps=40)
     assert float(schedule(step)) == pytest.approx(formula(step), rel=1e-5, abs=1e-9)
 
 
 def test_constant_is_a_plain_number_that_callbacks_can_set() -> None:
-    assert build_schedule(ScheduleConfig(initial_rate=0.02), 40) == 0.02
+    assert build_schedule(ScheduleConfig(initial_learning_rate=0.02), 40) == 0.02

@@ -26,7 +26,13 @@ SPACE = make_space(
     training={"epochs": NUM_EPOCHS, "batch_size": 16},
     space={
         "momentum": {"key": "optimizer.momentum", "type": "float", "low": 0.0, "high": 0.9},
-        "initial_rate": {"key": "schedule.initial_rate", "type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+        "initial_rate": {
+            "key": "schedule.initial_learning_rate",
+            "type": "float",
+            "low": 1e-4,
+            "high": 1e-2,
+            "log": True,
+        },
         "l2": {"key": "regularizer.l2", "type": "float", "low": 1e-6, "high": 1e-2, "log": True},
         "filters_1": {"key": "model.filters.1", "type": "int", "low": 2, "high": 6},
         "filters_2": {"key": "model.filters.2", "type": "int", "low": 2, "high": 6},

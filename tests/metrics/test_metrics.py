@@ -46,7 +46,7 @@ metrics = ["val_f1_macro", "my_metrics:log_loss"]
 [sampler]
 name = "random"
 [space.rate]
-key = "schedule.initial_rate"
+key = "schedule.initial_learning_rate"
 type = "float"
 low = 1e-3
 high = 1e-2

@@ -106,7 +106,7 @@ def test_weights_are_drawn_from_the_seed() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-@pytest.mark.parametrize("initializer", get_args(CnnConfig.model_fields["initializer"].annotation))
+@pytest.mark.parametrize("initializer", get_args(CnnConfig.model_fields["kernel_initializer"].annotation))
 def test_every_initializer_is_one_of_keras(initializer: str) -> None:
     assert isinstance(keras.initializers.get(initializer), keras.initializers.Initializer)
 

@@ -125,7 +125,7 @@ def test_raw_images_reach_a_model_that_scales_them_itself() -> None:
 
 def space_of(builder: str, choices: list[Any], option: str) -> Any:
     parameter = {"key": f"model.options.{option}", "type": "categorical", "choices": choices}
-    rate = {"key": "schedule.initial_rate", "type": "float", "low": 0.001, "high": 0.1}
+    rate = {"key": "schedule.initial_learning_rate", "type": "float", "low": 0.001, "high": 0.1}
     model = {"builder": f"silent_models:{builder}"}
     content = {"study": {"name": "mine"}, "model": model, "space": {"choice": parameter, "rate": rate}}
     return parse_space(content, "space.toml")

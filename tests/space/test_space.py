@@ -326,10 +326,15 @@ def space_file(folder: Path, text: str) -> Path:
 
 
 def test_overrides_set_fixed_values_as_toml_or_text(tmp_path: Path) -> None:
-    overrides = ["training.epochs=5", "optimizer.name=sgd", "model.filters=[8, 8]", "schedule.initial_rate = 1e-2"]
+    overrides = [
+        "training.epochs=5",
+        "optimizer.name=sgd",
+        "model.filters=[8, 8]",
+        "schedule.initial_learning_rate = 1e-2",
+    ]
     config = load_space(space_file(tmp_path, "[training]\nepochs = 3"), overrides).resolve({}, 0)
     assert (config.training.epochs, config.optimizer.name, config.model.filters) == (5, "sgd", (8, 8))
-    assert config.schedule.initial_rate == 0.01
+    assert config.schedule.initial_learning_rate == 0.01
 
 
 def test_overrides_reach_a_builders_options(tmp_path: Path) -> None:
@@ -344,7 +349,7 @@ def test_overrides_reach_a_builders_options(tmp_path: Path) -> None:
         ("epochs=5", "--set epochs=5: .*training.epochs"),
         ("training.epoch=5", "--set training.epoch=5: .*training.epochs"),
         ("study.name=x", "--set study.name=x: .*--study"),
-        ("optimizer.lr=0.1", "--set optimizer.lr=0.1: .*schedule.initial_rate"),
+        ("optimizer.lr=0.1", "--set optimizer.lr=0.1: .*schedule.initial_learning_rate"),
         ("space.y.high=0.3", "--set space.y.high=0.3: .*no parameter is named y.*x"),
         ("space.x.hihg=0.3", "space.x.hihg: unknown key.*space.x.high"),
         ("space.x=0.3", "space.x.high=value"),
@@ -396,7 +401,13 @@ def test_images_too_small_for_depth_kernel_and_pool_are_said_with_file_and_fix(t
 @pytest.mark.parametrize("num_others", range(6))
 def test_one_bad_combination_of_kernel_pool_and_depth_is_found(num_others: int) -> None:
     """32x32 images: only kernel 5, pool 3 and padding "valid" over three convolutions leaves nothing."""
-    others = ["model.dropout", "regularizer.l1", "regularizer.l2", "optimizer.momentum", "schedule.initial_rate"]
+    others = [
+        "model.dropout",
+        "regularizer.l1",
+        "regularizer.l2",
+        "optimizer.momentum",
+        "schedule.initial_learning_rate",
+    ]
     text = "".join(parameter(key, name=f"other_{index}") for index, key in enumerate(others[:num_others]))
     text += '[space.depth]\ntype = "categorical"\nchoices = [1, 2, 3]\n'
     text += '[space.top]\ntype = "categorical"\nchoices = ["a", "b", "c", "d", "e", "f", "g", "h"]\n'

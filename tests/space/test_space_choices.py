@@ -122,9 +122,9 @@ def test_a_list_and_one_of_its_layers_cannot_both_vary() -> None:
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("optimizer.learning_rate", "schedule.initial_rate"),
-        ("lr", "schedule.initial_rate"),
-        ("model.kernel_size", "model.kernel"),
+        ("optimizer.learning_rate", "schedule.initial_learning_rate"),
+        ("lr", "schedule.initial_learning_rate"),
+        ("model.kernelsize", "model.kernel_size"),
         ("training.momentum", "optimizer.momentum"),
         ("optimiser.name", "optimizer.name"),
         ("training.epoch", "training.epochs"),

@@ -82,7 +82,7 @@ ALWAYS = {  # keys that go with everything else
     "data.num_validation": ints(1, 300),
     "data.test_fraction": floats(0.01, 0.99),
     "data.scaling": choices("unit", "standard"),
-    "schedule.initial_rate": floats(1e-12, 10),
+    "schedule.initial_learning_rate": floats(1e-12, 10),
 }
 OF_ALL_FAMILIES = {  # not beside a builder
     "model.activation": choices("relu", "sigmoid", "elu", "tanh"),

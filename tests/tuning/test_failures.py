@@ -9,7 +9,7 @@ from sweep.errors import SweepStopped
 from sweep.executors.in_process import InProcessExecutor
 from sweep.storage import database_url
 
-HOT = {"initial_rate": {"key": "schedule.initial_rate", "type": "float", "low": 1e3, "high": 1e4}}
+HOT = {"initial_rate": {"key": "schedule.initial_learning_rate", "type": "float", "low": 1e3, "high": 1e4}}
 
 
 class FailingEngine(FakeEngine):

@@ -16,7 +16,7 @@ from sweep.errors import DataError, InputError, SpaceError, StudyError, SweepErr
 
 HEAD = '[study]\nname = "test"\n[data]\nnum_train = 150\nnum_validation = 280\n'
 TRAINING = "[training]\nepochs = 4\nbatch_size = 32\n"
-RATE = '[space.rate]\nkey = "schedule.initial_rate"\ntype = "float"\nlow = 1e-9\nhigh = 1e30\nlog = true\n'
+RATE = '[space.rate]\nkey = "schedule.initial_learning_rate"\ntype = "float"\nlow = 1e-9\nhigh = 1e30\nlog = true\n'
 SMALL = HEAD + TRAINING + "[model]\nfilters = [4]\ndense_units = 8\n" + RATE
 BUILDERS = """
 import keras

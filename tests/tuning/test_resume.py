@@ -15,7 +15,7 @@ SAMPLERS = ("random", "tpe", "qmc", "grid")
 LIFE = (10, 14)  # rounds; more than the 9 that may be repeated, as a trial that twice gets nowhere is failed
 PRUNERS = ("median", "hyperband")
 PACKED_SPACE = {
-    "initial_rate": {"key": "schedule.initial_rate", "type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+    "initial_rate": {"key": "schedule.initial_learning_rate", "type": "float", "low": 1e-4, "high": 1e-1, "log": True},
     "filters_1": {"key": "model.filters.1", "type": "int", "low": 1, "high": 5},
     "dropout": {"key": "model.dropout", "type": "categorical", "choices": [0.0, 0.4]},
 }

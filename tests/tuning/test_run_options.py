@@ -113,7 +113,7 @@ def test_a_space_that_is_used_up_is_said_before_and_after(folder, capsys):
 
 
 def test_failures_in_a_row_end_the_command_with_their_causes(folder, capsys):
-    hot = ["--set", "schedule.initial_rate=1e30", "--study", "hot"]
+    hot = ["--set", "schedule.initial_learning_rate=1e30", "--study", "hot"]
     assert run(*hot, "--trials", "9") == 3
     said = capsys.readouterr().err
     assert "trials 0 to 4" in said

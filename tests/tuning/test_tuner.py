@@ -95,7 +95,7 @@ def test_failed_trial_names_its_cause_and_the_sweep_goes_on(tmp_path, when, erro
 
 
 def test_diverged_trial_is_failed_as_nan(tmp_path):
-    rate = {"key": "schedule.initial_rate", "type": "float", "low": 0.01, "high": 100.0, "log": True}
+    rate = {"key": "schedule.initial_learning_rate", "type": "float", "low": 0.01, "high": 100.0, "log": True}
     run_sweep(tmp_path, make_space(space={"initial_rate": rate}), 12, max_failures=12)
     trials = read_trials(tmp_path)
     diverged = [trial for trial in trials if trial["params"]["initial_rate"] >= 1]

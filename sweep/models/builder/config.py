@@ -13,7 +13,9 @@ class BuilderConfig(ModelConfig):
 
     family: Literal["builder"] = "builder"
     builder: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    """`module:function` that builds a `keras.Model`; it gets `image_shape`, `num_classes` and the options."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the builder."""
 
     @model_validator(mode="after")
     def _can_be_stored(self) -> Self:

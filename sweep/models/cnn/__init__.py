@@ -25,14 +25,14 @@ def _kernel(model: CnnConfig, regularizer: RegularizerConfig, image_shape: Image
         num_classes=num_classes,
         num_hidden=1,
         activation=model.activation,
-        output=model.output,
+        output=model.output_activation,
         dropouts=tuple(rate > 0 for rate in model.lane_dropouts),
         penalizes_convolutions=regularizer.is_on and regularizer.scope == "all",
         penalizes_output=regularizer.is_on and regularizer.scope != "hidden",
-        kernel=model.kernel,
+        kernel=model.kernel_size,
         pools=model.pools,
         padding=model.padding,
-        batch_norm=model.batch_norm,
+        batch_norm=model.batch_normalization,
         sides=tuple(model.feature_map_sides(*image_shape[:2])),
     )
 

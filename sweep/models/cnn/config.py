@@ -1,5 +1,6 @@
 """What a CNN is made of."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -18,22 +19,42 @@ class CnnConfig(ModelConfig):
     """
 
     family: Literal["cnn"] = "cnn"
+    """Name of the model family, or `module:attribute` of your own."""
     filters: Annotated[IntList, Field(min_length=1)] = (32, 64)
-    kernel: Positive = 3
-    pool: Positive = 2
+    """Filters of each convolution."""
+    kernel_size: Positive = 3
+    """Height and width of every convolution kernel."""
+    pool_size: Positive = 2
+    """Height and width of every max pooling window."""
     convolutions_per_pool: Positive = 1
+    """Convolutions between two pooling layers."""
     padding: Literal["valid", "same"] = "valid"
+    """Padding of the convolutions."""
     activation: Activation = "relu"
+    """Activation of the hidden layers."""
     dense_units: Positive = 64
-    output: Output = "softmax"
-    initializer: Initializer = "glorot_uniform"
+    """Units of the dense layer before the output."""
+    output_activation: Output = "softmax"
+    """Activation of the output layer."""
+    kernel_initializer: Initializer = "glorot_uniform"
+    """Keras initializer of the kernels."""
     convolution_dropout: Rate = 0.0
+    """Dropout rate after each group of convolutions."""
     dropout: Rate = 0.0
-    batch_norm: bool = False
+    """Dropout rate after the dense layer."""
+    batch_normalization: bool = False
+    """Whether batch normalization follows each convolution."""
 
+    old_keys: ClassVar[Mapping[str, str]] = {
+        "kernel": "kernel_size",
+        "pool": "pool_size",
+        "initializer": "kernel_initializer",
+        "batch_norm": "batch_normalization",
+        "output": "output_activation",
+    }
     uses_regularizer: ClassVar[bool] = True
     may_give_logits: ClassVar[bool] = False
-    shape_keys: ClassVar[tuple[str, ...]] = ("filters", "kernel", "pool", "convolutions_per_pool", "padding")
+    shape_keys: ClassVar[tuple[str, ...]] = ("filters", "kernel_size", "pool_size", "convolutions_per_pool", "padding")
 
     @property
     def lane_widths(self) -> tuple[int, ...]:
@@ -48,7 +69,7 @@ class CnnConfig(ModelConfig):
         (1, 2, 1, 2, 1)
         """
         last = len(self.filters) - 1
-        return tuple(self.pool if index != last and self._ends_group(index) else 1 for index in range(last + 1))
+        return tuple(self.pool_size if index != last and self._ends_group(index) else 1 for index in range(last + 1))
 
     @property
     def lane_dropouts(self) -> tuple[float, ...]:
@@ -75,14 +96,14 @@ class CnnConfig(ModelConfig):
         >>> CnnConfig(filters=(32, 64, 64)).feature_map_sides(28, 28)
         [(13, 13), (5, 5), (3, 3)]
         """
-        shrink = 0 if self.padding == "same" else self.kernel - 1
+        shrink = 0 if self.padding == "same" else self.kernel_size - 1
         sides = []
         for index, pool in enumerate(self.pools):
             height, width = (height - shrink) // pool, (width - shrink) // pool
             if min(height, width) < 1:
                 raise SpaceError(
-                    f"model.filters: convolution {index + 1} of {len(self.filters)} (kernel {self.kernel}, "
-                    f'pool {self.pool}, padding "{self.padding}") leaves no feature map; '
+                    f"model.filters: convolution {index + 1} of {len(self.filters)} (kernel {self.kernel_size}, "
+                    f'pool {self.pool_size}, padding "{self.padding}") leaves no feature map; '
                     'use fewer filters, a smaller kernel or padding = "same"'
                 )
             sides.append((height, width))

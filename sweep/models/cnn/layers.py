@@ -20,14 +20,14 @@ def layers(model: CnnConfig, regularizer: RegularizerConfig, image_shape: ImageS
             made.append(keras.layers.MaxPooling2D(model.pools[index]))
         made += dropout(model.lane_dropouts[index])
     made.append(keras.layers.Flatten())
-    made += hidden_layers((model.dense_units,), model.activation, model.initializer, model.dropout, regularizer)
-    return [*made, output_layer(num_classes, model.output, model.initializer, regularizer)]
+    made += hidden_layers((model.dense_units,), model.activation, model.kernel_initializer, model.dropout, regularizer)
+    return [*made, output_layer(num_classes, model.output_activation, model.kernel_initializer, regularizer)]
 
 
 def _convolution(filters: int, model: CnnConfig, regularizer: RegularizerConfig) -> list[Any]:
     given = penalty(regularizer) if regularizer.scope == "all" else None
-    options = {"padding": model.padding, "kernel_initializer": model.initializer, "kernel_regularizer": given}
-    if not model.batch_norm:
-        return [keras.layers.Conv2D(filters, model.kernel, activation=model.activation, **options)]
-    convolution = keras.layers.Conv2D(filters, model.kernel, **options)
+    options = {"padding": model.padding, "kernel_initializer": model.kernel_initializer, "kernel_regularizer": given}
+    if not model.batch_normalization:
+        return [keras.layers.Conv2D(filters, model.kernel_size, activation=model.activation, **options)]
+    convolution = keras.layers.Conv2D(filters, model.kernel_size, **options)
     return [convolution, keras.layers.BatchNormalization(), keras.layers.Activation(model.activation)]

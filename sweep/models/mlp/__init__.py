@@ -31,7 +31,7 @@ def _kernel(model: MlpConfig, regularizer: RegularizerConfig, image_shape: Image
         num_classes=num_classes,
         num_hidden=len(model.hidden_units),
         activation=model.activation,
-        output=model.output,
+        output=model.output_activation,
         dropouts=tuple(rate > 0 for rate in model.lane_dropouts),
         penalizes_convolutions=False,
         penalizes_output=regularizer.is_on and regularizer.scope != "hidden",

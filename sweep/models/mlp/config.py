@@ -1,5 +1,6 @@
 """What an MLP is made of."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -13,12 +14,19 @@ class MlpConfig(ModelConfig):
     """Dense layers of `hidden_units`, a dropout after each; the output."""
 
     family: Literal["mlp"] = "mlp"
+    """Name of the model family, or `module:attribute` of your own."""
     activation: Activation = "relu"
+    """Activation of the hidden layers."""
     hidden_units: Annotated[IntList, Field(min_length=1)] = (64, 64)
-    output: Output = "softmax"
-    initializer: Initializer = "glorot_uniform"
+    """Units of each hidden layer."""
+    output_activation: Output = "softmax"
+    """Activation of the output layer."""
+    kernel_initializer: Initializer = "glorot_uniform"
+    """Keras initializer of the kernels."""
     dropout: Rate = 0.0
+    """Dropout rate after each hidden layer."""
 
+    old_keys: ClassVar[Mapping[str, str]] = {"initializer": "kernel_initializer", "output": "output_activation"}
     uses_regularizer: ClassVar[bool] = True
     may_give_logits: ClassVar[bool] = False
 

@@ -12,6 +12,6 @@ from sweep.models.mlp.config import MlpConfig
 
 def layers(model: MlpConfig, regularizer: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> list[Any]:
     """Flatten, dense layers and dropouts, output."""
-    hidden = hidden_layers(model.hidden_units, model.activation, model.initializer, model.dropout, regularizer)
-    output = output_layer(num_classes, model.output, model.initializer, regularizer)
+    hidden = hidden_layers(model.hidden_units, model.activation, model.kernel_initializer, model.dropout, regularizer)
+    output = output_layer(num_classes, model.output_activation, model.kernel_initializer, regularizer)
     return [keras.Input(image_shape), keras.layers.Flatten(), *hidden, output]

@@ -46,7 +46,7 @@ def other_run(config: TrialConfig, index: int) -> TrialConfig:
     else:
         values["model"]["filters"] = [1 + (filters + index) % 7 for filters in config.model.filters]
         values["model"]["dense_units"] = 2 + (config.model.dense_units + index) % 9
-    values["schedule"]["initial_rate"] = config.schedule.initial_rate / (1 + index % 3)
+    values["schedule"]["initial_rate"] = config.schedule.initial_learning_rate / (1 + index % 3)
     return TrialConfig.from_values(values, "test")
 
 

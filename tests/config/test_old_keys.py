@@ -1,0 +1,140 @@
+"""Earlier spellings of config keys, and Keras's own where ours is elsewhere, are read wherever a key is written."""
+
+import tomllib
+
+import pytest
+import tomli_w
+
+from sweep.api.reading import url_of
+from sweep.cli.parser import main
+from sweep.config.file import read_config
+from sweep.config.old_keys import other_spellings
+from sweep.config.study_settings import StudySettings
+from sweep.config.trial import TrialConfig, config_keys
+from sweep.errors import SpaceError
+from sweep.options import StorageOptions
+from sweep.space.file import load_space, parse_space
+from sweep.storage import read_study
+from tests.sweeps import make_settings
+
+OLD = """
+[study]
+name = "mine"
+num_trials = 3
+[data]
+validation_fraction = 0.3
+[model]
+kernel = 2
+output = "sigmoid"
+batch_norm = true
+[training]
+epochs = 2
+[space.initializer]
+key = "model.initializer"
+type = "categorical"
+choices = ["he_normal", "zeros"]
+[space.initial_rate]
+key = "schedule.initial_rate"
+type = "float"
+low = 1e-4
+high = 1e-1
+log = true
+"""
+NEW = (
+    OLD.replace("validation_fraction", "validation_split")
+    .replace("kernel =", "kernel_size =")
+    .replace("output =", "output_activation =")
+    .replace("batch_norm =", "batch_normalization =")
+    .replace('"model.initializer"', '"model.kernel_initializer"')
+    .replace('"schedule.initial_rate"', '"schedule.initial_learning_rate"')
+)
+SPACE = OLD
+FAMILY = """
+from sweep.config.model import ModelConfig
+from sweep.models.family import Family
+
+class Config(ModelConfig):
+    family: str = "my_family:FAMILY"
+    pool: int = 3
+
+def build(model, regularizer, image_shape, num_classes):
+    raise NotImplementedError
+
+FAMILY = Family(config=Config, build=build)
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), other_spellings().items())
+def test_every_other_spelling_stands_for_a_key(old, new):
+    assert new in config_keys()
+    assert old not in config_keys()
+
+
+def test_a_space_file_means_the_same_in_both_spellings():
+    old, new = (parse_space(tomllib.loads(text), "space.toml") for text in (OLD, NEW))
+    assert old.record() == new.record()
+    assert old.fingerprint == new.fingerprint
+    params = {"initializer": "zeros", "initial_rate": 0.01}
+    assert old.resolve(params, 0) == new.resolve(params, 0)
+    assert old.resolve(params, 0).values()["model"]["kernel_initializer"] == "zeros"
+
+
+def test_a_study_is_resumed_with_the_other_spelling_and_read_by_every_command(folder):
+    assert main(["run", "space.toml", "--engine", "fake"]) == 0
+    (folder / "space.toml").write_text(NEW)
+    assert main(["run", "space.toml", "--engine", "fake", "--trials", "5"]) == 0
+    trials = read_study(url_of(StorageOptions()), "mine").trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5
+    assert all(trial.params.keys() == {"initializer", "initial_rate"} for trial in trials)  # the user's own names stay
+    for command in (["show", "mine"], ["report", "mine"], ["check", "space.toml"]):
+        assert main(command) == 0
+
+
+def test_settings_that_were_stored_in_old_spellings_are_those_of_today():
+    space = parse_space(tomllib.loads(NEW), "space.toml")
+    settings = make_settings(space)
+    record = settings.record()
+    record["space"]["fixed"] = tomllib.loads(OLD.split("[space.")[0])
+    del record["space"]["fixed"]["study"]
+    record["space"]["space"]["initial_rate"]["key"] = "schedule.initial_rate"
+    StudySettings.from_record(record, "mine").check_same(settings, "mine")
+
+
+def test_a_config_file_and_set_are_read_in_every_spelling(tmp_path):
+    config = TrialConfig.from_values({"model": {"kernel_size": 5}, "optimizer": {"learning_rate": 0.02}}, "test")
+    values = config.values()
+    values["model"]["kernel"] = values["model"].pop("kernel_size")
+    values["schedule"]["initial_rate"] = values["schedule"].pop("initial_learning_rate")
+    (tmp_path / "config.toml").write_text(tomli_w.dumps(values))
+    assert read_config(tmp_path / "config.toml")[0] == config
+    changed, _ = read_config(tmp_path / "config.toml", ["optimizer.learning_rate=0.3", "model.pool=1"])
+    assert (changed.schedule.initial_learning_rate, changed.model.values()["pool_size"]) == (0.3, 1)
+
+
+def test_a_varied_key_is_fixed_by_its_other_spelling(folder):
+    space = load_space(folder / "space.toml", ["optimizer.learning_rate=0.5"])
+    assert space.resolve({"initializer": "zeros", "initial_rate": 0.5}, 0).schedule.initial_learning_rate == 0.5
+    assert space.parameters["initial_rate"].num_values() == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": {"kernel": 3, "kernel_size": 3}},
+        {"optimizer": {"learning_rate": 0.1}, "schedule": {"initial_learning_rate": 0.1}},
+        {"optimizer": {"learning_rate": 0.1}, "schedule": {"initial_rate": 0.1}},
+    ],
+)
+def test_two_spellings_of_one_key_are_refused_by_name(values):
+    spellings = [f"{section}.{key}" for section, part in values.items() for key in part]
+    with pytest.raises(SpaceError) as raised:
+        TrialConfig.from_values(values, "config.toml")
+    assert spellings[0] in str(raised.value)
+    assert str(raised.value).startswith("config.toml: ")
+
+
+def test_a_key_that_a_users_family_has_is_its_own(tmp_path, monkeypatch):
+    (tmp_path / "my_family.py").write_text(FAMILY)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = TrialConfig.from_values({"model": {"family": "my_family:FAMILY", "pool": 4}}, "test")
+    assert config.model.values()["pool"] == 4
