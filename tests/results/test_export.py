@@ -36,7 +36,7 @@ def test_every_value_is_in_the_file_defaults_included(tmp_path, study):
     text = export_trials(StoredStudy(study), [], 1, tmp_path)[0].read_text()
     for key in (
         "split_seed",
-        "kernel",
+        "kernel_size",
         "scope",
         "nesterov",
         "staircase",

@@ -46,7 +46,7 @@ def other_run(config: TrialConfig, index: int) -> TrialConfig:
     else:
         values["model"]["filters"] = [1 + (filters + index) % 7 for filters in config.model.filters]
         values["model"]["dense_units"] = 2 + (config.model.dense_units + index) % 9
-    values["schedule"]["initial_rate"] = config.schedule.initial_learning_rate / (1 + index % 3)
+    values["schedule"]["initial_learning_rate"] = config.schedule.initial_learning_rate / (1 + index % 3)
     return TrialConfig.from_values(values, "test")
 
 
@@ -54,8 +54,8 @@ def _model(generator: np.random.Generator) -> dict[str, Any]:
     while True:
         choices: dict[str, Any] = {
             "filters": [int(filters) for filters in generator.integers(2, 7, generator.integers(1, 4))],
-            "kernel": int(generator.integers(2, 4)),
-            "pool": int(generator.integers(1, 3)),
+            "kernel_size": int(generator.integers(2, 4)),
+            "pool_size": int(generator.integers(1, 3)),
             "padding": _choose(generator, "valid", "same"),
         }
         choices["convolutions_per_pool"] = 2 if len(choices["filters"]) == 3 else 1
@@ -67,11 +67,11 @@ def _model(generator: np.random.Generator) -> dict[str, Any]:
             **choices,
             "activation": _choose(generator, "relu", "sigmoid", "elu", "tanh"),
             "dense_units": int(generator.integers(3, 11)),
-            "output": _choose(generator, "softmax", "sigmoid"),
-            "initializer": _choose(generator, "glorot_uniform", "he_normal", "lecun_uniform"),
+            "output_activation": _choose(generator, "softmax", "sigmoid"),
+            "kernel_initializer": _choose(generator, "glorot_uniform", "he_normal", "lecun_uniform"),
             "convolution_dropout": _choose(generator, 0.0, 0.2),
             "dropout": _choose(generator, 0.0, 0.25, 0.4),
-            "batch_norm": _choose(generator, False, True),
+            "batch_normalization": _choose(generator, False, True),
         }
 
 
@@ -80,8 +80,8 @@ def _mlp(generator: np.random.Generator) -> dict[str, Any]:
         "family": "mlp",
         "hidden_units": [int(units) for units in generator.integers(3, 11, generator.integers(1, 4))],
         "activation": _choose(generator, "relu", "sigmoid", "elu", "tanh"),
-        "output": _choose(generator, "softmax", "sigmoid"),
-        "initializer": _choose(generator, "uniform", "glorot_normal", "he_uniform"),
+        "output_activation": _choose(generator, "softmax", "sigmoid"),
+        "kernel_initializer": _choose(generator, "uniform", "glorot_normal", "he_uniform"),
         "dropout": _choose(generator, 0.25, 0.4),
     }
 
@@ -111,9 +111,10 @@ def _schedule(generator: np.random.Generator, name: str, largest_rate: float) ->
         "exponential": {"decay_rate": _float32(generator.uniform(0.8, 1.0)), **steps},
         "cosine": {"alpha": _choose(generator, None, 0.125)},
     }
-    return {"name": name, "initial_rate": _log_uniform(generator, largest_rate / 30, largest_rate)} | options.get(
-        name, {}
-    )
+    return {
+        "name": name,
+        "initial_learning_rate": _log_uniform(generator, largest_rate / 30, largest_rate),
+    } | options.get(name, {})
 
 
 def _choose(generator: np.random.Generator, *choices: Any) -> Any:

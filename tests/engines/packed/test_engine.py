@@ -92,7 +92,7 @@ def test_nothing_is_compiled_twice_whatever_the_widths_numbers_and_lanes() -> No
     assert engine.num_compilations == 0
     for number in range(12):
         widths = {"filters": [1 + number % 5], "dense_units": 3 + number}
-        engine.admit(number % 4, config(1, model=widths, schedule={"initial_rate": 0.001 * (1 + number)}))
+        engine.admit(number % 4, config(1, model=widths, schedule={"initial_learning_rate": 0.001 * (1 + number)}))
         if number % 4 == 3:
             engine.train_epoch()
             for lane in range(4):

@@ -19,7 +19,7 @@ WATCHED: dict[str, Any] = {  # three full minibatches and a smaller one, everyth
     "model": {"filters": [4, 3], "dense_units": 6, "dropout": 0.4, "batch_norm": True, "padding": "same"},
     "regularizer": {"l1": 1e-4, "l2": 1e-3, "scope": "all"},
     "optimizer": {"name": "rmsprop", "momentum": 0.8},
-    "schedule": {"name": "cosine", "initial_rate": 0.003},
+    "schedule": {"name": "cosine", "initial_learning_rate": 0.003},
     "training": {"epochs": 4, "batch_size": 16, "seed": 3},
 }
 WIDEST = [(5, 5, 9)]
@@ -38,7 +38,9 @@ def changed(**sections: dict[str, Any]) -> TrialConfig:
 
 
 def other_numbers() -> TrialConfig:
-    return changed(model={"dropout": 0.1}, regularizer={"l1": 0.1}, schedule={"initial_rate": 0.01, "alpha": 0.5})
+    return changed(
+        model={"dropout": 0.1}, regularizer={"l1": 0.1}, schedule={"initial_learning_rate": 0.01, "alpha": 0.5}
+    )
 
 
 def other_widths() -> TrialConfig:
@@ -46,7 +48,7 @@ def other_widths() -> TrialConfig:
 
 
 def diverging() -> TrialConfig:
-    return changed(schedule={"initial_rate": 1e30})
+    return changed(schedule={"initial_learning_rate": 1e30})
 
 
 def other_structure() -> TrialConfig:

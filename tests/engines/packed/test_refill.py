@@ -20,7 +20,13 @@ from tests.engines.packed.packing import ON_TENSORFLOW
 
 NUM_TRIALS, NUM_LANES = (500, 16) if ON_TENSORFLOW else (40, 8)
 SPACE: dict[str, Any] = {  # four structures; some rates diverge
-    "initial_rate": {"key": "schedule.initial_learning_rate", "type": "float", "low": 1e-3, "high": 1e9, "log": True},
+    "initial_learning_rate": {
+        "key": "schedule.initial_learning_rate",
+        "type": "float",
+        "low": 1e-3,
+        "high": 1e9,
+        "log": True,
+    },
     "num_convolutions": {"type": "int", "low": 1, "high": 2},
     "filters_1": {"key": "model.filters.1", "type": "int", "low": 1, "high": 5},
     "filters_2": {"key": "model.filters.2", "type": "int", "low": 1, "high": 4, "when": {"num_convolutions": 2}},

@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
     "data": {"num_train": 64, "num_validation": 80},
     "model": {"filters": [3], "dense_units": 8, "batch_norm": True, "dropout": 0.3},
     "optimizer": {"name": "adam"},
-    "schedule": {"initial_rate": 0.02},
+    "schedule": {"initial_learning_rate": 0.02},
     "training": {"epochs": 12, "batch_size": 32},
 }
 WIDEST = [(5, 11)]
@@ -70,7 +70,7 @@ def assert_model_gives(model: Any, config: TrialConfig, metrics: EpochRecord) ->
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "val_f1_macro"])
 def test_early_stopping_is_the_sequential_engines(monitor: str, engine: PackedEngine) -> None:
     """The same last and best epoch, and a model with the best epoch's weights and statistics."""
-    sgd = {"optimizer": {"name": "sgd", "momentum": 0.5}, "schedule": {"initial_rate": 0.5}}
+    sgd = {"optimizer": {"name": "sgd", "momentum": 0.5}, "schedule": {"initial_learning_rate": 0.5}}
     training = {"patience": 2, "monitor": monitor, "epochs": 30, "batch_size": 32}
     config = config_of({**SMALL, **sgd, "training": training})
     ours, theirs, sequential = both(engine, config)

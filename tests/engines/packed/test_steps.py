@@ -204,7 +204,9 @@ def test_lanes_in_one_call_follow_it_too(
         return replace(structure, kernel=replace(structure.kernel, convolution="patches"))
 
     monkeypatch.setattr(packed, "fitted", on_patches)
-    index = next(index for index, config in enumerate(drawn()) if config.model.batch_norm and config.model.dropout)
+    index = next(
+        index for index, config in enumerate(drawn()) if config.model.batch_normalization and config.model.dropout
+    )
     engine = PackedEngine(4, widest=widest())
     engine._lanes_per_call = 4
     configs = [drawn()[index], *(other_run(drawn()[index], number) for number in range(3))]

@@ -36,7 +36,7 @@ def structure(**sections: Any) -> Structure:
 FREE = [
     {"model": {"filters": [3, 9], "dense_units": 5}},
     {"model": {"initializer": "he_normal"}},
-    {"schedule": {"name": "cosine", "initial_rate": 0.1}},
+    {"schedule": {"name": "cosine", "initial_learning_rate": 0.1}},
     {"optimizer": {"momentum": 0.5}},
     {"training": {"epochs": 3, "seed": 7, "patience": 2}},
 ]
