@@ -16,10 +16,13 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def tests_jax(session: nox.Session) -> None:
-    """Run the tests of engines and models with Keras on JAX."""
+    """Run the contracts of engines, models and Keras backends with Keras on JAX, then the tests of lanes."""
     session.install("-e", ".[test]")
-    paths = session.posargs or ["tests/engines", "tests/models"]
-    session.run("pytest", *paths, env={"KERAS_BACKEND": "jax"})
+    files = ("test_backends.py", "test_contract.py", "test_optimizers.py", "test_schedules.py")
+    paths = [*(f"tests/engines/{file}" for file in files), "tests/models/test_families.py"]
+    quick_to_compile = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    session.run("pytest", *paths, *session.posargs, env={"KERAS_BACKEND": "jax", **quick_to_compile})
+    session.run("pytest", "-m", "jax", "tests/engines", *session.posargs)  # these set the backend themselves
 
 
 @nox.session(python="3.11", venv_backend="uv")
