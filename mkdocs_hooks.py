@@ -4,12 +4,15 @@ mkdocs calls `on_page_markdown` for each page; see `hooks` in mkdocs.yml.
 """
 
 import argparse
+import io
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import Any
+
+import sweep
+from sweep.cli.parser import build_parser, main
 
 CONTRACTS = (
     "sweep.testing.engine.EngineContract",
@@ -31,34 +34,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def keys() -> str:
     """Return the reference of all configuration keys, as `sweep keys --markdown` prints it."""
-    command = [sys.executable, "-m", "sweep.cli", "keys", "--markdown"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else _keys_by_section()
-
-
-def _keys_by_section() -> str:
-    """Return names and defaults, for a version without the command `sweep keys`."""
-    from sweep.config.trial import TrialConfig, section_keys
-
-    defaults = TrialConfig().model_dump(mode="json")
-    tables = (
-        [
-            f"## {section}\n\n| key | default |\n|---|---|",
-            *(f"| `{section}.{key}` | {_default(defaults[section], key)} |" for key in keys),
-        ]
-        for section, keys in section_keys().items()
-    )
-    return "\n\n".join("\n".join(table) for table in tables)
-
-
-def _default(defaults: dict[str, Any], key: str) -> str:
-    return "" if defaults.get(key) is None else f"`{defaults[key]!r}`"
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        assert main(["keys", "--markdown"]) == 0
+    return printed.getvalue()
 
 
 def cli() -> str:
     """Return a section for each command: its usage, then its options by group."""
-    from sweep.cli.parser import build_parser
-
     return "\n\n".join(part for name, parser in commands_of(build_parser()) for part in _command(name, parser))
 
 
@@ -86,8 +69,6 @@ def _row(action: argparse.Action) -> str:
 
 def api() -> str:
     """Return the directives that let mkdocstrings write what `dir(sweep)` lists, and `sweep.testing`."""
-    import sweep
-
     names = [f"{module}.{name}" for name, module in sorted(sweep._MODULES.items())]
     return "\n\n".join(_directive(name) for name in [*names, "sweep.errors", *CONTRACTS])
 
