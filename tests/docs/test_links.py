@@ -17,6 +17,17 @@ def test_relative_links_lead_to_files_and_headings(file):
     assert broken == []
 
 
+RECORDS = {"RESULTS.md", "CHANGELOG.md"}  # name what was there when they were written
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.name not in RECORDS], ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_paths_of_the_repository_that_a_page_names_exist(file):
+    named = re.findall(r"`((?:sweep|tests|benchmarks|search_spaces|docs)/[\w./-]+)(?:`| |::)", file.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def leads_somewhere(file: Path, link: str) -> bool:
     """Check the file, and the heading if one is named."""
     name, _, anchor = link.partition("#")
