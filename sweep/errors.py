@@ -25,13 +25,13 @@ FAILURE_ATTRS = ("cause", "error", "traceback", "attempt", "host", "peak_memory_
 MAX_FAILURES = 5  # in a row
 SAME_ERRORS = 3  # in a row
 UNREADABLE = (
-    "the study cannot be read ({said}), though every check of the database passes: another program wrote into it what "
-    "Optuna does not understand; remove that, or resume under another --study"
+    "the study cannot be read ({said}), though every check of the database passes: another program wrote values "
+    "into it that Optuna does not understand; remove that, or resume under another --study"
 )
-DISK_IS_FULL = "the disk is full; free space, then the same command goes on"
+DISK_IS_FULL = "the disk is full; free some space, then run the same command to resume"
 NO_LOCKS = (
-    "its file system grants no locks, which keep two programs from writing at once; start its lock manager (on NFS "
-    "rpc.statd, or mount it with local_lock=all if one machine alone uses it), or choose another "
+    "its file system does not support locks, which keep two programs from writing at the same time; start its lock "
+    "manager (on NFS rpc.statd, or mount it with local_lock=all if one machine alone uses it), or choose another "
 )
 NO_LOCKS_ERRORS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 

@@ -45,5 +45,5 @@ def test_recipe_is_trained_and_says_that_it_validates_on_the_test_set(tmp_path: 
     )
     assert trained.returncode == 0, trained.stderr
     assert "the validation images are the test set" in trained.stdout
-    assert "1437 train, 360 validation images" in trained.stdout
+    assert "1437 training and 360 validation images" in trained.stdout
     assert "360 test images" in trained.stdout

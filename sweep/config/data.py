@@ -95,7 +95,7 @@ class DataConfig(Section):
     @classmethod
     def _name_is_known(cls, name: str) -> str:
         if name.endswith((".npz", ".npy")):
-            raise ValueError(f'a file of yours is written as name = "npz" and path = "{name}"')
+            raise ValueError(f'a file is given by name = "npz" and path = "{name}"')
         try:
             SOURCES.check(name)
         except SpaceError as error:
@@ -106,7 +106,7 @@ class DataConfig(Section):
     def _source_takes_what_is_given(self) -> Self:
         """Of a source of ours. One of the user's is not imported before it is needed."""
         if "path" in self.options:
-            raise ValueError("options.path: a path stands in [data] itself; move it there")
+            raise ValueError("options.path: path is a key of [data] itself; move it there")
         if self.model_fields_set & {"name", "path", "options"} and self.users_code is None:
             check_arguments(SOURCES.get(self.name), self.name, self.arguments)
         return self
@@ -114,9 +114,9 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
         if self.validation == "test" and self.train_on != "train":
-            raise ValueError('validation = "test" splits nothing off, so train_on = "train" is all that is not test')
+            raise ValueError('validation = "test" has no validation part, so train_on = "train" is all the rest')
         if (self.fold is None) != (self.num_folds is None) or (self.fold or 0) > (self.num_folds or 0):
-            raise ValueError("fold = 1 to num_folds; give both, or none of them")
+            raise ValueError("fold = 1 to num_folds; give both or neither")
         return self
 
     @model_validator(mode="after")

@@ -109,7 +109,7 @@ def _whole(content: dict[str, Any], path: Path) -> Any:
         is_whole = not is_marked or provenance.pop("end", None) == END
     if not is_whole:
         fix = "export it again, or remove its first line if you removed [provenance] yourself"
-        raise SpaceError(f"{path}: an exported file of which the end is missing; {fix}")
+        raise SpaceError(f"{path}: an exported file whose end is missing; {fix}")
     return provenance
 
 

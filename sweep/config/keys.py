@@ -29,11 +29,11 @@ def set_value(values: dict[str, Any], key: str, value: Any, source: str) -> None
     if rest and head != OPTIONS:
         items = target.get(head, [])
         if not isinstance(items, list):
-            raise SpaceError(f"{source}: model.{head}: a list is wanted, as in [32, 64] (got {items!r})")
+            raise SpaceError(f"{source}: model.{head}: must be a list, such as [32, 64], got {items!r}")
         position = int(rest) - 1
         if position > len(items):
             raise SpaceError(
-                f"{source}: {key} is set, but there is no model.{head}.{position}; name them in order from 1"
+                f"{source}: {key} is set, but there is no model.{head}.{position}; number them in order from 1"
             )
         target[head] = [*items[:position], value, *items[position + 1 :]]
     elif rest:

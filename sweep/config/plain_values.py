@@ -20,9 +20,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file into plain values; SpaceError naming it if it is missing, malformed, or no such data."""
     try:
         if path.exists() and not path.is_file():
-            raise SpaceError(f"{path}: is no file; name a .toml file")  # a pipe or a device may never end
+            raise SpaceError(f"{path}: is not a file; pass a .toml file")  # a pipe or a device may never end
         if path.stat().st_size > MOST_BYTES:
-            raise SpaceError(f"{path}: is larger than {MOST_BYTES // 2**20} MB; no space file or config is")
+            raise SpaceError(f"{path}: is larger than {MOST_BYTES // 2**20} MB; space files and configs are smaller")
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SpaceError(f"{path}: no such file; `sweep init DIR` copies the shipped ones") from None
@@ -79,7 +79,7 @@ def _inside(key: str, value: Any) -> list[tuple[str, Any]]:
 def _not_plain(value: Any) -> str:
     """What is wrong with it, else nothing."""
     if isinstance(value, str):
-        return "holds control characters; remove them" if CONTROL.search(value) else ""
+        return "contains control characters; remove them" if CONTROL.search(value) else ""
     if isinstance(value, int):
         return "" if -(2**63) <= value < 2**63 else "has more than 64 bits; write a smaller number"
     if isinstance(value, float):
@@ -104,5 +104,5 @@ def resolved_path(path: str, folder: Path, source: str) -> str:
         str(resolved).encode()
     except (OSError, RuntimeError, ValueError) as error:  # NUL, too long, no text, an unknown ~user, a loop of links
         reason = getattr(error, "strerror", None) or error
-        raise SpaceError(f"{source}: data.path: {shown(path)} is no path: {reason}") from None
+        raise SpaceError(f"{source}: data.path: {shown(path)} is not a valid path: {reason}") from None
     return str(resolved)

@@ -59,7 +59,7 @@ class OptimizerConfig(Section):
     def _keys_have_an_effect(self) -> Self:
         if self.momentum is not None and self.name not in WITH_MOMENTUM:
             raise ValueError(
-                f'momentum: {self.name} has none; remove it, use "sgd" or "rmsprop", or condition it with when'
+                f'momentum: {self.name} has no momentum; remove it, use "sgd" or "rmsprop", or condition it with when'
             )
         if self.nesterov and self.name != "sgd":
             raise ValueError(f'nesterov belongs to "sgd", not {self.name}; remove it')

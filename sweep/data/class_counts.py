@@ -65,7 +65,7 @@ class ClassCounts:
 
     def _counts_line(self) -> str:
         counted = [*zip(self.names, self.train, self.validation, strict=True)]
-        start = f"{len(self.names)} classes, images to train on + to validate on"
+        start = f"{len(self.names)} classes, training + validation images"
         if len(counted) <= MOST_COUNTED:
             return f"{start}: " + ", ".join(f"{name} {train} + {other}" for name, train, other in counted)
         ends = (min(counted, key=lambda one: one[1]), max(counted, key=lambda one: one[1]))
@@ -73,7 +73,7 @@ class ClassCounts:
 
     def _majority_lines(self) -> list[str]:
         one = self.majority("validation")
-        return [f"a model that always answers {one.name} has val_accuracy {one.accuracy:.4f}"] if one else []
+        return [f"always predicting {one.name} gives val_accuracy {one.accuracy:.4f}"] if one else []
 
 
 def class_counts(dataset: Dataset) -> ClassCounts:

@@ -24,7 +24,9 @@ from sweep.data.scaling import Images, Scaling, fit_scaling
 from sweep.data.splits import Rows, stratified, train_and_validation
 from sweep.errors import DataError
 
-OTHER_IMAGES = "it gives other images or labels at each call; make them the same (a fixed seed, a fixed order)"
+OTHER_IMAGES = (
+    "it returns different images or labels at each call; make them deterministic (a fixed seed, a fixed order)"
+)
 MOST_DATASETS = 16  # rows of as many configs are kept; folds share their pool
 _pools: WeakValueDictionary[PoolKey, Pool] = WeakValueDictionary()  # those that a dataset in use holds
 

@@ -31,10 +31,10 @@ class Classes:
         self.given_names = names
         self._names = None if names is None else self._of_numbers(names)
         if len(self._values) < 2:
-            raise DataError(f"all labels are {self.names[0]}; a classifier needs two classes or more")
+            raise DataError(f"all labels are {self.names[0]}; a classifier needs at least two classes")
         strange = next((name for name in self.names if CONTROL.search(name)), None)
         if strange is not None:
-            raise DataError(f"label {shown(strange)} holds control characters; remove them")
+            raise DataError(f"label {shown(strange)} contains control characters; remove them")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class Classes:
     def _of_numbers(self, names: Sequence[str]) -> tuple[str, ...]:
         if self._values.dtype.kind not in "iu" or self._values[0] < 0 or self._values[-1] >= len(names):
             raise DataError(
-                f"there are {len(names)} class_names, so labels must be whole numbers from 0 to {len(names) - 1}; "
+                f"there are {len(names)} class_names, so labels must be integers from 0 to {len(names) - 1}; "
                 f"they go from {self._values[0]} to {self._values[-1]}"
             )
         return tuple(names[value] for value in self._values.tolist())
@@ -68,14 +68,16 @@ class Classes:
         """
         if (labels.dtype.kind == "U") != (self._values.dtype.kind == "U"):
             kinds = ("text", "numbers") if labels.dtype.kind == "U" else ("numbers", "text")
-            raise DataError(f"the {part} labels are {kinds[0]}, those to train on are {kinds[1]}; write both alike")
+            raise DataError(
+                f"the {part} labels are {kinds[0]}, the training labels are {kinds[1]}; use one form for both"
+            )
         strange = np.setdiff1d(labels, self._values)
         if len(strange):
             named = ", ".join(map(str, strange[:MOST_NAMED].tolist()))
             more = ", ..." if len(strange) > MOST_NAMED else ""
             raise DataError(
-                f"the {part} labels hold {named}{more}, of which no image to train on is; "
-                "add images of these classes to train on, or remove them"
+                f"the {part} labels contain {named}{more}, which no training image has; "
+                "add training images of these classes, or remove them"
             )
         return np.searchsorted(self._values, labels).astype(np.int32)
 
@@ -88,7 +90,7 @@ def plain_labels(labels: NDArray[Any]) -> NDArray[Any]:
         labels = _of_one_hot(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iufbUS":
         raise DataError(
-            f"labels have shape {labels.shape} and kind {labels.dtype}; they must be whole numbers, booleans or text "
+            f"labels have shape {labels.shape} and dtype {labels.dtype}; they must be integers, booleans or strings "
             "of shape (N,) or (N, 1), or one-hot rows (N, classes)"
         )
     if labels.dtype.kind == "S":

@@ -24,13 +24,11 @@ def check_like(images: NDArray[Any], others: NDArray[Any], part: str = "test") -
     """
     if images.shape[1:] != others.shape[1:]:
         raise DataError(
-            f"{part} images have height, width, channels {images.shape[1:]}, those to train on {others.shape[1:]}; "
-            "make them alike"
+            f"{part} images have height, width, channels {images.shape[1:]}, training images {others.shape[1:]}; "
+            "use one shape for both"
         )
     if _kind(images) != _kind(others) or not _is_of_scale(images, others):
-        raise DataError(
-            f"{part} images are {_kind(images)}, those to train on {_kind(others)}{_ranges(images, others)}"
-        )
+        raise DataError(f"{part} images are {_kind(images)}, training images {_kind(others)}{_ranges(images, others)}")
 
 
 def _kind(images: NDArray[Any]) -> str:

@@ -57,11 +57,11 @@ def with_channels(images: NDArray[Any]) -> NDArray[Any]:
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.dtype.kind not in "iuf" or not images.size:
         raise DataError(
-            f"images have shape {images.shape} and kind {images.dtype}; "
-            "numbers of shape (N, H, W) or (N, H, W, C) are wanted"
+            f"images have shape {images.shape} and dtype {images.dtype}; "
+            "they must be numbers of shape (N, H, W) or (N, H, W, C)"
         )
     if images.dtype.kind == "f" and not all(np.isfinite(images[chunk]).all() for chunk in chunks(images)):
-        raise DataError("images hold NaN or infinity; clean them first")
+        raise DataError("images contain NaN or infinity; remove them first")
     return images
 
 

@@ -58,7 +58,7 @@ def stratified(
     if len(counts) and counts.min() == 1:
         lonely = values[counts.argmin()]
         name = lonely if names is None else names[lonely]
-        raise DataError(f"class {name} has 1 image, and each part needs one; add images of it, or remove it")
+        raise DataError(f"class {name} has 1 image, but each part needs one; add images, or remove the class")
     try:
         first, second = train_test_split(rows, test_size=num_second, stratify=labels, random_state=seed)
     except ValueError as error:
@@ -71,7 +71,7 @@ def _check_no_size_is_given(config: DataConfig) -> None:
     for key in ("num_validation", "validation_split"):
         if getattr(config, key) not in (None, DEFAULT_VALIDATION_SPLIT):
             raise DataError(
-                f"data.{key} has no effect: {config.path or config.name} brings a validation part; remove it"
+                f"data.{key} has no effect: {config.path or config.name} has its own validation part; remove it"
             )
 
 

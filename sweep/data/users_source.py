@@ -15,14 +15,14 @@ from sweep.plugins.users_code import no_silent_exit
 from sweep.text import error_line
 
 WANTED = (
-    "give sweep.data.Arrays(train=(images, labels)), or ((x_train, y_train), (x_test, y_test)) as Keras's data sets"
+    "return sweep.data.Arrays(train=(images, labels)), or ((x_train, y_train), (x_test, y_test)) as Keras's data sets"
 )
 
 
 def users_arrays(source: Any, arguments: Mapping[str, Any]) -> Arrays:
     """Call it; its parts are checked when they are read. DataError if it raises or gives something else."""
     if not callable(source):
-        raise DataError(f"it is a {type(source).__name__}; name a function")
+        raise DataError(f"it is a {type(source).__name__}; pass a function")
     try:
         check_arguments(source, "the function", arguments)
     except ValueError as error:
@@ -30,7 +30,7 @@ def users_arrays(source: Any, arguments: Mapping[str, Any]) -> Arrays:
     given = _of_form(_run(partial(source, **arguments)))
     train, validation, test = (getattr(given, part) for part in ("train", "validation", "test"))
     if train is None:
-        raise DataError(f"it gives nothing to train on; {WANTED}")
+        raise DataError(f"it returns no training images; {WANTED}")
     return Arrays(
         train=partial(_pair, train, "train"),
         validation=None if validation is None else partial(_pair, validation, "validation"),
@@ -55,7 +55,7 @@ def _of_form(given: Any) -> Arrays:
         return given
     if isinstance(given, tuple) and len(given) == 2 and all(isinstance(one, tuple) and len(one) == 2 for one in given):
         return Arrays(train=given[0], test=given[1])
-    raise DataError(f"it gives a {type(given).__name__}; {WANTED}")
+    raise DataError(f"it returns a {type(given).__name__}; {WANTED}")
 
 
 def _pair(part: Any, name: str) -> Pair:
@@ -76,7 +76,7 @@ def _array(values: Any, what: str) -> NDArray[Any]:
     """The same memory, not to be written to: it may be a file's, or be given again at the next call."""
     array: NDArray[Any] = _run(lambda: np.asarray(values)).view()
     if array.dtype.kind not in "iufbUS":
-        raise DataError(f"its {what} are of kind {array.dtype}; they must be one array of numbers")
+        raise DataError(f"its {what} have dtype {array.dtype}; they must be one numeric array")
     array.flags.writeable = False
     return array
 
@@ -87,5 +87,5 @@ def _names(names: Any) -> tuple[str, ...] | None:
     texts = names.tolist() if isinstance(names, np.ndarray) else names
     is_list = isinstance(texts, list | tuple) and all(isinstance(name, str) for name in texts)
     if not is_list or len({*texts}) < len(texts):
-        raise DataError("its class_names must be a list of texts, each once, in the order of the class numbers")
+        raise DataError("its class_names must be a list of distinct strings, in the order of the class numbers")
     return tuple(texts)

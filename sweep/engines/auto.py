@@ -79,11 +79,13 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
     Several lanes, asked for, are the packed engine's. The fake engine has one unless more are asked for.
     """
     if engine == "sequential" and num_lanes is not None and num_lanes > 1:
-        raise InputError(f"--lanes {num_lanes}: the sequential engine has one lane; remove it, or use --engine packed")
+        raise InputError(
+            f"--lanes {num_lanes}: the sequential engine has a single lane; remove it, or use --engine packed"
+        )
     lanes = num_lanes or (1 if engine == "fake" else most_lanes(situation))
     chosen = engine or ("packed" if (num_lanes or 1) > 1 else best_engine(situation, lanes))
     asked = [name for name, value in (("engine", engine), ("lanes", num_lanes)) if value is not None]
-    reasons = [f"{' and '.join(asked)} as asked"] if asked else []
+    reasons = [f"{' and '.join(asked)} as requested"] if asked else []
     if len(asked) < 2 and chosen != "fake":
         reasons.append(situation.describe())
     if engine is None and situation.without_kernel:

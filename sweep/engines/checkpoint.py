@@ -75,7 +75,7 @@ def _usable(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # zipfile, OS, NumPy and Keras errors alike
-        raise InputError(f"{path}: no usable checkpoint ({error}); move it away to train from the start") from None
+        raise InputError(f"{path}: not a usable checkpoint ({error}); move it away to train from the start") from None
 
 
 def _restore(run: TrainingRun, arrays: dict[str, Any]) -> None:

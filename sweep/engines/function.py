@@ -79,8 +79,8 @@ def _as_values(given: Any, config: FunctionConfig) -> tuple[float, ...]:
     several = isinstance(given, Sequence | np.ndarray) and np.ndim(given) == 1
     values = list(given) if several else [given]
     if len(values) != config.num_values or not all(_is_number(value) for value in values):
-        wanted = "a number is" if config.num_values == 1 else f"{config.num_values} numbers are"
-        raise TypeError(f"{config.function} gave {given!r:.200}; {wanted} wanted")
+        wanted = "a number" if config.num_values == 1 else f"{config.num_values} numbers"
+        raise TypeError(f"{config.function} returned {given!r:.200}; it must return {wanted}")
     return tuple(float(value) for value in values)
 
 

@@ -13,8 +13,8 @@ from sweep.config.trial import TrialConfig
 from sweep.engines.device import Device
 
 SLOW = (
-    "note: mixed_bfloat16 is imitated on this device, which may take 7 times as long as float32 "
-    '(a CPU needs AVX512_BF16 or AMX, and oneDNN); precision = "auto" takes what is fast'
+    "note: mixed_bfloat16 is emulated on this device, which can take 7 times as long as float32 "
+    '(a CPU needs AVX512_BF16 or AMX, and oneDNN); precision = "auto" uses the faster one'
 )
 
 

@@ -35,23 +35,23 @@ def check_worker_options(workers: WorkerOptions, device: DeviceOptions) -> None:
     on_ray_alone = {"--cpus-per-worker": workers.cpus_per_worker, "--gpus-per-worker": workers.gpus_per_worker}
     for flag, value in on_ray_alone.items():
         if value is not None:
-            raise InputError(f"{flag}: is asked of a cluster; add --ray, or remove it")
+            raise InputError(f"{flag}: needs a cluster; add --ray, or remove it")
     if workers.slots_per_gpu is not None and not workers.gpus:
         raise InputError("--slots-per-gpu: needs --gpus, as in --gpus 0,1")
     if workers.gpus and device.device != "auto":
         raise InputError("--gpus chooses the devices; remove --device")
     num_slots = _num_slots(workers)
     if workers.gpus and workers.workers not in (None, num_slots):
-        raise InputError(f"--workers {workers.workers}: --gpus makes {num_slots}; remove --workers")
+        raise InputError(f"--workers {workers.workers}: --gpus creates {num_slots} workers; remove --workers")
 
 
 def _check_ray_options(workers: WorkerOptions) -> None:
     if not ADDRESS.fullmatch(str(workers.ray)):
-        raise InputError(f"--ray {workers.ray}: is no address; use auto or host:port, or put --ray last")
+        raise InputError(f"--ray {workers.ray}: is not an address; use auto or host:port, or put --ray last")
     if workers.gpus or workers.slots_per_gpu:
         raise InputError("--gpus counts those of this machine; with --ray use --gpus-per-worker 1, or 0.5 to share one")
     if workers.workers == 0:
-        raise InputError("--workers 0: with --ray something has to train; remove it")
+        raise InputError("--workers 0: --ray needs at least one worker; remove it")
     if find_spec("ray") is None:
         raise InputError("--ray: Ray is not installed; pip install 'sweep[ray]'")
 
@@ -67,7 +67,7 @@ def choose_num_workers(workers: WorkerOptions, stored: int | None) -> int:
     if num_workers is None:
         num_workers = stored or 0
     if workers.retries is not None and num_workers == 0:
-        raise InputError("--retries: a trial is tried again by another worker; add --workers 1, or remove it")
+        raise InputError("--retries: a trial is retried by another worker; add --workers 1, or remove it")
     return num_workers
 
 
@@ -152,5 +152,5 @@ def _total_gb(gpu: str) -> float:
         return float(said) / 1024
     except (OSError, subprocess.SubprocessError, ValueError):
         raise DeviceError(
-            f"--gpus {gpu}: nvidia-smi does not say its memory; --gpu-memory-gb gives each worker its share"
+            f"--gpus {gpu}: nvidia-smi does not report its memory; --gpu-memory-gb gives each worker its share"
         ) from None

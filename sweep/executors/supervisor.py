@@ -141,7 +141,7 @@ class WorkerSlot:
         if self._trial_timeout_s is None or time.monotonic() - self._asked_at <= self._allowed_s():
             return []
         ended = self.worker.reap(patience_s=0.0)
-        error = f"no epoch ended in the {self._trial_timeout_s:g} s of a trial"
+        error = f"no epoch ended within the trial timeout of {self._trial_timeout_s:g} s"
         return self._replace(WorkerExit(Cause.TIMEOUT, error, ended.peak_memory_mb, ended.log_tail))
 
     def _allowed_s(self) -> float:
@@ -192,7 +192,7 @@ class WorkerSlot:
         if not self._is_made:
             self._num_failed_starts += 1
             if self._num_failed_starts == MOST_FAILED_STARTS:
-                raise SweepStopped(f"no worker starts: {ended.error}\n{ended.log_tail}")
+                raise SweepStopped(f"no worker could be started: {ended.error}\n{ended.log_tail}")
         events = self._charge(ended)
         self._begin_anew()
         for lane, run in self._runs.items():

@@ -77,4 +77,4 @@ def _check_form(built: Any, who: str, image_shape: ImageShape, num_classes: int)
         raise ModelError(f"{who} returned a compiled model; return it uncompiled, the config says how to compile")
     given = getattr(built(keras.Input(image_shape)), "shape", None)  # a subclassed model is built by this call
     if given is None or tuple(given) != (None, num_classes):
-        raise ModelError(f"{who} gives shape {given}; it must be (None, {num_classes})")
+        raise ModelError(f"{who} outputs shape {given}; it must be (None, {num_classes})")

@@ -42,8 +42,8 @@ def _check_is_not_scaled_again(model: Any, config: TrialConfig) -> None:
     shrinking = next((layer for layer in before_weights if _factor(layer) < SHRINKING), None)
     if shrinking is not None:
         raise ModelError(
-            f"{users_model(config.model)} scales its images ({type(shrinking).__name__}, by "
-            f'{_factor(shrinking):.3g}), and data.scaling = "{config.data.scaling}" does so before; '
+            f"{users_model(config.model)} scales its inputs ({type(shrinking).__name__}, by "
+            f'{_factor(shrinking):.3g}), and data.scaling = "{config.data.scaling}" scales them before; '
             'set data.scaling = "none", or remove the layer'
         )
 
@@ -79,14 +79,14 @@ def _check_outputs(outputs: NDArray[np.float32], model: Any, config: TrialConfig
     """Probabilities, or logits where the config says so. The loss divides what a sigmoid gives by its sum."""
     name, from_logits = users_model(config.model), config.training.from_logits
     if not np.isfinite(outputs).all():
-        raise ModelError(f"{name} gives NaN or infinity for training images; correct the model")
+        raise ModelError(f"{name} outputs NaN or infinity for training images; correct the model")
     are_fractions = bool((outputs >= 0).all() and (outputs <= 1).all())
     add_to_one = are_fractions and bool((np.abs(outputs.sum(axis=-1) - 1) <= TOLERANCE).all())
     if from_logits and add_to_one:
-        raise ModelError(f"{name} gives probabilities, not logits; remove training.from_logits, or its softmax")
+        raise ModelError(f"{name} outputs probabilities, not logits; remove training.from_logits, or its softmax")
     if not from_logits and not add_to_one and not (are_fractions and _ends_with_sigmoid(model)):
         raise ModelError(
-            f"{name} gives no probabilities ({outputs.min():.3g} to {outputs.max():.3g}, "
+            f"{name} does not output probabilities ({outputs.min():.3g} to {outputs.max():.3g}, "
             f"sum {outputs[0].sum():.3g}); end it with a softmax, or set training.from_logits = true"
         )
 

@@ -66,9 +66,9 @@ class Family(Generic[Config]):
 
     def __post_init__(self) -> None:
         if (self.layers is None) == (self.build is None):
-            raise TypeError(f"a Family of {self.config.__name__} has layers or build; give one of them")
+            raise TypeError(f"a Family of {self.config.__name__} needs either layers or build")
         if self.kernel is not None and self.layers is None:
-            raise TypeError(f"a Family of {self.config.__name__} with a kernel has layers; give them")
+            raise TypeError(f"a Family of {self.config.__name__} with a kernel needs layers")
 
 
 def users_model(model: ModelConfig) -> str:

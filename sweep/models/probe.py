@@ -65,7 +65,9 @@ def probe_metrics(config: TrialConfig) -> None:
         except BaseException as error:
             if ends_process(error):
                 raise
-            raise SpaceError(f"training.metrics: {name} gives no score: {error_line(error)}; correct it") from None
+            raise SpaceError(
+                f"training.metrics: {name} does not return a score: {error_line(error)}; correct it"
+            ) from None
 
 
 def _probe_models(configs: Sequence[TrialConfig]) -> None:
@@ -85,4 +87,4 @@ def _probe_models(configs: Sequence[TrialConfig]) -> None:
                 raise
             failures.append(error_line(error))
     if failures and len(failures) == num_tried:
-        raise SpaceError(f"{users_model(configs[0].model)} builds no model: {failures[0]}; correct it")
+        raise SpaceError(f"{users_model(configs[0].model)} does not build a model: {failures[0]}; correct it")

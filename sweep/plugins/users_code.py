@@ -101,7 +101,7 @@ def import_code(name: str, key: str) -> Callable[..., Any]:
     """`import_object` of a function; SpaceError if it is none."""
     found = import_object(name, key)
     if not callable(found):
-        raise SpaceError(f"{key}: {name} is a {type(found).__name__}; name a function")
+        raise SpaceError(f"{key}: {name} is a {type(found).__name__}; pass a function")
     return found  # type: ignore[no-any-return]
 
 

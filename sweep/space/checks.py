@@ -33,10 +33,10 @@ def _check_function(space: Space) -> None:
     """Nothing is trained, so there is nothing to configure; a built-in function knows its parameters."""
     section = next(iter(space.fixed), None)
     if section is not None:
-        raise SpaceError(f"{space.source}: {section}: a function is called with the params alone; remove it")
+        raise SpaceError(f"{space.source}: {section}: a function is called with the parameters only; remove it")
     keyed = next((name for name, parameter in space.parameters.items() if parameter.key is not None), None)
     if keyed is not None:
-        raise SpaceError(f"{space.source}: space.{keyed}.key: a function takes {keyed} by its name; remove the key")
+        raise SpaceError(f"{space.source}: space.{keyed}.key: a function receives {keyed} by its name; remove the key")
     if space.plan.num_runs > 1:
         raise SpaceError(f"{space.source}: study: a function is called once; remove repeats and cross_validation")
     if not is_own(space.study.function or ""):
@@ -55,7 +55,7 @@ def _check_families(space: Space) -> None:
     modules = list(dict.fromkeys(code.partition(":")[0] for code in space.users_families))
     if len(modules) > 1:
         raise SpaceError(
-            f"{space.source}: model.family: families of your own are of one module, not of {' and '.join(modules)}; "
+            f"{space.source}: model.family: custom families must be in one module, not in {' and '.join(modules)}; "
             "import one module in the other"
         )
 
@@ -69,12 +69,12 @@ def _check_keys(space: Space) -> None:
         if parameter.key is None:
             if name not in used_in_conditions:
                 raise SpaceError(
-                    f'{where}: missing, and no `when` names {name}, so it has no effect; add key = "section.key"'
+                    f'{where}: missing, and no `when` refers to {name}, so it has no effect; add key = "section.key"'
                 )
             continue
         _check_key(space, parameter.key, where)
         if parameter.key == "training.precision" and parameter.can_be("auto"):
-            raise SpaceError(f'{space.source}: space.{name}: "auto" is one of the others; remove it from what varies')
+            raise SpaceError(f'{space.source}: space.{name}: "auto" stands for another choice; remove it')
         owners.setdefault(parameter.key, []).append(name)
     for head in (key for key, is_list in model_keys(space.families).items() if is_list):
         fixed = space.fixed.get("model", {}).get(head, [])
@@ -83,7 +83,7 @@ def _check_keys(space: Space) -> None:
             and fixed
             and all(f"model.{head}.{number}" in owners for number in range(1, len(fixed) + 1))
         ):
-            raise SpaceError(f"{space.source}: model.{head}: each of them varies in [space]; remove the fixed list")
+            raise SpaceError(f"{space.source}: model.{head}: every item varies in [space]; remove the fixed list")
     for key, names in owners.items():
         if len(names) > 1 and any(space.parameters[name].when is None for name in names):
             raise SpaceError(
@@ -105,9 +105,9 @@ def _check_key(space: Space, key: str, where: str) -> None:
         meant = did_you_mean(key, config_keys(space.families))
         raise SpaceError(f'{where}: "{key}" is not a config key{meant or f"; {known}"}')
     if key == "model.builder":
-        raise SpaceError(f"{where}: a builder is code and cannot vary; vary its model.options.NAME")
+        raise SpaceError(f"{where}: a builder cannot vary; vary its model.options.NAME")
     if key == "training.metrics":
-        raise SpaceError(f"{where}: each trial is scored by the same metrics; name them in [training]")
+        raise SpaceError(f"{where}: all trials have the same metrics; list them in [training]")
     if rest and section == "model" and model_keys(space.families)[head]:
         if not re.fullmatch("[1-9][0-9]{0,3}", rest):
             raise SpaceError(f'{where}: "{key}" must end in a number from 1; model.{head}.1 is the first layer')
@@ -115,7 +115,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
     if head != OPTIONS and rest:
         raise SpaceError(f'{where}: "{key}" goes too deep; use "{section}.{head}"')
     if head == OPTIONS and not rest:
-        raise SpaceError(f'{where}: name the option, as in "{section}.options.width"')
+        raise SpaceError(f'{where}: specify an option, as in "{section}.options.width"')
     given = space.fixed.get(section, {})
     if option_is_set(given.get("options", {}), rest) if rest else (head in given):
         raise SpaceError(f"{where}: {key} is fixed in [{section}] too; remove it there or here")
@@ -140,7 +140,7 @@ def _check_configs(space: Space) -> None:
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             raise SpaceError(f"{error} (with {shown})") from None
         if config.data.users_code is not None and "name" not in space.fixed.get("data", {}):
-            raise SpaceError(f"{space.source}: data.name: code of yours cannot vary; vary its data.options.NAME")
+            raise SpaceError(f"{space.source}: data.name: a custom data source cannot vary; vary its data.options.NAME")
         if config.data.train_on != "train":
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')
         if config.data.validation != "split":
@@ -157,7 +157,7 @@ def _problem(space: Space, params: Params) -> str | None:
 
 def _check_runs(space: Space, config: TrialConfig) -> None:
     if space.study.cross_validation and config.data.num_folds is not None:
-        raise SpaceError(f"{space.source}: data.num_folds: study.cross_validation sets it and fold; remove one of them")
+        raise SpaceError(f"{space.source}: data.num_folds: study.cross_validation sets it; remove one of them")
     try:
         space.plan.runs(config)
     except ValidationError as error:

@@ -148,7 +148,9 @@ def _check_condition(earlier: dict[str, Parameter], condition: str, wanted: list
             f"{did_you_mean(condition, earlier)}"
         )
     if not wanted:
-        raise SpaceError(f"{where}: {condition} has no value, so this parameter would never be asked for; name some")
+        raise SpaceError(
+            f"{where}: {condition} has no value, so this parameter would never be sampled; list at least one"
+        )
     strange = [value for value in wanted if not earlier[condition].can_be(value)]
     if strange:
         known = earlier[condition].values()

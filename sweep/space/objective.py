@@ -62,14 +62,14 @@ class ObjectiveSection(Section):
             if problem is not None:
                 raise ValueError(f"metric {problem}")
         if len(set(metrics)) < len(metrics):
-            raise ValueError("metrics names one twice; remove one")
+            raise ValueError("a metric is given twice in metrics; remove one")
         if self.directions is not None and len(self.directions) != len(metrics):
             raise ValueError(f"directions: {len(self.directions)} for {len(metrics)} of metrics; name one for each")
         if self.direction is not None and len(metrics) > 1:
-            raise ValueError("direction is of one metric; use directions, one for each of metrics")
+            raise ValueError("direction is for a single metric; use directions, one for each of the metrics")
         unknown = [metric for metric in metrics if direction_of(metric) is None]
         if unknown and self.direction is None and self.directions is None:
-            key = "directions is missing: for each of metrics" if len(metrics) > 1 else "direction is missing:"
+            key = "directions is missing: for each of the metrics" if len(metrics) > 1 else "direction is missing:"
             raise ValueError(f'{key} write "maximize" or "minimize", as {unknown[0]} is better higher or lower')
 
     @property

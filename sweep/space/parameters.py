@@ -169,7 +169,7 @@ class Categorical(_Varied):
     @classmethod
     def _each_once(cls, choices: list[Any]) -> list[Any]:
         if len({stored_choice(choice) for choice in choices}) < len(choices):
-            raise ValueError("names a choice twice; remove one")
+            raise ValueError("a choice is given twice; remove one")
         return choices
 
     def can_be(self, value: Any) -> bool:

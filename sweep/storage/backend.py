@@ -36,10 +36,10 @@ class Backend(Protocol):
         """Optuna's storage on an existing database, read-only unless `write`. StudyError if there is none."""
 
     def row_problem(self, study_name: str | None, *, ends_only: bool) -> str | None:
-        """Which study or trial, of all studies or of one, is not as the sweep wrote it."""
+        """Which study or trial, of all studies or of one, has been changed since the sweep wrote it."""
 
     def row_problem_after(self, study_id: int, row: int) -> str | None:
-        """Which of the study's trials with a row id above `row`, or the study itself, is not as the sweep wrote it."""
+        """Return the trial with a row id above `row`, or the study, that another program has changed."""
 
     def damaged(self, problem: str) -> StudyError:
         """What is wrong, and what helps."""

@@ -29,7 +29,7 @@ def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]
     A study that is being swept is refused. The copy goes on by the same command, with the same trials.
     """
     if source_url == target_url:
-        raise StudyError(f"study {name} would be copied onto itself; --from and --to name two databases")
+        raise StudyError(f"study {name} would be copied onto itself; --from and --to must be two databases")
     check_is_there(source_url, name)
     create_database(target_url)
     with study_lock(source_url, name), study_lock(target_url, name):
@@ -94,7 +94,7 @@ def _write(connection: sqlalchemy.Connection, backend: Backend, name: str, conte
             named = [{**row, "key": _renamed(row["key"], ids)} for row in named]
         _insert(connection, table, named)
     if _content(connection, name) != content:
-        raise StudyError(f"{backend.name}: does not give back what was written; nothing was copied")
+        raise StudyError(f"{backend.name}: does not return what was written; nothing was copied")
 
 
 def _insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Which study or trial in a database is not as the sweep wrote it: its rows read plainly, and held to their digests.
+"""Find the study or trial in a database that was changed since the sweep wrote it, by comparing rows with digests.
 
 Read without Optuna and SQLAlchemy, which fail over damaged rows in many ways, and take seconds for thousands of trials.
 """
@@ -33,7 +33,7 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
     """
     name, is_ours, is_right = _read_study(database, study_id)
     if not is_right:
-        return f"study {name} is not as the sweep wrote it"
+        return f"study {name} has been changed since the sweep wrote it"
     if not is_ours:  # what trials of ours were copied into by plain Optuna, maybe with other values
         return None
     trials = _read_trials(database, study_id, after_row, ends_only)
@@ -43,7 +43,7 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
         except Exception:  # a damaged row holds anything
             is_right = False
         if not is_right:
-            return f"trial {trial.number} of study {name} is not as the sweep wrote it"
+            return f"trial {trial.number} of study {name} has been changed since the sweep wrote it"
     return None
 
 

@@ -31,7 +31,7 @@ class DashboardStorage(LiveStorage):
             if problem is not None:
                 raise HTTPError(BAD_REQUEST, f"the trial would be {problem}")
             if not super().set_trial_state_values(trial_id, state, values):
-                raise HTTPError(CONFLICT, "the trial was finished meanwhile")
+                raise HTTPError(CONFLICT, "the trial has been finished in the meantime")
         return True
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
@@ -56,6 +56,6 @@ def _in_status_codes() -> Iterator[None]:
     try:
         yield
     except KeyError:
-        raise HTTPError(NOT_FOUND, "there is none with this id") from None
+        raise HTTPError(NOT_FOUND, "there is no study or trial with this id") from None
     except UpdateFinishedTrialError as error:
         raise HTTPError(CONFLICT, str(error)) from None

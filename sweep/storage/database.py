@@ -48,9 +48,9 @@ def database_url(studies: Path, storage: str | None = None, flag: str = "--stora
 def _sqlite_url(path: Path) -> str:
     path = path.expanduser().resolve()
     if os.path.isdir(path):  # what else the system says of it is said where it is opened
-        raise StudyError(f"{path}: is a folder; name a file in it, as in sqlite:///folder/sweep.db")
+        raise StudyError(f"{path}: is a folder; pass a file in it, as in sqlite:///folder/sweep.db")
     if set(str(path)) & set("?#%"):
-        raise StudyError(f"{path}: database URLs cannot hold ?, # or %; choose another --studies")
+        raise StudyError(f"{path}: database URLs cannot contain ?, # or %; choose another --studies")
     return f"sqlite:///{path}"
 
 

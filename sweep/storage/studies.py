@@ -23,7 +23,7 @@ from sweep.storage.trial_rows import plain, read_number
 
 
 def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
-    """StudyError, with the newest good backup, where a study or trial is not as the sweep wrote it.
+    """StudyError, with the newest good backup, where a study or trial has been changed since the sweep wrote it.
 
     Of all studies, or of one; with `ends_only`, only the studies themselves and what their trials were told.
     """

@@ -50,5 +50,5 @@ def tried_again(
         wait.check()
         time.sleep(RETRY_S)
     if is_said:
-        wait.notice(f"{end} after {time.monotonic() - started:.0f} s; going on")
+        wait.notice(f"{end} after {time.monotonic() - started:.0f} s; continuing")
     return result

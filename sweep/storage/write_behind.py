@@ -61,7 +61,7 @@ class ForeignChange:
             return f"study {study_name}: trial {self.number} is set aside: {self.problem}"
         if self.is_new:
             return f"trial {self.number} ({self.state.name}) was added by another program"
-        return f"trial {self.number} was told {self.state.name} by another program"
+        return f"trial {self.number} was set to {self.state.name} by another program"
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,9 @@ class WriteBehindStorage(MemoryStorage):
     def _gathering(self) -> Iterator[None]:
         """What the body writes is pending."""
         if self.is_out_of_step:
-            raise StudyError("the study's memory is ahead of its database after an error; start again, nothing is lost")
+            raise StudyError(
+                "the study in memory is ahead of its database after an error; run the same command to resume"
+            )
         self._pending = rows.PendingRows()
         try:
             yield
@@ -205,7 +207,7 @@ class WriteBehindStorage(MemoryStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         if template_trial is not None:
-            raise StudyError("trials are enqueued through another storage, not through the one that sweeps")
+            raise StudyError("enqueue trials through another storage, not through the one of the running sweep")
         pending = self._to_write()
         number = super().create_new_trial(study_id)
         self.open_numbers.add(number)
@@ -254,7 +256,7 @@ class WriteBehindStorage(MemoryStorage):
 
     def _to_write(self) -> rows.PendingRows:
         if self._pending is None:
-            raise StudyError("a study is written by its sweep alone; callbacks, builders and functions read it")
+            raise StudyError("only the sweep writes its study; callbacks, builders and functions can read it")
         return self._pending
 
     def _load(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -343,8 +345,8 @@ class WriteBehindStorage(MemoryStorage):
         """Of a trial that another program wrote; what follows one of ours that was lost is refused."""
         if is_ours(trial):
             raise StudyError(
-                f"study {self._study_name} holds trial {trial.number} where {self.num_trials} should follow: "
-                "another program damaged its numbering; go on under another --study"
+                f"study {self._study_name} has trial {trial.number} where {self.num_trials} should follow: "
+                "another program damaged its numbering; resume under another --study"
             )
         if SET_ASIDE not in trial.user_attrs:
             set_aside(trial, f"its number {trial.number} is not the next one")

@@ -73,7 +73,7 @@ class StudyWriter:
     def _begin(self) -> tuple[sqlalchemy.Connection, str | None]:
         """And the mark of the transaction before. StudyError if the study is not there any more."""
         if os.getpid() != self._process:
-            raise StudyError("a process that your code forked off came back into the sweep; end it with os._exit")
+            raise StudyError("a process that your code forked returned into the sweep; end it with os._exit")
         connection = begin(self._engine)
         try:
             if self._backend.identity() != self._identity:
@@ -100,7 +100,9 @@ class StudyWriter:
             if stored != self._mark:
                 raise StudyError(f"{self._backend.name}: study {self._name}: {SET_BACK}")
             if [*map(tuple, found), count] != before:
-                raise StudyError("others changed the study while the database was away; the same command goes on")
+                raise StudyError(
+                    "other programs changed the study while the database was away; run the same command to resume"
+                )
             pending.write(connection, self._study_row, row_ids)
             connection.commit()
 

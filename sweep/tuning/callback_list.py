@@ -86,4 +86,4 @@ class CallbackList:
                     raise
                 callbacks.remove(callback)
                 name = type(callback).__name__
-                self._notice(f"callback {name} failed and is called no more: {error_line(error)}")
+                self._notice(f"callback {name} failed and is not called any more: {error_line(error)}")

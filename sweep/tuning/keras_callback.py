@@ -45,7 +45,9 @@ class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Report; InputError if the metric is not among the logs."""
         if self._monitor not in (logs or {}):
-            raise InputError(f'metric "{self._monitor}" is not given by the training; it gives {", ".join(logs or {})}')
+            raise InputError(
+                f'metric "{self._monitor}" is not a metric of this training; it has {", ".join(logs or {})}'
+            )
         self._trial.report(float((logs or {})[self._monitor]), step=epoch)
         is_last = epoch + 1 == (self.params or {}).get("epochs")
         if not is_last and self._trial.should_prune():
@@ -89,7 +91,7 @@ def _copied(callback: Any) -> Any:
     except Exception as error:
         name = type(callback).__name__
         raise InputError(
-            f"callbacks: {name} cannot be copied for each trial ({error}); give a function that makes it: "
+            f"callbacks: {name} cannot be copied for each trial ({error}); pass a function that creates it: "
             f"callbacks=lambda trial: [{name}(...)]"
         ) from None
 
@@ -99,8 +101,8 @@ def _check_hooks(callbacks: Iterable[Any]) -> None:
         hook = next((hook for hook in BATCH_HOOKS if _has(callback, hook)), None)
         if hook is not None and not _acts_on_epochs_alone(callback):
             raise InputError(
-                f"callbacks: {type(callback).__name__}.{hook} would never be called: many minibatches are one compiled "
-                "call; use on_epoch_begin or on_epoch_end"
+                f"callbacks: {type(callback).__name__}.{hook} would never be called, as many minibatches run in one "
+                "compiled call; use on_epoch_begin or on_epoch_end"
             )
 
 

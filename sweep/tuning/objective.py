@@ -38,7 +38,7 @@ class Objective:
 
     A trial's score depends on its params and its number alone. Under `study.optimize(n_jobs=2)` one trial trains at a
     time, so the scores are those of `n_jobs=1`, and so is the speed: trials are trained side by side by `sweep run`.
-    Optuna does not prune for several objectives.
+    Optuna does not prune multi-objective studies.
 
     Args:
         space: A space file. A builder that it names is your code, which is run; it is found as by `sweep run`: in the
@@ -93,8 +93,8 @@ class Objective:
         described = describe_study(study, self.space.with_precision(self._precision()), self._seed)
         if not described:
             warnings.warn(
-                f"study {study.study_name} has other settings than {self.space.source}: its new trials are for plain "
-                "Optuna alone; sweep export and confirm need a study of their own for each space",
+                f"study {study.study_name} has other settings than {self.space.source}: its new trials can be "
+                "used by plain Optuna only; sweep export and confirm need one study for each space",
                 stacklevel=3,
             )
         self._described.add(study.study_name)

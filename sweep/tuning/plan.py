@@ -90,7 +90,7 @@ def check_function_options(options: RunOptions) -> None:
     }
     for flag, is_given in has_no_effect.items():
         if is_given:
-            raise InputError(f"{flag}: study.function is called, nothing is trained; remove it")
+            raise InputError(f"{flag}: study.function is called and nothing is trained; remove it")
 
 
 def _choose_engine(options: RunOptions, space: Space, stored: StudySettings | None, probe: Probe) -> EngineChoice:
@@ -102,7 +102,9 @@ def _choose_engine(options: RunOptions, space: Space, stored: StudySettings | No
     if stored is not None and engine in (None, stored.engine) and lanes in (None, stored.num_lanes):
         return EngineChoice(stored.engine, stored.num_lanes, "as the study began")
     if space.is_timed and lanes is None:
-        return EngineChoice(engine or "sequential", 1, "an objective is a timing, so nothing trains beside it")
+        return EngineChoice(
+            engine or "sequential", 1, "an objective is a timing, so nothing else trains at the same time"
+        )
     wanted = engine or (stored.engine if stored is not None else None)
     return choose(_situation(options, space, probe), wanted, lanes)
 

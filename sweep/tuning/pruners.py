@@ -42,7 +42,11 @@ def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner
     choice, steps = space.pruner, space.max_steps()
     _check(space, choice, "pruner")
     if choice.name != "none" and (space.function is not None or len(space.metrics) > 1):
-        why = "a function gives its value at once" if space.function else "Optuna does not prune for several objectives"
+        why = (
+            "a function returns its only value at the end"
+            if space.function
+            else "Optuna does not prune multi-objective studies"
+        )
         raise SpaceError(f'{space.source}: pruner.name: {why}; use "none" (got {choice.name})')
     try:
         return _build(space, choice, steps, first_step)

@@ -30,7 +30,7 @@ class FencedCmaEsSampler(RestoringCmaEsSampler):
         try:
             return super().sample_relative(study, trial, search_space)
         except _Refused as error:
-            raise StudyError(f"study {study.study_name}: {error}; go on under another --study") from None
+            raise StudyError(f"study {study.study_name}: {error}; resume under another --study") from None
 
     def restored(self, trial: optuna.trial.FrozenTrial, text: Callable[[], str]) -> Any:
         """The optimizer that the trial stores."""
@@ -49,7 +49,7 @@ def read_optimizer(text: str) -> Any:
     """A `cmaes` optimizer from the hex digits of its pickle. Any exception if it is something else; nothing is run."""
     found = _Reader(io.BytesIO(bytes.fromhex(text))).load()
     if not isinstance(found, _Optimizer):
-        raise ValueError(f"{type(found).__name__} where an optimizer is wanted")
+        raise ValueError(f"{type(found).__name__} instead of an optimizer")
     return found.rebuilt()
 
 

@@ -92,8 +92,8 @@ class SweepStudy(optuna.Study):
         num_others = sum(digest != self.code.digest for digest in digests)
         return (
             f"the code of {self.code} is not what trained {num_others} of the {len(digests)} trials: it was "
-            f"{', '.join(others)}, it is {self.code.digest}; scores of two programs are hard to compare, "
-            "another --study keeps them apart"
+            f"{', '.join(others)}, it is {self.code.digest}; scores of two programs are not comparable; "
+            "use another --study to keep them apart"
         )
 
     def suggest(self, trial: optuna.Trial) -> Params:

@@ -38,11 +38,11 @@ def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
     yield made.choice.line()
     if probe.num_workers:
         workers = counted(probe.num_workers, "worker")
-        yield f"{workers}, each with such an engine of its own, {probe.kind_of_workers}"
+        yield f"{workers}, each with its own engine, {probe.kind_of_workers}"
     if space.is_timed and made.choice.num_lanes * probe.num_processes > 1:
         yield (
-            "note: seconds of trials that train side by side are of shared cores; "
-            "--lanes 1 --workers 0 times each by itself"
+            "note: trials that train at the same time share cores, and so do their seconds; "
+            "--lanes 1 --workers 0 times each alone"
         )
 
 
@@ -68,7 +68,7 @@ def end_lines(outcome: "Outcome") -> list[str]:
 
 def _nothing_to_do(outcome: "Outcome") -> str:
     finished = sum(trial.state.is_finished() for trial in outcome.trials)
-    more = "every point of the space has been tried" if outcome.is_exhausted else "--trials N asks for more"
+    more = "every combination of the space has been tried" if outcome.is_exhausted else "--trials N adds more"
     return f"{outcome.name}: {counted(finished, 'trial')} finished; nothing to do, {more}"
 
 
@@ -77,9 +77,9 @@ def _counts(outcome: "Outcome") -> str:
     text = ", ".join(f"{number} {state.name}" for state, number in numbers.items() if number)
     if outcome.is_exhausted:
         points = points_of(outcome.space)
-        text += f"; all {points.count if points is not None else ''} points of the space were tried"
+        text += f"; all {points.count if points is not None else ''} combinations of the space were tried"
     if outcome.is_timed_out:
-        text = f"the time is up, a longer --timeout goes on ({text or 'no trials'})"
+        text = f"the timeout was reached; run with a longer --timeout to resume ({text or 'no trials'})"
     return text
 
 
@@ -90,7 +90,8 @@ def _best_lines(outcome: "Outcome", num_complete: int) -> Iterator[str]:
         best = front[0]
         yield f"best: trial {best.number}, {shown_values(metrics, best)}: {shown_params(best.params)}"
         if outcome.space.function is None:
-            yield f"a score that was chosen promises too much; `sweep confirm {outcome.name}` says what to expect"
+            confirm = f"`sweep confirm {outcome.name}`"
+            yield f"the best score is biased upward by selection; {confirm} gives an unbiased estimate"
         return
     yield f"Pareto-optimal: {len(front)} of {num_complete} COMPLETE trials"
     for trial in front[:MOST_SHOWN]:

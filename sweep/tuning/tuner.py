@@ -109,12 +109,12 @@ class Tuner:
                     self._repeat_or_fail(trial)
         if self._resume_plan.numbers:
             numbers = ", ".join(map(str, self._resume_plan.numbers))
-            self._notice(f"resuming; trial {numbers} goes on")
+            self._notice(f"resuming trial {numbers}")
 
     def _repeat_or_fail(self, trial: FrozenTrial) -> None:
         is_too_often = self._executor.shares_process and num_starts(trial) >= MOST_STARTS
         if is_too_often and not self._study.ended_in_order:
-            error = "the process died twice in the same epoch of this trial; --workers 1 would go on without it"
+            error = "the process ended twice in the same epoch of this trial; --workers 1 survives that"
             self._trials.fail(trial.number, Failure(Cause.KILLED, error))
             return
         runs = self._space.runs(trial.params, trial.user_attrs["seed"])

@@ -54,5 +54,5 @@ def test_the_size_of_a_grid_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_pruner_of_several_objectives_is_refused() -> None:
     space = load_space(DIGITS.parent / "mlp_batch_size.toml")
-    with pytest.raises(SpaceError, match=r"pruner\.name: Optuna does not prune for several objectives"):
+    with pytest.raises(SpaceError, match=r"pruner\.name: Optuna does not prune multi-objective studies"):
         check.print_samples(replace(space, pruner=Choice(name="median")), num_samples=1, seed=0)

@@ -209,7 +209,7 @@ def test_changed_data_is_refused(folder, capsys):
         (["run", "space.toml", "--pruner", "magic"], 'pruner.name: "magic" is unknown'),
         (
             ["run", "space.toml", "--engine", "sequential", "--lanes", "4"],
-            "--lanes 4: the sequential engine has one lane; remove it, or use --engine packed",
+            "--lanes 4: the sequential engine has a single lane; remove it, or use --engine packed",
         ),
         (["run", "space.toml", "--device", "tpu"], "--device tpu: use auto, cpu or gpu:N"),
         (["run", "space.toml", "--set", "data.num_train=5000"], "data.num_train = 5000 does not fit"),
@@ -420,7 +420,7 @@ def test_output_that_goes_to_a_full_disk_is_one_line(folder):
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (result.returncode, result.stderr) == (
         2,
-        "sweep: the disk is full; free space, then the same command goes on\n",
+        "sweep: the disk is full; free some space, then run the same command to resume\n",
     )
 
 

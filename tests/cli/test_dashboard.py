@@ -68,7 +68,7 @@ def test_damaged_study_is_not_shown_and_the_page_says_why(tmp_path):
     for _ in range(2):
         status, answer = request(app, "GET", "/api/studies/1?after=0")
         assert status == 500
-        assert "trial 4 of study study is not as the sweep wrote it" in answer["reason"]
+        assert "trial 4 of study study has been changed since the sweep wrote it" in answer["reason"]
 
 
 # ---- what a sweep puts into its study ----

@@ -73,7 +73,10 @@ REFUSED = [
     ({"data": {"name": "npz"}}, "data: .*needs path"),
     ({"data": {"path": "x.npz"}}, "data: path has no effect"),
     ({"data": {"validation": "test", "num_validation": 10}}, "data: num_validation has no effect with validation"),
-    ({"data": {"validation": "test", "train_on": "train+validation"}}, 'data: validation = "test" splits nothing off'),
+    (
+        {"data": {"validation": "test", "train_on": "train+validation"}},
+        'data: validation = "test" has no validation part',
+    ),
     ({"data": {"validation_fraction": 1.0}}, "data.validation_split: .*less than 1"),
     ({"optimizer": {"name": "lion"}}, "optimizer.name: .*'adamw'.*got 'lion'"),
     ({"optimizer": {"name": "rmsprop", "nesterov": True}}, 'optimizer: nesterov belongs to "sgd"'),
@@ -84,7 +87,7 @@ REFUSED = [
     ({"schedule": {"name": "cosine", "staircase": True}}, "schedule: staircase has no effect with the cosine"),
     ({"schedule": {"name": "inverse_time", "decay_rate": 1, "alpha": 0.1}}, "schedule: alpha has no effect"),
     *(
-        ({"optimizer": {"name": name, "momentum": 0.5}}, f"optimizer: momentum: {name} has none; remove it")
+        ({"optimizer": {"name": name, "momentum": 0.5}}, f"optimizer: momentum: {name} has no momentum; remove it")
         for name in ("nadam", "adamax", "adam", "adamw")
     ),
 ]

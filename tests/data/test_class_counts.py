@@ -59,7 +59,7 @@ def test_check_counts_the_classes_and_says_what_one_answer_scores(
     shown = capsys.readouterr().out
     assert "2 classes" in shown
     assert "ant 152 + 38, bee 8 + 2" in shown
-    assert "always answers ant has val_accuracy 0.9500" in shown
+    assert "always predicting ant gives val_accuracy 0.9500" in shown
 
 
 @pytest.mark.parametrize("command", [["check", "space.toml", "--samples", "1"], [*RUN[:-1]]])
@@ -79,7 +79,7 @@ def test_many_classes_take_a_line(imbalanced: Path) -> None:
     (line, majority) = class_counts(load(DataConfig(name="npz", path="images.npz"))).lines()
     assert "30 classes" in line
     assert "7 29 + 7" in line
-    assert "7 has val_accuracy 0.1667" in majority
+    assert "7 gives val_accuracy 0.1667" in majority
 
 
 @pytest.mark.parametrize("study", ["", "cross_validation = 5", 'metrics = ["val_accuracy", "val_loss"]'])

@@ -185,7 +185,7 @@ def test_a_sweep_does_not_read_the_test_files_of_mnist(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"damaged")
     load.cache_clear()
     assert same_parts(absent, load(config))
-    with pytest.raises(DataError, match="t10k-images-idx3-ubyte: damaged or no IDX file"):
+    with pytest.raises(DataError, match="t10k-images-idx3-ubyte: damaged or not an IDX file"):
         load_raw_test(config)
 
 
@@ -301,9 +301,9 @@ def test_booleans_are_two_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "test_labels", "pattern"),
     [
-        (LABELS, LABELS + 1, "test labels hold 3, "),
-        (LABELS.astype(str), np.where(LABELS > 1, "dog", "0"), "test labels hold dog, "),
-        (LABELS, LABELS.astype(str), "test labels are text, those to train on are numbers"),
+        (LABELS, LABELS + 1, "test labels contain 3, "),
+        (LABELS.astype(str), np.where(LABELS > 1, "dog", "0"), "test labels contain dog, "),
+        (LABELS, LABELS.astype(str), "test labels are text, the training labels are numbers"),
     ],
 )
 def test_a_test_label_that_is_none_of_the_classes_is_one_line(
@@ -395,7 +395,7 @@ def test_the_content_hash_follows_the_files_validation_part(tmp_path: Path) -> N
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "other names": (
         {"images": IMAGES, "labels": LABELS},
-        r"images.npz: holds \['images', 'labels'\]; .*arrays x, y or",
+        r"images.npz: contains \['images', 'labels'\]; .*arrays x, y or",
     ),
     "pickled images": ({"x": np.array([{}] * 60), "y": LABELS}, "images.npz: x or y is not a plain array"),
     "pickled labels": ({"x": IMAGES, "y": np.array([None] * 60)}, "images.npz: x or y is not a plain array"),
@@ -404,7 +404,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "flat images": ({"x": IMAGES.reshape(60, 20), "y": LABELS}, r"images have shape \(\d+, 20\)"),
     "text as images": ({"x": IMAGES.astype(str), "y": LABELS}, "images have .*numbers of shape"),
     "complex images": ({"x": IMAGES * 1j, "y": LABELS}, "images have .*numbers of shape"),
-    "NaN": ({"x": np.where(IMAGES > 99, np.nan, 1.0), "y": LABELS}, "images hold NaN or infinity"),
+    "NaN": ({"x": np.where(IMAGES > 99, np.nan, 1.0), "y": LABELS}, "images contain NaN or infinity"),
     "fractions as labels": ({"x": IMAGES, "y": LABELS / 2}, r"images.npz: y: labels are fractions such as 0\.5"),
     "NaN as a label": ({"x": IMAGES, "y": np.where(LABELS > 0, np.nan, 1.0)}, "images.npz: y: labels .* nan"),
     "labels beyond whole floats": ({"x": IMAGES, "y": LABELS * 1e300}, "images.npz: y: labels are as large as 1e.300"),
@@ -428,7 +428,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "images without labels": ({"x": IMAGES, "y": LABELS, "x_val": IMAGES}, "images.npz: y_val is missing"),
     "a part twice": (
         {"x": IMAGES, "y": LABELS, "x_val": IMAGES, "y_val": LABELS, "x_valid": IMAGES, "y_valid": LABELS},
-        "images.npz: holds x_val and x_valid; remove one",
+        "images.npz: contains x_val and x_valid; remove one",
     ),
     "validation images of another shape": (
         {"x": IMAGES, "y": LABELS, "x_val": IMAGES[:, :3], "y_val": LABELS},
@@ -491,7 +491,7 @@ def test_a_damaged_idx_file_is_one_line(damage: str, tmp_path: Path) -> None:
     (tmp_path / name).unlink()
     file = f"{name}.gz" if damage.endswith(".gz") else name
     (tmp_path / file).write_bytes(damaged(idx_bytes(images))[damage])
-    with pytest.raises(DataError, match=f"{file}: damaged or no IDX file .*fetch it again") as caught:
+    with pytest.raises(DataError, match=f"{file}: damaged or not an IDX file .*download it again") as caught:
         load(DataConfig(name="mnist", path=str(tmp_path)))
     assert "\n" not in str(caught.value)
 

@@ -174,7 +174,7 @@ def test_code_cannot_vary(folder, capsys):
     varied = SPACE.replace("data.options.size", "data.name").replace("[6, 7]", '["digits", "images_of_mine:load"]')
     (folder / "space.toml").write_text(varied.replace('name = "images_of_mine:load"\n', ""))
     assert main(["check", "space.toml", "--set", "data.options="]) == 2
-    assert "data.name: code of yours cannot vary" in capsys.readouterr().err
+    assert "data.name: a custom data source cannot vary" in capsys.readouterr().err
 
 
 # ---- what it gives ----
@@ -205,7 +205,7 @@ WRONG = {
     "nothing": (None, "NoneType"),
     "one array": (IMAGES, "ndarray"),
     "images and labels alone": ((IMAGES, LABELS), "tuple"),
-    "no train part": (Arrays(train=None), "nothing to train on"),
+    "no train part": (Arrays(train=None), "no training images"),
     "three arrays": (Arrays(train=(IMAGES, LABELS, LABELS)), "train"),
     "a part that is an array": (Arrays(train=IMAGES), "ndarray"),
     "other lengths": (Arrays(train=(IMAGES, LABELS[:9])), "(9,)"),

@@ -41,7 +41,7 @@ def test_number_of_workers_is_what_the_flags_say_else_what_the_study_began_with(
     [
         (("--retries", "2"), "--retries: .* add --workers 1"),
         (("--slots-per-gpu", "2"), "--slots-per-gpu: needs --gpus"),
-        (("--gpus", "0,1", "--workers", "3"), "--workers 3: --gpus makes 2"),
+        (("--gpus", "0,1", "--workers", "3"), "--workers 3: --gpus creates 2"),
         (("--gpus", "0", "--device", "cpu"), "--gpus chooses the devices; remove --device"),
     ],
 )

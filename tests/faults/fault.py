@@ -28,7 +28,7 @@ class Fault:
 
 
 def inject(fault: Fault, count: int, seed: int, folder: Path) -> list[str]:
-    """Run it; what it violated, and where somebody was told of damage to a file that passes its checks."""
+    """Run it; what it violated, and where somebody was set to of damage to a file that passes its checks."""
     false_alarms.clear()
     return fault.run(count, seed, folder) + false_alarms
 

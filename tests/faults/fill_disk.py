@@ -18,7 +18,7 @@ from faults.sweep_process import Sweep, SweepProcess, count_rows, differences, w
 SWEEPS = [Sweep(24, sampler, num_lanes) for sampler in ("random", "tpe") for num_lanes in (1, 4)]
 DISK_BYTES = 6 * 2**20
 PAGE_BYTES = 4096
-WORDS = ("the disk is full; free space", "the disk fails to read or write")
+WORDS = ("the disk is full; free some space", "the disk fails to read or write")
 
 
 def fill_disks(count: int, seed: int, folder: Path) -> list[str]:
@@ -101,7 +101,7 @@ def _refuse_bytes_beyond(num_bytes: int) -> None:
 FAULTS = [
     Fault(
         "disk full at a random write, then freed",
-        "one line says so, exit code 2; the same command goes on, equal to the unbroken study",
+        "one line says so, exit code 2; run the same command to resume, equal to the unbroken study",
         100,
         3,
         fill_disks,

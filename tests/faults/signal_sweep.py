@@ -77,7 +77,7 @@ def _problems(
 FAULTS = [
     Fault(
         "SIGINT, SIGTERM, SIGHUP",
-        "drained in 5 s, exit code 130, 143 or 129; the same command goes on, equal to the unbroken study",
+        "drained in 5 s, exit code 130, 143 or 129; run the same command to resume, equal to the unbroken study",
         100,
         4,
         interrupt_sweeps,

@@ -70,7 +70,7 @@ class Writer:
                 process.send(signal.SIGKILL)
                 process.end()
                 output, killed = output + process.output, True
-                self.unsaid.clear()  # of what was told before it has loaded the study, the next process knows nothing
+                self.unsaid.clear()  # of what was set to before it has loaded the study, the next process knows nothing
                 process = SweepProcess(sweep, self.folder)
                 while process.is_running and "study study in" not in process.output:
                     time.sleep(0.01)
@@ -196,13 +196,13 @@ class Writer:
             found.append(f"{self._num_finished()} finished trials instead of {sweep.num_trials}")
         for number, (state, value) in self.told.items():
             if (trials[number].state, trials[number].value) != (state, value):
-                found.append(f"trial {number} was told {state.name} {value}, and is {trials[number]}")
+                found.append(f"trial {number} was set to {state.name} {value}, and is {trials[number]}")
             is_said = any(
                 f"trial {number} {words} by another program" in output
-                for words in (f"was told {state.name}", f"({state.name}) was added")
+                for words in (f"was set to {state.name}", f"({state.name}) was added")
             )
             if number in self.unsaid and not is_said:
-                found.append(f"that trial {number} was told is not said")
+                found.append(f"that trial {number} was set to is not said")
         found += [f"the note on trial {n} is gone" for n, text in self.noted.items() if _mine(trials[n]) != text]
         ours = [trial for trial in trials if "seed" in trial.user_attrs and trial.number not in self.told]
         found += [f"trial {trial.number} is {trial}" for trial in ours if not _is_whole(trial)]

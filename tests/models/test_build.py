@@ -192,7 +192,7 @@ def test_a_builders_weights_follow_the_seed() -> None:
     ("name", "options", "pattern"),
     [
         ("compiled", {}, "my_models:compiled returned a compiled model; return it uncompiled"),
-        ("too_narrow", {}, r"my_models:too_narrow gives shape \(None, 9\); it must be \(None, 10\)"),
+        ("too_narrow", {}, r"my_models:too_narrow outputs shape \(None, 9\); it must be \(None, 10\)"),
         ("no_model", {}, "my_models:no_model returned int; it must be a keras.Model"),
         ("build", {"depth": 3}, "unexpected keyword argument 'depth'"),
     ],

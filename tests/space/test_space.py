@@ -33,7 +33,7 @@ MISTAKES = {
     "test set as validation": ('[data]\nvalidation = "test"', "data.validation: a sweep never reads the test set"),
     "each hidden layer varies": (
         '[model]\nfamily = "mlp"\nhidden_units = [8]\n' + parameter("model.hidden_units.1", CHOICES + "[8]"),
-        "model.hidden_units: each of them varies",
+        "model.hidden_units: every item varies",
     ),
     "unknown study key": ('target = "loss"', "study.target: unknown key"),
     "unknown metric": ('metric = "f1"', 'study: metric "f1" is not a metric. Use one of val_accuracy'),
@@ -45,22 +45,22 @@ MISTAKES = {
     "no config key": (parameter("optimizer.xyz"), 'space.x.key: "optimizer.xyz" is not a config key; optimizer has'),
     "no config section": (parameter("optimiser.momentum"), "space.x.key: .*optimizer.momentum"),
     "key too deep": (parameter("training.epochs.1"), 'space.x.key: .*goes too deep; use "training.epochs"'),
-    "options without name": (parameter("model.options"), 'space.x.key: name the option, as in "model.options.width"'),
+    "options without name": (parameter("model.options"), 'space.x.key: specify an option, as in "model.options.width"'),
     "filters from zero": (parameter("model.filters.0"), "space.x.key: .*must end in a number from 1"),
     "filters by name": (parameter("model.filters.first"), "space.x.key: .*must end in a number from 1"),
     "filters with a gap": (
         parameter("model.filters.1", CHOICES + "[8]") + parameter("model.filters.3", CHOICES + "[8]", "y"),
-        "model.filters.3 is set, but there is no model.filters.2; name them in order from 1",
+        "model.filters.3 is set, but there is no model.filters.2; number them in order from 1",
     ),
     "filters not a list": (
         "[model]\nfilters = 3\n" + parameter("model.filters.1", CHOICES + "[8]"),
-        "model.filters: a list is wanted",
+        "model.filters: must be a list",
     ),
     "options not a section": (
         '[model]\nbuilder = "a:b"\noptions = 3\n' + parameter("model.options.width"),
         r"model.options must be a section",
     ),
-    "no key": ('[space.x]\ntype = "float"\nlow = 0\nhigh = 1', "space.x.key: missing, and no `when` names x"),
+    "no key": ('[space.x]\ntype = "float"\nlow = 0\nhigh = 1', "space.x.key: missing, and no `when` refers to x"),
     "no kind": (parameter("optimizer.momentum", "low = 0\nhigh = 1"), "space.x.type: missing; use float, int, cat"),
     "unknown kind": (parameter("optimizer.momentum", 'type = "real"'), "space.x.type: 'real' is unknown; use float"),
     "kind is a list": (parameter("optimizer.momentum", 'type = ["int"]'), "space.x.type: .* is unknown; use float"),
@@ -97,11 +97,14 @@ MISTAKES = {
     "infinite range": (parameter("regularizer.l2", RANGE + "low = 0\nhigh = inf"), "space.x.high: .*finite"),
     "text as bound": (parameter("regularizer.l2", RANGE + 'low = "0"\nhigh = 1'), "space.x.low: .*got '0'"),
     "fraction as int": (parameter("training.epochs", 'type = "int"\nlow = 1.5\nhigh = 3'), "space.x.low: .*got 1.5"),
-    "choice twice": (parameter("training.batch_size", CHOICES + "[32, 32]"), "space.x.choices: names a choice twice"),
+    "choice twice": (
+        parameter("training.batch_size", CHOICES + "[32, 32]"),
+        "space.x.choices: a choice is given twice",
+    ),
     "no choice": (parameter("training.batch_size", CHOICES + "[]"), "space.x.choices: .*at least 1"),
     "list twice": (
         parameter("model.filters", CHOICES + "[[8, 8], [16], [8, 8]]"),
-        "space.x.choices: names a choice twice",
+        "space.x.choices: a choice is given twice",
     ),
     "choice not allowed": (
         parameter("model.activation", CHOICES + '["relu", "gelu"]'),
@@ -139,17 +142,17 @@ MISTAKES = {
     ),
     "momentum without one": (
         '[optimizer]\nname = "adam"\n' + parameter("optimizer.momentum"),
-        "optimizer: momentum: adam has none; remove it",
+        "optimizer: momentum: adam has no momentum; remove it",
     ),
     "momentum with one that may have none": (
         parameter("optimizer.name", CHOICES + '["sgd", "adam"]', "o") + parameter("optimizer.momentum"),
-        r"optimizer: momentum: adam has none; .*condition it with when \(with o=adam, x=0.[19]\)",
+        r"optimizer: momentum: adam has no momentum; .*condition it with when \(with o=adam, x=0.[19]\)",
     ),
     "momentum where a middle value has none": (
         '[space.kind]\ntype = "int"\nlow = 1\nhigh = 3\n'
         '[optimizer]\nname = "adam"\n'
         + parameter("optimizer.momentum", RANGE + "low = 0\nhigh = 0.9\nwhen = { kind = 2 }"),
-        "optimizer: momentum: adam has none",
+        "optimizer: momentum: adam has no momentum",
     ),
     "schedule key without effect": (
         parameter("schedule.decay_rate"),
@@ -166,12 +169,12 @@ MISTAKES = {
     "options without a builder": (parameter("model.options.width"), "model: options are passed to a builder"),
     "a builder cannot vary": (
         parameter("model.builder", CHOICES + '["my_models:build"]', "b"),
-        "space.b.key: a builder is code and cannot vary",
+        "space.b.key: a builder cannot vary",
     ),
     "odd digits": (parameter("model.filters.²", CHOICES + "[16]", "f"), "space.f.key: .* must end in a number"),
     "fixed filters that all vary": (
         "[model]\nfilters = [8]\n" + parameter("model.filters.1", CHOICES + "[16]", "f"),
-        "model.filters: each of them varies",
+        "model.filters: every item varies",
     ),
     "a condition without values": (
         parameter("optimizer.name", CHOICES + '["sgd"]', "o")

@@ -54,15 +54,15 @@ def test_what_was_changed_is_shown_by_no_command_and_not_swept(tmp_path, what):
     url = sweep_with_a_failure(tmp_path)
     live = LiveStorage(url)
     change(tmp_path, CHANGES[what])
-    with pytest.raises(StudyError, match="study study is not as the sweep wrote it"):
+    with pytest.raises(StudyError, match="study study has been changed since the sweep wrote it"):
         read_study(url, "study")
     for _ in range(2):
-        with pytest.raises(StudyError, match="not as the sweep wrote it"):
+        with pytest.raises(StudyError, match="changed since the sweep wrote it"):
             live.get_all_trials(live.get_study_id_from_name("study"))
     if what in SHOWN_BY_LIST:
-        with pytest.raises(StudyError, match="not as the sweep wrote it"):
+        with pytest.raises(StudyError, match="changed since the sweep wrote it"):
             list_studies(url)
-    with pytest.raises(StudyError, match="not as the sweep wrote it"):
+    with pytest.raises(StudyError, match="changed since the sweep wrote it"):
         open_in(tmp_path, make_space())
 
 
@@ -72,7 +72,7 @@ def test_message_names_file_trial_and_study(tmp_path):
     with pytest.raises(StudyError) as error:
         read_study(url, "study")
     assert f"{tmp_path / 'sweep.db'}: " in str(error.value)
-    assert "trial 4 of study study is not as the sweep wrote it" in str(error.value)
+    assert "trial 4 of study study has been changed since the sweep wrote it" in str(error.value)
     assert "no good backup of it in" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -116,7 +116,7 @@ def test_trial_that_runs_is_checked_too(tmp_path, num_waits):
     die_after(tmp_path, num_waits)
     read_study(database_url(tmp_path), "study")
     change(tmp_path, "UPDATE trial_params SET param_value = param_value + 0.001")
-    with pytest.raises(StudyError, match="trial 0 of study study is not"):
+    with pytest.raises(StudyError, match="trial 0 of study study has been changed"):
         open_in(tmp_path, make_space())
 
 
@@ -140,7 +140,7 @@ def test_trial_told_by_another_program_while_the_sweep_runs_is_no_damage(tmp_pat
         pass
     assert read_study(database_url(tmp_path), "study").best_value == 0.75
     change(tmp_path, "UPDATE trial_values SET value = 0.8")  # what the sweep has seen told is told
-    with pytest.raises(StudyError, match="trial 0 of study study is not"):
+    with pytest.raises(StudyError, match="trial 0 of study study has been changed"):
         list_studies(database_url(tmp_path))
 
 
@@ -178,7 +178,7 @@ def test_study_from_before_digests_is_read_and_gets_them_when_it_goes_on(tmp_pat
     assert len(read_study(url, "study").trials) == 6
     run_sweep(tmp_path, make_space(), 7)
     change(tmp_path, CHANGES["score"])
-    with pytest.raises(StudyError, match="trial 4 of study study is not"):
+    with pytest.raises(StudyError, match="trial 4 of study study has been changed"):
         read_study(url, "study")
 
 

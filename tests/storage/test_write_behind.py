@@ -110,7 +110,7 @@ def test_failed_body_writes_nothing(url):
     with pytest.raises(ZeroDivisionError), storage.transaction():
         study.ask().set_user_attr("ratio", 1 / 0)
     assert optuna.load_study(study_name="study", storage=url).trials == []
-    with pytest.raises(StudyError, match="start again"), storage.transaction():
+    with pytest.raises(StudyError, match="run the same command to resume"), storage.transaction():
         pass
 
 
@@ -310,7 +310,7 @@ def test_disk_that_is_full_is_said_and_leaves_the_study_as_it_was(tmp_path, url)
     before = read_rows(tmp_path / "sweep.db")
     with storage._writer._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as many as there are
-    with pytest.raises(StudyError, match="the disk is full; free space, then the same command goes on"):  # noqa: SIM117
+    with pytest.raises(StudyError, match="the disk is full; free some space, then run the same command to resume"):  # noqa: SIM117
         with storage.transaction():
             study.set_user_attr("big", "x" * 10**6)
     assert storage.is_out_of_step

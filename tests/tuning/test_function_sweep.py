@@ -71,7 +71,7 @@ sys.exit(f"loaded: {heavy}" if heavy else 0)
         assert trial["values"] == [beale(**trial["params"])]
         assert trial["history"] == [{"epoch": 1, "value": trial["values"][0]}]
     page = (folder / "page.html").read_text()
-    assert "<h2>History</h2>" in page
+    assert "<h2>Optimization history</h2>" in page
     assert "<h2>Learning curves</h2>" not in page
     assert "epochs trained" not in page
 
@@ -128,9 +128,9 @@ def test_what_goes_wrong_in_a_function_fails_its_trial_alone(tmp_path):
     assert trials[0]["user_attrs"]["error"] == "KeyError: 'no such row'"
     assert "own_functions.py" in trials[0]["user_attrs"]["traceback"]
     assert trials[1]["user_attrs"]["error"] == "SystemExit: enough"
-    assert "gave '7'; a number is wanted" in trials[2]["user_attrs"]["error"]
+    assert "returned '7'; it must return a number" in trials[2]["user_attrs"]["error"]
     assert trials[3]["user_attrs"]["error"] == "the value is not finite after epoch 1"
-    assert "gave [1.0, 2.0]; a number is wanted" in trials[5]["user_attrs"]["error"]
+    assert "returned [1.0, 2.0]; it must return a number" in trials[5]["user_attrs"]["error"]
 
 
 def test_the_stored_space_is_the_same_again(tmp_path):
@@ -147,10 +147,10 @@ def test_the_stored_space_is_the_same_again(tmp_path):
 
 MISTAKES = {
     "unknown": ('[study]\nname = "a"\nfunction = "beal"', 'function "beal" is unknown; use beale, or "my_module:my_fu'),
-    "section": ("[training]\nepochs = 3", "training: a function is called with the params alone; remove it"),
+    "section": ("[training]\nepochs = 3", "training: a function is called with the parameters only; remove it"),
     "key": (
         '[space.x]\ntype = "float"\nlow = 0\nhigh = 1\nkey = "optimizer.momentum"',
-        "space.x.key: a function takes x by its name; remove the key",
+        "space.x.key: a function receives x by its name; remove the key",
     ),
     "missing": ('[space.x]\ntype = "float"\nlow = 0\nhigh = 1', "cannot be called with x: missing a required arg.*'y'"),
     "too many": (
@@ -181,11 +181,11 @@ def test_a_mistake_is_one_line_with_file_key_and_fix(mistake):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--engine", "packed"], "--engine packed: study.function is called, nothing is trained; remove it"),
+        (["--engine", "packed"], "--engine packed: study.function is called and nothing is trained; remove it"),
         (["--device", "cpu"], "--device cpu: study.function is called"),
         (["--threads", "2"], "--threads: study.function is called"),
-        (["--pruner", "median"], 'pruner.name: a function gives its value at once; use "none"'),
-        (["--set", "training.epochs=3"], "training: a function is called with the params alone"),
+        (["--pruner", "median"], 'pruner.name: a function returns its only value at the end; use "none"'),
+        (["--set", "training.epochs=3"], "training: a function is called with the parameters only"),
         (["--sampler", "grid"], "a grid sampler needs finitely many values of each parameter: space.x: add step"),
     ],
 )
@@ -204,7 +204,7 @@ def test_flags_of_training_are_refused_before_anything_starts(folder, capsys, fl
     [
         ("nowhere:gone", "nowhere:gone cannot be imported: ModuleNotFoundError"),
         ("own_functions:gone", "own_functions:gone cannot be imported: AttributeError"),
-        ("own_functions:NO_FUNCTION", "own_functions:NO_FUNCTION is a int; name a function"),
+        ("own_functions:NO_FUNCTION", "own_functions:NO_FUNCTION is a int; pass a function"),
         ("own_functions:failing", "own_functions:failing(x: float) -> float cannot be called with x, y"),
     ],
 )

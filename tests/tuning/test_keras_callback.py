@@ -76,7 +76,9 @@ def test_it_prunes_without_a_model_and_forgets_that_in_the_next_training() -> No
 def test_a_metric_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
     """As shipped by Optuna, it is a warning, and nothing is ever pruned."""
     pruning = sweep.PruningCallback(ask(PruneAfter(1)), "val_acuracy")
-    with pytest.raises(InputError, match='metric "val_acuracy" is not given by the training; it gives loss, val_loss'):
+    with pytest.raises(
+        InputError, match='metric "val_acuracy" is not a metric of this training; it has loss, val_loss'
+    ):
         fit([pruning])
 
 

@@ -104,11 +104,11 @@ def test_a_space_that_is_used_up_is_said_before_and_after(folder, capsys):
     said = capsys.readouterr().out
     assert "10 points" in said.split("trial 0")[0]
     assert "10/10" in said
-    assert "all 10 points" in said
+    assert "all 10 combinations" in said
     assert run("--trials", "30") == 0
     again = capsys.readouterr().out
     assert "nothing to do" in again
-    assert "--trials N asks for more" not in again
+    assert "--trials N adds more" not in again
     assert len(optuna.load_study(study_name="mine", storage=database_url(folder / "studies")).trials) == 10
 
 

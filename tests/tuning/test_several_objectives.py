@@ -171,7 +171,7 @@ def test_another_digit_in_any_value_is_noticed(tmp_path, what):
         database.execute("DROP TRIGGER IF EXISTS sweep_finished_trials_stay")
         assert database.execute(CHANGES[what]).rowcount > 0
     for read in (lambda url: read_study(url, "study"), list_studies, lambda _: open_in(tmp_path, two_space())):
-        with pytest.raises(StudyError, match="not as the sweep wrote it"):
+        with pytest.raises(StudyError, match="changed since the sweep wrote it"):
             read(database_url(tmp_path))
 
 
@@ -214,12 +214,12 @@ def test_a_study_of_one_objective_is_stored_as_before_there_were_several():
     [
         ({"metric": "loss"}, "metric and metrics exclude each other; remove one"),
         ({"metrics": ["loss", "f1"]}, 'metric "f1" is not a metric. Use one of val_accuracy'),
-        ({"metrics": ["loss", "loss"]}, "metrics names one twice; remove one"),
+        ({"metrics": ["loss", "loss"]}, "a metric is given twice in metrics; remove one"),
         ({"metrics": []}, "study.metrics: "),
         ({"metrics": "loss"}, "study.metrics: "),
         ({"directions": ["maximize"]}, "directions: 1 for 2 of metrics; name one for each"),
         ({"direction": "maximize"}, "direction and directions exclude each other"),
-        ({"directions": None, "direction": "maximize"}, "direction is of one metric; use directions"),
+        ({"directions": None, "direction": "maximize"}, "direction is for a single metric; use directions"),
         ({"directions": ["up", "down"]}, "study.directions.0: "),
     ],
 )
@@ -234,7 +234,7 @@ def test_what_optuna_cannot_do_for_several_objectives_is_refused_before_the_star
     with pytest.raises(SpaceError, match=r"sampler\.name: cmaes takes one objective, not 2; use tpe, nsgaii or gp"):
         sampler_factory(two_space("cmaes"), 0)
     pruned = make_space("random", "median", study={"name": "study", "metrics": METRICS})
-    with pytest.raises(SpaceError, match=r'pruner\.name: Optuna does not prune for several objectives; use "none"'):
+    with pytest.raises(SpaceError, match=r'pruner\.name: Optuna does not prune multi-objective studies; use "none"'):
         build_pruner(pruned)
 
 
@@ -341,7 +341,7 @@ def test_a_timing_is_taken_on_one_lane_and_verify_never_checks_it(folder):
 def test_a_timing_on_several_lanes_is_said_to_mislead(folder, capsys):
     (folder / "timed.toml").write_text(SPACE.replace('"loss"', '"seconds"'))
     assert main(["run", "timed.toml", "--engine", "fake", "--lanes", "3"]) == 0
-    assert "note: seconds of trials that train side by side are of shared cores" in capsys.readouterr().out
+    assert "note: trials that train at the same time share cores" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

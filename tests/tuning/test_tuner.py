@@ -126,7 +126,7 @@ def test_trial_told_by_others_while_it_runs_is_theirs(tmp_path, capsys):
     trials = read_trials(tmp_path)
     assert [trial["state"] for trial in trials] == ["COMPLETE", "COMPLETE"]
     assert trials[0]["values"] == [0.123]
-    assert "trial 0 was told COMPLETE by another program" in capsys.readouterr().err
+    assert "trial 0 was set to COMPLETE by another program" in capsys.readouterr().err
 
 
 def test_trial_enqueued_while_another_runs_is_next_and_runs_once(tmp_path):
@@ -194,7 +194,7 @@ def test_trials_told_by_others_before_they_are_repeated_are_left_alone(tmp_path,
     trials = read_trials(tmp_path)
     assert [trial["values"] for trial in trials[:2]] == [[0.123], [0.123]]
     assert len(trials[2]["history"]) == 9
-    assert "trial 0 was told COMPLETE by another program" in capsys.readouterr().err
+    assert "trial 0 was set to COMPLETE by another program" in capsys.readouterr().err
 
 
 def shorten_running_trials(folder):

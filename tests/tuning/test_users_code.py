@@ -329,7 +329,7 @@ def test_a_function_that_ends_its_worker_with_exit_code_0_counts_as_its_death(fo
         2: "killed",
         3: "user_error",
     }
-    assert "exit code 0" in found[2][1]
+    assert "exited with code 0" in found[2][1]
 
 
 @pytest.mark.parametrize("engine", ["sequential", "packed"])

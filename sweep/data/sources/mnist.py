@@ -64,7 +64,7 @@ def _downloaded() -> Path:
 def _read(folder: Path, part: str) -> Pair:
     images, labels = (_read_idx(folder, name) for name in MNIST_FILES[part])
     if len(images) != len(labels):
-        raise DataError(f"{folder}: {len(images)} {part} images but {len(labels)} labels; fetch the files again")
+        raise DataError(f"{folder}: {len(images)} {part} images but {len(labels)} labels; download the files again")
     return images, labels
 
 
@@ -82,7 +82,7 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return _read_open_idx(file)
     except (OSError, EOFError, ValueError, IndexError, MemoryError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or no IDX file ({error}); fetch it again") from None
+        raise DataError(f"{path}: damaged or not an IDX file ({error}); download it again") from None
 
 
 def _read_open_idx(file: BufferedIOBase) -> NDArray[np.uint8]:
@@ -90,7 +90,7 @@ def _read_open_idx(file: BufferedIOBase) -> NDArray[np.uint8]:
     magic = file.read(4)
     shape = tuple(map(int, np.frombuffer(file.read(4 * magic[3]), ">u4")))
     if magic[:3] != bytes((0, 0, IDX_UINT8)) or len(shape) != magic[3]:
-        raise ValueError("the first bytes are not those of IDX")
+        raise ValueError("it does not begin as an IDX file")
     images = np.empty(math.prod(shape), np.uint8)
     num_read: int = sum(file.readinto(images[chunk].data) for chunk in chunks(images))
     if num_read != len(images) or file.read(1):

@@ -20,7 +20,7 @@ def load(path: str) -> Arrays:
     train, validation, test = (_names_of_part(file, held, ends) for ends in PARTS)
     if train is None:
         raise DataError(
-            f"{file}: holds {sorted(held)}; it must hold arrays x, y or x_train, y_train; "
+            f"{file}: contains {sorted(held)}; it must contain arrays x, y or x_train, y_train; "
             "x_val, y_val and x_test, y_test are read too"
         )
     return Arrays(
@@ -33,7 +33,7 @@ def load(path: str) -> Arrays:
 def _names(file: Path) -> set[str]:
     try:
         if file.exists() and not file.is_file():
-            raise ValueError("it is no file")  # a pipe or a device may never end
+            raise ValueError("it is not a file")  # a pipe or a device may never end
         with file.open("rb") as opened:
             if opened.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
                 raise ValueError("it is a single array; save images and labels with np.savez(file, x=..., y=...)")
@@ -48,11 +48,11 @@ def _names_of_part(file: Path, held: set[str], ends: Sequence[str]) -> tuple[str
     """Names of its images and labels; DataError if one is there without the other, or a part twice."""
     given = [end for end in ends if held & {f"x{end}", f"y{end}"}]
     if len(given) > 1:
-        raise DataError(f"{file}: holds x{given[0]} and x{given[1]}; remove one")
+        raise DataError(f"{file}: contains x{given[0]} and x{given[1]}; remove one")
     pair = (f"x{given[0]}", f"y{given[0]}") if given else None
     missing = next((name for name in pair or () if name not in held), None)
     if missing is not None:
-        raise DataError(f"{file}: {missing} is missing, as images and labels go together; add it")
+        raise DataError(f"{file}: {missing} is missing, images and labels go together; add it")
     return pair
 
 

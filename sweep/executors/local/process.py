@@ -102,12 +102,12 @@ class WorkerProcess:
 
     def _how_it_ended(self, code: int, log_tail: str) -> tuple[Cause, str]:
         if code == -signal.SIGKILL and _num_oom_kills() > self._num_oom_kills:
-            return Cause.OUT_OF_MEMORY, f"the kernel killed the worker on {self.host} as the memory was full"
+            return Cause.OUT_OF_MEMORY, f"the kernel killed the worker on {self.host} because memory ran out"
         if is_of_no_memory(log_tail):
             return Cause.OUT_OF_MEMORY, f"the worker on {self.host} ran out of memory"
         if code < 0:
             return Cause.KILLED, f"the worker was killed by {signal.Signals(-code).name}"
-        return Cause.KILLED, f"the worker ended with exit code {code}"
+        return Cause.KILLED, f"the worker exited with code {code}"
 
     def log_tail(self) -> str:
         """What the process printed last."""

@@ -97,7 +97,7 @@ def choose_places(num_workers: int | None, cpus: int | None, gpus: float | None)
     has = Place(int(sum(node.cpus for node in there)), sum(node.gpus for node in there))
     wanted = f"{counted(num_workers or 1, 'worker')} of {Place(cpus or 1, gpus or 0.0)} each"
     on = counted(len(there), "node")
-    raise InputError(f"--ray: no room for {wanted}, the cluster has {has} on {on}; ask for less")
+    raise InputError(f"--ray: no room for {wanted}, the cluster has {has} on {on}; request less")
 
 
 def memory_bytes(place: Place) -> int:

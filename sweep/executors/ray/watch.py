@@ -37,7 +37,7 @@ class RayWatch:
                 self._answered[name] = now
             elif now - self._answered[name] > self._patience_s:
                 raise WorkersLost(
-                    f"Ray's {name} is gone; start Ray again if it is yours, then run the same command to resume"
+                    f"Ray's {name} is gone; start Ray again if you started it, then run the same command to resume"
                 )
 
 

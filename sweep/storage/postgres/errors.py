@@ -12,18 +12,18 @@ SERVER_ENDS = ("57P01", "57P02", "57P03", "57P05")  # admin_shutdown, crash_shut
 NO_PLACE_NOW = ("53300", "40001", "40P01", "55P03")  # too_many_connections, serialization, deadlock, lock
 FINAL = {  # what libpq says where it cannot connect, which has no code
     "password authentication failed": "the password is wrong; correct SWEEP_STORAGE or ~/.pgpass",
-    "no password supplied": "a password is wanted; put the URL with it into SWEEP_STORAGE, or it into ~/.pgpass",
+    "no password supplied": "a password is required; put the URL with it into SWEEP_STORAGE, or it into ~/.pgpass",
     "does not exist": "create it on the server, or correct the URL",
     "could not translate host name": "correct the host in the URL",
     "failed to resolve host": "correct the host in the URL",
     "Name or service not known": "correct the host in the URL",  # psycopg before 3.3
-    "no pg_hba.conf entry": "the server does not let this host in; its administrator can",
+    "no pg_hba.conf entry": "the server does not accept connections from this host; its administrator can allow them",
 }
 BY_CODE = {
-    "42501": "this user may not do that; its owner can grant it",
+    "42501": "this user lacks the privilege; the owner of the database can grant it",
     "25006": "the database is read-only now; connect to the primary server",
-    "53100": "the server's disk is full; make room, then the same command goes on",
-    "42P01": "no studies yet; `sweep run SPACE` makes the tables",
+    "53100": "the server's disk is full; free some space, then run the same command to resume",
+    "42P01": "no studies yet; `sweep run SPACE` creates the tables",
 }
 
 
@@ -32,7 +32,7 @@ def postgres_error(name: str, error: BaseException) -> StudyError:
     said, code = said_by_driver(error), _code(error)
     advice = BY_CODE.get(code or "") or next((fix for text, fix in FINAL.items() if text in said), None)
     if advice is None and is_connection_lost(error):
-        advice = "the server cannot be reached; start it, or correct the URL, then the same command goes on"
+        advice = "the server cannot be reached; start it, or correct the URL, then run the same command to resume"
     return StudyError(f"{name}: {advice or 'not usable as a study database'} ({said})")
 
 

@@ -174,7 +174,9 @@ class SqliteBackend:
 
     def _existing_path(self) -> Path:
         if not self.path.exists():
-            raise StudyError(f"{self.path}: no studies yet; `sweep run SPACE` makes one, --studies DIR looks elsewhere")
+            raise StudyError(
+                f"{self.path}: no studies yet; `sweep run SPACE` creates one, --studies DIR looks elsewhere"
+            )
         if not self.path.is_file():
             raise StudyError(f"{self.path}: is not a file; choose another --studies or --storage")
         return self.path

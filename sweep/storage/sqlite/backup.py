@@ -56,7 +56,7 @@ def damaged(path: Path, problem: str) -> StudyError:
         return StudyError(f"{start}; there is no good backup of it in {path.parent / FOLDER}")
     taken = datetime.fromtimestamp(backup.stat().st_mtime)
     return StudyError(
-        f"{start}; end what uses it, then this moves it aside with its log, and puts the newest good backup back, of "
+        f"{start}; stop what uses it, then this moves it aside with its log and restores the newest good backup, of "
         f"{taken:%Y-%m-%d %H:%M:%S} with {_trials_in(backup, path)}: {_command(path, backup)}"
     )
 
@@ -73,7 +73,7 @@ def _command(path: Path, backup: Path) -> str:
 def _trials_in(backup: Path, path: Path) -> str:
     """How many the backup has, and how many more the damaged database still shows."""
     then, now = _num_finished(backup, "?mode=ro&immutable=1"), _num_finished(path, "?mode=ro")
-    more = f" (the damaged one shows {now}; those that are missing are trained again)" if now > then else ""
+    more = f" (the damaged one shows {now}; missing trials are trained again)" if now > then else ""
     return counted(then, "finished trial") + more
 
 

@@ -18,25 +18,25 @@ BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are `trie
 LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
 DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-DISK_FAILS = "the disk fails to read or write; mend it, then the same command goes on"
+DISK_FAILS = "the disk fails to read or write; repair it, then run the same command to resume"
 ADVICE: dict[int | None, str] = {  # by SQLite's result code, with or without its extension
     sqlite3.SQLITE_FULL: DISK_IS_FULL,
     sqlite3.SQLITE_IOERR: DISK_FAILS,
-    sqlite3.SQLITE_READONLY: "is read-only; let it and its folder be written, or choose another --studies",
+    sqlite3.SQLITE_READONLY: "is read-only; make it and its folder writable, or choose another --studies",
     sqlite3.SQLITE_READONLY_ROLLBACK: (
-        "a process died while it wrote, and what it left half written must be rolled back; let the file and its folder "
-        "be written, or copy it, with the file beside it that ends in -journal, to a folder that can be written"
+        "a process was killed while it wrote, and its unfinished write must be rolled back; make the file and its "
+        "folder writable, or copy it together with the file next to it that ends in -journal to a writable folder"
     ),
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; let it and its folder be read and written, or choose another --studies",
-    sqlite3.SQLITE_NOMEM: "the memory is full; end other programs, then the same command goes on",
-    **dict.fromkeys(LOCKED, "another program keeps it locked; end that one, then the same command goes on"),
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; make it and its folder readable and writable, or use another --studies",
+    sqlite3.SQLITE_NOMEM: "memory is full; close other programs, then run the same command to resume",
+    **dict.fromkeys(LOCKED, "another program keeps it locked; stop that program, then run the same command to resume"),
 }
 ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK_IS_FULL),
     errno.EIO: DISK_FAILS,
-    errno.ESTALE: "its network file system lost it; mount that again, then the same command goes on",
+    errno.ESTALE: "its network file system is gone; mount it again, then run the same command to resume",
     **dict.fromkeys(
-        (errno.EMFILE, errno.ENFILE), "too many files are open; raise `ulimit -n`, then the same command goes on"
+        (errno.EMFILE, errno.ENFILE), "too many files are open; raise `ulimit -n`, then run the same command to resume"
     ),
     **dict.fromkeys(NO_LOCKS_ERRORS, f"{NO_LOCKS}--studies"),
     errno.ENOMEM: ADVICE[sqlite3.SQLITE_NOMEM],

@@ -26,12 +26,12 @@ def file_problem(path: Path) -> str | None:
 
 
 def row_problem(path: Path, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
-    """Which study or trial, of all studies or of one, is not as the sweep wrote it."""
+    """Which study or trial, of all studies or of one, has been changed since the sweep wrote it."""
     return _row_problem(path, lambda database: find_any_damage(database, study_name, ends_only=ends_only))
 
 
 def row_problem_after(path: Path, study_id: int, row: int) -> str | None:
-    """Which of the study's trials with a row id above `row`, or the study itself, is not as the sweep wrote it."""
+    """Return the trial with a row id above `row`, or the study, that another program has changed."""
     return _row_problem(path, lambda database: find_damage(database, study_id, after_row=row))
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sweep.config.trial import TrialConfig
+from sweep.engines.backends import current_backend
 from sweep.engines.base import EpochRecord
-from sweep.engines.packed import engine as packed
 from sweep.engines.packed.engine import PackedEngine
 from sweep.engines.sequential import SequentialEngine
 from tests.engines.packed.drawn import NUM_CNNS, draw_config, other_run
@@ -197,13 +197,14 @@ def test_lanes_in_one_call_follow_it_too(
     monkeypatch: pytest.MonkeyPatch, float64: None, alone_in_float64: Histories
 ) -> None:
     """As on a GPU: four lanes a call, of different widths, with convolutions as products over patches."""
-    fitted = packed.fitted
+    backend = current_backend()
+    fitted = backend.fitted
 
     def on_patches(*given: Any) -> Any:
         structure: Any = fitted(*given)
         return replace(structure, kernel=replace(structure.kernel, convolution="patches"))
 
-    monkeypatch.setattr(packed, "fitted", on_patches)
+    monkeypatch.setattr(backend, "fitted", on_patches)
     index = next(
         index for index, config in enumerate(drawn()) if config.model.batch_normalization and config.model.dropout
     )

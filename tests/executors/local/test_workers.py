@@ -221,7 +221,7 @@ class CountedProcess(WorkerProcess):
 def test_workers_that_cannot_start_end_the_sweep_with_the_reason(make_workers):
     workers = make_workers(1, 1, "os:abort")
     workers.start(0, make_config())
-    with pytest.raises(SweepStopped, match=r"no worker starts(.|\n)*takes no arguments"):
+    with pytest.raises(SweepStopped, match=r"no worker could be started(.|\n)*takes no arguments"):
         workers.wait()
 
 

@@ -93,7 +93,7 @@ def test_sweep_on_ray_trains_the_trials_of_one_process_also_after_kill_and_signa
     last = RaySweep(tmp_path / "ray", 0)
     output = last.process.communicate()[0]
     assert last.process.returncode == 0, output
-    assert "2 workers, each with such an engine of its own, an actor on a Ray of 1 node, with" in output
+    assert "2 workers, each with its own engine, an actor on a Ray of 1 node, with" in output
     assert "(raylet)" not in output
     assert last.ends_alone()
     assert read_trials(tmp_path / "ray") == read_trials(tmp_path / "alone")
@@ -149,11 +149,11 @@ def check_ray(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--ray", "nowhere"), "--ray nowhere: is no address; use auto or host:port, or put --ray last"),
+        (("--ray", "nowhere"), "--ray nowhere: is not an address; use auto or host:port, or put --ray last"),
         (("--ray", "--gpus", "0,1"), "with --ray use --gpus-per-worker 1"),
-        (("--ray", "--workers", "0"), "--workers 0: with --ray something has to train"),
-        (("--cpus-per-worker", "2"), "--cpus-per-worker: is asked of a cluster; add --ray"),
-        (("--gpus-per-worker", "0.5", "--workers", "2"), "--gpus-per-worker: is asked of a cluster; add --ray"),
+        (("--ray", "--workers", "0"), "--workers 0: --ray needs at least one worker"),
+        (("--cpus-per-worker", "2"), "--cpus-per-worker: needs a cluster; add --ray"),
+        (("--gpus-per-worker", "0.5", "--workers", "2"), "--gpus-per-worker: needs a cluster; add --ray"),
     ],
 )
 def test_flags_that_contradict_are_refused_with_the_fix(arguments, message):

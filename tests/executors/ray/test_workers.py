@@ -92,7 +92,7 @@ def test_run_that_fails_by_itself_is_not_tried_again(make_workers):
 def test_workers_that_cannot_start_end_the_sweep_with_the_reason(make_workers):
     workers = make_workers(engine="os:abort")
     workers.start(0, make_config())
-    with pytest.raises(SweepStopped, match=r"no worker starts(.|\n)*takes no arguments"):
+    with pytest.raises(SweepStopped, match=r"no worker could be started(.|\n)*takes no arguments"):
         workers.wait()
 
 

@@ -123,7 +123,7 @@ def test_others_cannot_tell_a_finished_trial_again(swept, url):
 def test_a_changed_digit_is_found(swept, server, url):
     server.execute("UPDATE trial_values SET value = value + 0.001 WHERE trial_value_id = 2", url)
     with pytest.raises(
-        StudyError, match=r"is not as the sweep wrote it; .*pg_dump.* restore it from the server's backups"
+        StudyError, match=r"has been changed since the sweep wrote it; .*pg_dump.* restore it from the server's backups"
     ):
         read_study(database_url(swept), "study")
 
