@@ -34,7 +34,7 @@ def open_space(
     """
     path = None if isinstance(space, Space) else Path(space)
     found = space if isinstance(space, Space) else read_space(Path(space), _texts(overrides))
-    if found.users_code:
+    if found.users_code or ":" in f"{sampler}{pruner}{found.sampler.name}{found.pruner.name}":
         look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
     if sampler is not None and sampler != found.sampler.name:  # the same name keeps the options of the file
         found = replace(found, sampler=parse_choice(sampler, "--sampler"))

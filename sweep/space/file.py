@@ -21,6 +21,7 @@ from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
 from sweep.config.trial import SECTIONS, config_keys
 from sweep.errors import SpaceError
+from sweep.plugins.registry import OWN
 from sweep.plugins.users_code import UsersCode, recorded_code
 from sweep.space.checks import check_space
 from sweep.space.objective import stored_objectives
@@ -106,12 +107,13 @@ def _named(section: Any) -> Any:
 
 
 def parse_choice(text: str, flag: str) -> Choice:
-    """`NAME` or `NAME:KEY=VALUE,...` of the command line, as in `percentile:percentile=25`.
+    """`NAME`, `module:Class` or `NAME:KEY=VALUE,...` of the command line, as in `percentile:percentile=25`.
 
     Raises:
         SpaceError: An option has no `=`.
     """
-    name, _, rest = text.partition(":")
+    own = re.match(rf"({OWN.pattern})(?::|$)", text)
+    name, _, rest = (own[1], "", text[own.end() :]) if own is not None else text.partition(":")
     options: dict[str, Any] = {}
     for option in filter(None, OPTION_ENDS.split(rest)):
         key, separator, value = option.partition("=")

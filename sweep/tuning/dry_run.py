@@ -10,7 +10,8 @@ import optuna
 from sweep.errors import SpaceError
 from sweep.space.space import Space
 from sweep.text import error_line
-from sweep.tuning.samplers import SamplerFactory
+from sweep.tuning.pruners import PRUNERS
+from sweep.tuning.samplers import SAMPLERS, SamplerFactory
 
 NUM_TRIALS = 12  # TPE's start-up trials and two more
 NUM_EPOCHS = 4
@@ -18,7 +19,8 @@ NUM_EPOCHS = 4
 
 def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.BasePruner) -> None:
     """SpaceError if some trial of a made-up study makes sampler or pruner raise. Costs nothing without options."""
-    if not space.sampler.options and not space.pruner.options:
+    is_ours = space.sampler.name in SAMPLERS and space.pruner.name in PRUNERS
+    if is_ours and not space.sampler.options and not space.pruner.options:
         return
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, directions=space.directions, pruner=pruner, sampler=samplers(0))
@@ -29,7 +31,7 @@ def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.Base
                 _rehearse_trial(study, storage, space, samplers, number)
     except Exception as error:
         problem = error_line(error)
-        raise SpaceError(f"{space.source}: sampler or pruner: Optuna fails with these options: {problem}") from None
+        raise SpaceError(f"{space.source}: sampler or pruner: it fails with these options: {problem}") from None
 
 
 def _rehearse_trial(

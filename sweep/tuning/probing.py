@@ -25,6 +25,7 @@ from sweep.plugins.users_code import UsersCode, code_of
 from sweep.space.checks import check_feature_maps
 from sweep.space.functions import check_calls
 from sweep.space.space import Space
+from sweep.tuning import pruners, samplers
 from sweep.tuning.dry_run import rehearse
 from sweep.tuning.pruners import build_pruner
 from sweep.tuning.samplers import sampler_factory
@@ -189,13 +190,19 @@ def source_line(space: Space) -> str | None:
     return f"this runs your code: {code_of(space.users_source)}" if space.users_source is not None else None
 
 
+def search_code(space: Space) -> tuple[str, ...]:
+    """Return `module:Class` of a sampler and a pruner that are not ours; they run in this process only."""
+    codes = (samplers.CHOICES.code_of(space.sampler.name), pruners.CHOICES.code_of(space.pruner.name))
+    return tuple(code for code in codes if code is not None)
+
+
 def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) -> str | None:
     """What is said before a function or a model of the user's is run; how the sweep survives it, if an option can."""
-    others = [name for name in space.users_code if name != space.users_source]
+    others = [name for name in (*space.users_code, *search_code(space)) if name != space.users_source]
     if not others:
         return None
     is_at_risk = workers is None and may_have_workers
-    advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk else ""
+    advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk and space.users_code else ""
     return f"this runs your code: {code_of(*others)}{advice}"
 
 

@@ -13,7 +13,7 @@ import optuna
 
 from sweep.errors import SpaceError
 from sweep.space.space import Choice, Space
-from sweep.tuning.samplers import check_choice
+from sweep.tuning.choices import Choices
 
 PRUNERS: dict[str, Any] = {
     "none": optuna.pruners.NopPruner,
@@ -25,8 +25,14 @@ PRUNERS: dict[str, Any] = {
     "patient": optuna.pruners.PatientPruner,
     "wilcoxon": optuna.pruners.WilcoxonPruner,
 }
-OURS = ("self", "wrapped_pruner")
 WRAPPED = "wrapped_pruner"  # of a patient pruner: a name, or a table with name and options
+CHOICES = Choices(
+    "pruner",
+    optuna.pruners.BasePruner,
+    PRUNERS,
+    reserved=("self", WRAPPED),
+    needed={"percentile": "percentile = 25.0", "threshold": "lower or upper = 0.2", "patient": "patience = 3"},
+)
 
 
 def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner:
@@ -68,7 +74,7 @@ def check_reports(space: Space) -> None:
 def _check(space: Space, choice: Choice, section: str) -> None:
     """SpaceError unless the pruner and what it wraps are known and have the options that they need."""
     options = {name: value for name, value in choice.options.items() if (choice.name, name) != ("patient", WRAPPED)}
-    check_choice(space, Choice(name=choice.name, options=options), PRUNERS, section, OURS)
+    CHOICES.check(space, Choice(name=choice.name, options=options), section, {})
     wrapped = _wrapped(space, choice)
     if wrapped is not None:
         if wrapped.name in ("none", "patient"):
@@ -96,7 +102,7 @@ def _build(space: Space, choice: Choice, steps: int, first_step: int) -> optuna.
     if choice.name == "patient":
         wrapped = _wrapped(space, choice)
         options[WRAPPED] = None if wrapped is None else _build(space, wrapped, steps, first_step)
-    return PRUNERS[choice.name](**options)  # type: ignore[no-any-return]
+    return CHOICES.get(choice.name)(**options)  # type: ignore[no-any-return]
 
 
 def _options(choice: Choice, steps: int, first_step: int) -> dict[str, Any]:

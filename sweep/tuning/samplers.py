@@ -8,7 +8,6 @@ trial without params; studies from before that keep Optuna's.
 """
 
 import importlib.util
-import inspect
 import warnings
 from typing import Any, Protocol
 
@@ -18,8 +17,8 @@ from sweep.errors import SpaceError
 from sweep.space.parameters import Float
 from sweep.space.points import MOST_POINTS, NUM_VALUES, points_of, spread
 from sweep.space.runs import derived_seed
-from sweep.space.space import Choice, Space
-from sweep.spelling import did_you_mean
+from sweep.space.space import Space
+from sweep.tuning.choices import Choices
 from sweep.tuning.safe_cmaes import FencedCmaEsSampler
 
 SAMPLERS: dict[str, Any] = {
@@ -39,17 +38,15 @@ ONE_OBJECTIVE = ("cmaes",)
 LISTING = ("grid", "brute_force")  # go through all points
 INDEPENDENT = ("random", "grid", "qmc", "brute_force")  # what they ask does not depend on scores
 MODELS_HISTORY = ("tpe", "partial_fixed", "gp")  # the longer it is, the longer each asking takes
-NEEDED = {  # options without a default, with an example
-    "partial_fixed": "fixed_params = {momentum = 0.9}",
-    "percentile": "percentile = 25.0",
-    "threshold": "lower or upper = 0.2",
-    "patient": "patience = 3",
-}
 OWN_OPTIONS = {name: {NUM_VALUES: ["int"]} for name in LISTING}
 NUM_EXAMPLES = 5  # values in a message
-OURS = ("self", "seed", "search_space", "base_sampler", "constraints_func")  # not for a file to say
-
-PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict}
+CHOICES = Choices(
+    "sampler",
+    optuna.samplers.BaseSampler,
+    SAMPLERS,
+    reserved=("self", "seed", "search_space", "base_sampler", "constraints_func"),
+    needed={"partial_fixed": "fixed_params = {momentum = 0.9}"},
+)
 
 
 class SamplerFactory(Protocol):
@@ -71,9 +68,9 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
         SpaceError: The name or an option is unknown, or a package is missing.
     """
     choice = space.sampler
-    check_choice(space, choice, SAMPLERS, "sampler", OURS)
+    CHOICES.check(space, choice, "sampler", OWN_OPTIONS.get(choice.name, {}))
     _check_fits(space)
-    kind, options = SAMPLERS[choice.name], dict(choice.options)
+    kind, options = CHOICES.get(choice.name), dict(choice.options)
     if choice.name in LISTING and distinct:
         kind, options = optuna.samplers.RandomSampler, {}  # for what an enqueued trial leaves open
     elif choice.name == "grid":
@@ -87,6 +84,8 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
             return kind(base_sampler=SAMPLERS["tpe"](seed=own_seed), **options)  # type: ignore[no-any-return]
         if choice.name == "qmc" and distinct:  # what is not of its sequence would be the same in every trial
             options["independent_sampler"] = optuna.samplers.RandomSampler(seed=own_seed)
+        if not CHOICES.takes(choice.name, "seed"):  # a class of the user's
+            return kind(**options)  # type: ignore[no-any-return]
         is_ordered = choice.name == "qmc" or (choice.name == "grid" and not distinct)
         return kind(seed=seed if is_ordered else own_seed, **options)  # type: ignore[no-any-return]
 
@@ -143,48 +142,3 @@ def _finite_example(parameter: Float) -> str:
         values = [float(f"{value:.2g}") for value in spread(parameter, NUM_EXAMPLES)]
         return f'use type = "categorical" and choices = {values}'
     return f"add step = {(parameter.high - parameter.low) / (NUM_EXAMPLES - 1):.2g}"
-
-
-def check_choice(space: Space, choice: Choice, known: dict[str, Any], section: str, ours: tuple[str, ...]) -> None:
-    """SpaceError unless the name is known and Optuna's class takes every option."""
-    if choice.name not in known:
-        plain = choice.name.lower().removesuffix(section.partition(".")[0])  # Optuna's class: "TPESampler"
-        use = f"use {', '.join(known)}{did_you_mean(plain, known)}"
-        raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; {use}')
-    allowed = _plain_options(known[choice.name], ours) | OWN_OPTIONS.get(choice.name, {})
-    for name, value in choice.options.items():
-        where = f"{space.source}: {section}.{name}"
-        if name not in allowed:
-            takes = f"it takes {', '.join(allowed) or 'none'}{did_you_mean(name, allowed)}"
-            raise SpaceError(f"{where}: {choice.name} has no such option; {takes}")
-        if not any(_is_of_kind(value, kind) for kind in allowed[name]):
-            raise SpaceError(f"{where}: must be {' or '.join(allowed[name])}, got {value!r}")
-    _check_needed(space, choice, section)
-
-
-def _check_needed(space: Space, choice: Choice, section: str) -> None:
-    """SpaceError, with an example, without an option that has no default."""
-    names, _, value = NEEDED.get(choice.name, "").partition(" = ")
-    needed = [*filter(None, names.split(" or "))]
-    if needed and not set(needed) & choice.options.keys():
-        flag = f"--{section.partition('.')[0]} {choice.name}:{needed[0]}={value}"
-        raise SpaceError(
-            f"{space.source}: {section}: {choice.name} needs {names}; add {needed[0]} = {value} to [{section}], "
-            f"or on the command line {flag!r}"
-        )
-
-
-def _plain_options(optuna_class: Any, ours: tuple[str, ...]) -> dict[str, list[str]]:
-    """Options that a file can say, with their kinds: those annotated as numbers, text, bool or dict."""
-    options: dict[str, list[str]] = {}
-    for name, parameter in inspect.signature(optuna_class.__init__).parameters.items():
-        annotation = parameter.annotation
-        kinds = str(getattr(annotation, "__name__", annotation)).split(" | ")
-        kinds = [kind for kind in kinds if kind != "None"]
-        if name not in ours and kinds and all(kind in PLAIN for kind in kinds):
-            options[name] = kinds
-    return options
-
-
-def _is_of_kind(value: Any, kind: str) -> bool:
-    return isinstance(value, PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
