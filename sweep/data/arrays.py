@@ -1,4 +1,4 @@
-"""What a data source is, and what it gives. To add a source is to write one function, here or in a module of your own.
+"""The contract of a data source: a function that returns `Arrays`. One function adds a source, ours or yours.
 
 # my_images.py, named by [data] name = "my_images:load", options = { size = 32 }
 def load(size):
@@ -12,18 +12,21 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 Pair = tuple[NDArray[Any], NDArray[Any]]  # images (N, H, W) or (N, H, W, C), labels (N,)
-Part = Pair | Callable[[], Pair]  # or what reads it, called only when the part is needed
+Part = Pair | Callable[[], Pair]  # or a function that reads it, called only when the part is needed
 
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Parts of images and labels, as they are in their source: neither scaled nor shuffled.
+    """Images and labels as they are in their source, neither scaled nor shuffled.
+
+    Each part is a pair of arrays, images (N, H, W) or (N, H, W, C) of any numeric dtype and labels (N,), or a function
+    that returns such a pair.
 
     Attributes:
-        train: What is trained on. A validation part is split off it, and so is a test part, where these are not given.
-        validation: What a sweep scores on.
-        test: What `retrain` alone evaluates on. A sweep never calls what reads it, and never looks at it.
-        class_names: Of class 0, 1, ..., where labels are these numbers.
+        train: Training data. If validation or test data is missing, it is split off.
+        validation: Validation data, on which a sweep scores.
+        test: Test data, which only `retrain` evaluates. A sweep never calls the function that reads it.
+        class_names: Names of the classes 0, 1, ..., if labels are these numbers.
     """
 
     train: Part
@@ -33,7 +36,14 @@ class Arrays:
 
 
 class Source(Protocol):
-    """A function. Which keys of `[data]` it reads, its parameters say: `path`, and any others from `options`."""
+    """A function whose parameters are the keys of `[data]` that it reads: `path`, and any others from `options`."""
 
     def __call__(self, **options: Any) -> Arrays:
-        """The arrays, the same at every call: it is called anew in each worker, and when a study is resumed."""
+        """Return the arrays, the same at every call: each worker and each resumed sweep calls it again.
+
+        Args:
+            options: `data.path`, if it is set, and the entries of `data.options`.
+
+        Raises:
+            Exception: Anything that it raises ends the command with one line that names the source.
+        """

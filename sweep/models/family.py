@@ -1,7 +1,7 @@
-"""`Family`: all that sweep knows of a model family. To add one is to write one.
+"""`Family`: everything that sweep knows about a model family.
 
-A folder each in this package has a `FAMILY`; one of your own is named as `model.family = "my_models:FAMILY"`, or by an
-entry point `sweep.families` of an installed package:
+Each folder in this package has a `FAMILY`. A custom one is given as `model.family = "my_models:FAMILY"`, or by an entry
+point `sweep.families` of an installed package:
 
     from sweep.models.family import Family, ModelConfig
 
@@ -27,7 +27,7 @@ from sweep.config.training import RegularizerConfig
 from sweep.models.lane_kernel import LaneKernel
 from sweep.models.layer_cost import LayerCost
 
-__all__ = [  # what a family's file may need
+__all__ = [  # for the file of a family
     "Family",
     "Fraction",
     "ImageShape",
@@ -45,17 +45,21 @@ Config = TypeVar("Config", bound=ModelConfig)
 
 @dataclass(frozen=True)
 class Family(Generic[Config]):
-    """A model family. Either `layers` or `build` makes its networks, from `[model]` and `[regularizer]`.
+    """A model family. Either `layers` or `build` creates its networks from `[model]` and `[regularizer]`.
 
     Attributes:
-        config: The class of its `[model]`.
-        layers: (model, regularizer, image_shape, num_classes) -> layers of a `keras.Sequential`, the input first, not
-            yet built. Nothing but Keras's layers may draw random numbers.
-        build: The same arguments -> an uncompiled `keras.Model` (N, *image_shape) -> (N, num_classes), of any kind.
-        cost: (model, image_shape, num_classes) -> what each layer costs, from which lanes are counted. Without it a
-            trial has the device to itself.
-        kernel: (model, regularizer, image_shape, num_classes) -> what the packed engine compiles; for `layers` alone.
-            Without it the sequential engine trains.
+        config: Class of its `[model]` section.
+        layers: Function (model, regularizer, image_shape, num_classes) that returns the layers of a `keras.Sequential`,
+            the input first, not built yet. Only Keras's layers may draw random numbers.
+        build: Function of the same arguments that returns an uncompiled `keras.Model` of any kind, which maps
+            (N, *image_shape) to (N, num_classes).
+        cost: Function (model, image_shape, num_classes) that yields the cost of each layer, from which the number of
+            lanes is derived. None: a trial has the device to itself.
+        kernel: Function (model, regularizer, image_shape, num_classes) that returns what the packed engine compiles;
+            only with `layers`. None: the sequential engine trains the family.
+
+    Raises:
+        TypeError: Both or neither of `layers` and `build` are given, or a kernel without `layers`.
     """
 
     config: type[Config]
@@ -72,11 +76,11 @@ class Family(Generic[Config]):
 
 
 def users_model(model: ModelConfig) -> str:
-    """`model.builder: my_models:build`, which opens messages about a network that is not ours."""
+    """Return the start of messages about a custom model, such as `model.builder: my_models:build`."""
     return f"model.{'builder' if model.family == OF_BUILDERS else 'family'}: {model.users_code}"
 
 
 def family_of(model: ModelConfig) -> Family[Any]:
-    """The family of a config."""
+    """Return the family of a model config."""
     found: Family[Any] = family_named(model.family)
     return found

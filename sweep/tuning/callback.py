@@ -1,4 +1,4 @@
-"""Callbacks of a sweep, in the manner of Keras's: hooks that are called as it goes on."""
+"""Callbacks of a sweep, modeled after Keras's callbacks: hooks that are called while it runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from optuna.trial import FrozenTrial
 
 @dataclass(frozen=True)
 class SweepInfo:
-    """What is to be done.
+    """What a sweep is about to do.
 
     Attributes:
-        study_name: The study's name.
-        metrics: What is optimized, by objective; keys of an epoch's `logs`.
-        directions: "maximize" or "minimize", by objective.
-        num_trials: Finished trials at the end of the sweep, those of earlier processes included.
-        epochs: Of a run, at most.
-        num_runs: Runs of a trial: 1, or one for each fold or repeat.
-        trials: Those that were there at the start.
+        study_name: Name of the study.
+        metrics: The metric of each objective; keys of an epoch's `logs`.
+        directions: The direction of each objective, "maximize" or "minimize".
+        num_trials: Number of finished trials at the end of the sweep, including those of earlier processes.
+        epochs: Maximum number of epochs of a run.
+        num_runs: Number of runs of a trial: 1, or one for each fold or repeat.
+        trials: The trials that exist at the start.
 
     """
 
@@ -33,30 +33,34 @@ class SweepInfo:
 
 
 class Callback:
-    """What is called as a sweep goes on. Derive from it and override the hooks that you need.
+    """Base class of callbacks. Override the hooks that you need.
 
-    Hooks are called in the process of the sweep, between rounds of epochs, once what they tell of is stored; training
-    waits for them. A hook that raises is reported in one line and its callback is called no more: the sweep goes on.
-    A study and its trials are to be read; the sweep alone writes to them.
+    Hooks are called in the process of the sweep, between rounds of epochs, after the event has been stored; training
+    waits for them. If a hook raises, the error is reported in one line and the callback is not called any more: the
+    sweep continues. A callback may read the study and its trials; only the sweep writes to them.
+
+    Attributes:
+        ends_sweep: Whether an exception of a hook ends the sweep. For parts of the sweep itself.
+        in_transaction: Whether hooks are called before the event is stored, and may write to the study.
     """
 
-    ends_sweep: ClassVar[bool] = False  # whether what a hook raises ends the sweep: for a part of the sweep itself
-    in_transaction: ClassVar[bool] = False  # called before what it tells of is stored, and may write to the study
+    ends_sweep: ClassVar[bool] = False
+    in_transaction: ClassVar[bool] = False
 
     def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
         """Called once, before the first trial of this process.
 
         Args:
             study: The study, with the trials of earlier processes.
-            info: What is to be done.
+            info: What the sweep is about to do.
 
         """
 
     def on_trial_start(self, trial: FrozenTrial) -> None:
-        """Called when a trial has its params and a lane. One that is resumed starts again.
+        """Called when a trial has its parameters and a lane. A resumed trial starts again.
 
         Args:
-            trial: The trial, RUNNING.
+            trial: The trial, in state RUNNING.
 
         """
 
@@ -64,19 +68,19 @@ class Callback:
         """Called after each epoch of each running trial.
 
         Args:
-            number: The trial's.
-            epoch: Of the run, 1 for the first.
-            logs: Value by metric, as Keras names them (loss, accuracy, learning_rate; with validation data val_loss,
-                val_accuracy), and the epoch's seconds. Of a function its values.
-            run: Of a trial of several runs (folds, repeats), 1 for the first.
+            number: Number of the trial.
+            epoch: Epoch of the run, from 1.
+            logs: Metrics by Keras's names (loss, accuracy, learning_rate; with validation data val_loss and
+                val_accuracy), and the epoch's seconds. For an objective function, its values.
+            run: Run of the trial (fold or repeat), from 1.
 
         """
 
     def on_trial_end(self, trial: FrozenTrial) -> None:
-        """Called when a trial is finished, be it by another program.
+        """Called when a trial is finished, by the sweep or by another program.
 
         Args:
-            trial: The trial, COMPLETE, PRUNED or FAIL; its epochs are the user attribute `history`.
+            trial: The trial, in state COMPLETE, PRUNED or FAIL; the user attribute `history` has its epochs.
 
         """
 
