@@ -140,7 +140,7 @@ def settings_of(folder):
 @pytest.mark.slow
 def test_lanes_are_stored_shown_and_reused_without_flags_and_with_auto(folder, capsys):
     assert run("--trials", "4", "--lanes", "3") == 0
-    assert "engine: fake, 3 lanes (engine and lanes as asked)" in capsys.readouterr().out
+    assert "engine: fake, 3 lanes (engine and lanes as requested)" in capsys.readouterr().out
     for num_trials, flags in ((6, []), (8, ["--engine", "auto", "--lanes", "auto"]), (9, ["--lanes", "3"])):
         assert main(["run", "space.toml", "--trials", str(num_trials), *flags]) == 0
         assert "engine: fake, 3 lanes (as the study began)" in capsys.readouterr().out
@@ -264,7 +264,7 @@ def test_study_may_have_any_name_that_is_a_name(folder):
 def test_options_that_optuna_fails_with_later_are_refused_before_a_study_is_made(folder, capsys):
     pruner = 'name = "hyperband"\nreduction_factor = 1'
     (folder / "space.toml").write_text(SPACE.replace('name = "median"', pruner))
-    assert "Optuna fails with these options: ZeroDivisionError" in fail(capsys, "run", "space.toml", "--engine", "fake")
+    assert "fails with these options: ZeroDivisionError" in fail(capsys, "run", "space.toml", "--engine", "fake")
     assert run("--pruner", "median", "--quiet") == 0
 
 

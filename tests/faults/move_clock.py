@@ -41,7 +41,7 @@ def _budget_problems(folder: Path, output: str, lasted_s: float) -> list[str]:
     """Of a sweep that ended as its time was up, or had done all before."""
     study = optuna.load_study(study_name="study", storage=f"sqlite:///{folder / 'sweep.db'}")
     elapsed_s = study.user_attrs["elapsed_s"]
-    is_up = "the time is up" in output
+    is_up = "the timeout was reached" in output
     found = [] if 0 <= elapsed_s <= min(lasted_s, BUDGET_S + SLACK_S) else [f"elapsed_s is {elapsed_s}"]
     return found + ([f"the time was up after {lasted_s:.2f} s"] if is_up and lasted_s < BUDGET_S else [])
 

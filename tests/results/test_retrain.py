@@ -94,7 +94,7 @@ def test_folder_of_another_config_is_refused(tmp_path):
 
 def test_damaged_checkpoint_is_one_line(tmp_path):
     (tmp_path / "checkpoint-5.npz").write_bytes(b"torn")
-    with pytest.raises(InputError, match=r"checkpoint-5.npz: no usable checkpoint"):
+    with pytest.raises(InputError, match=r"checkpoint-5.npz: not a usable checkpoint"):
         retrain(tmp_path, make_config(epochs=1))
 
 
