@@ -52,13 +52,15 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("sweep.errors")
-    if name not in _MODULES:
-        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+if not TYPE_CHECKING:  # type checkers know the names from above, and report any other one
+
+    def __getattr__(name: str) -> Any:
+        if name == "errors":
+            return import_module("sweep.errors")
+        if name not in _MODULES:
+            raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import InputError
 from sweep.plugins.users_code import look_in
 from sweep.space.file import load_space as read_space
 from sweep.space.file import parse_choice
@@ -20,7 +21,7 @@ def open_space(
     """Load and check a space; user code is imported from the file's folder or from the working directory.
 
     Args:
-        space: Path of a space file, or a `Space`, to which the overrides do not apply.
+        space: Path of a space file, or a `Space`.
         overrides: Fixed values that replace the file's: texts such as `"training.epochs=5"`, or a mapping from keys to
             values.
         sampler: Optuna sampler that replaces the file's, as in `"tpe:multivariate=true"`.
@@ -33,7 +34,10 @@ def open_space(
         SpaceError: The file or an override is invalid. The message contains the key and a fix.
     """
     path = None if isinstance(space, Space) else Path(space)
-    found = space if isinstance(space, Space) else read_space(Path(space), _texts(overrides))
+    _check_is_text(sampler, "sampler", "tpe:multivariate=true")
+    _check_is_text(pruner, "pruner", "percentile:percentile=25")
+    texts = _texts(overrides)
+    found = space.with_overrides(texts) if isinstance(space, Space) else read_space(Path(space), texts)
     if found.users_code or ":" in f"{sampler}{pruner}{found.sampler.name}{found.pruner.name}":
         look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
     if sampler is not None and sampler != found.sampler.name:  # the same name keeps the options of the file
@@ -41,6 +45,11 @@ def open_space(
     if pruner is not None and pruner != found.pruner.name:
         found = replace(found, pruner=parse_choice(pruner, "--pruner"))
     return found
+
+
+def _check_is_text(value: Any, name: str, example: str) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{name} must be a name, such as {example!r} or 'my_module:MyClass', got {value!r:.100}")
 
 
 def load_space(path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Space:

@@ -1,23 +1,24 @@
 """Provide `Study`: a stored study, with methods to report, confirm, export and retrain its trials."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import optuna
 
 from sweep.api.confirming import confirm_study
 from sweep.api.reading import read_stored, url_of
-from sweep.api.retraining import Retrained, retrain_config
+from sweep.api.retraining import Retrained, retrain_config, verify_config
+from sweep.api.training import TrainingArguments, training_options
 from sweep.config.study_name import study_folder
-from sweep.options import ConfirmOptions, RetrainOptions, StorageOptions
+from sweep.options import ConfirmOptions, DeviceOptions, RetrainOptions, StorageOptions
 from sweep.results.confirmation import Confirmation
 from sweep.results.export import export_trials
 from sweep.results.report import make_page, write_page
 from sweep.results.stored_study import StoredStudy
+from sweep.results.verify import Verification
 from sweep.space.space import Space
 
 if TYPE_CHECKING:
@@ -125,13 +126,23 @@ class Study:
         write_page(make_page([self.study, *(other.study for other in others)]), path)
         return path
 
-    def confirm(self, top: int = 5, seeds: int = 10, **options: Any) -> Confirmation:
+    def confirm(
+        self,
+        top: int = 5,
+        seeds: int = 10,
+        *,
+        again: bool = False,
+        quiet: bool = False,
+        **training: Unpack[TrainingArguments],
+    ) -> Confirmation:
         """Train the best configs with new seeds, and compare them by scores that are not biased by selection.
 
         Args:
             top: Number of best COMPLETE trials.
             seeds: Number of seeds for each trial.
-            options: Other fields of `ConfirmOptions`: `again`, `engine`, `device`, `workers`.
+            again: Drop the scores that are stored, and train again.
+            quiet: Print no progress.
+            training: `engine`, `lanes`, `device`, `threads`, `workers`, `ray`, ... as for `sweep.run`.
 
         Returns:
             The scores; `conclusions()` compares them.
@@ -139,8 +150,9 @@ class Study:
         Raises:
             InputError: No trial can be confirmed, or the stored scores were made with another engine, device or data.
         """
-        chosen = ConfirmOptions(top=top, seeds=seeds, **{"storage": self._options, **options})
-        confirmation = confirm_study(self.name, chosen, self._say, self._say)
+        options = training_options(training)
+        chosen = ConfirmOptions(top, seeds, again, quiet, storage=self._options, **options)
+        confirmation = confirm_study(self.name, chosen, _silent if quiet else self._say, self._say)
         self.__dict__.pop("_stored", None)
         return confirmation
 
@@ -163,13 +175,26 @@ class Study:
             self._say(f"this runs your code: {self._stored.family_code}")
         return export_trials(self._stored, trials, top, folder)
 
-    def retrain(self, trial: int | None = None, seeds: int = 1, **options: Any) -> Retrained:
+    def retrain(
+        self,
+        trial: int | None = None,
+        seeds: int = 1,
+        *,
+        train_on: str | None = None,
+        out: str | Path | None = None,
+        quiet: bool = False,
+        **training: Unpack[TrainingArguments],
+    ) -> Retrained:
         """Train a trial's config with one or more seeds, and evaluate each model on the test set.
 
         Args:
             trial: Number of the trial. Default: the best confirmed trial if there is one, else the best trial.
             seeds: Number of seeds.
-            options: Other fields of `RetrainOptions`: `train_on`, `out`, `device`.
+            train_on: "train" or "train+validation". Default: the config's value.
+            out: Output folder of the models. Default: `models/NAME` in the study's folder.
+            quiet: Print no progress.
+            training: `engine`, `lanes`, `device`, `threads`, `workers`, `ray`, ... as for `sweep.run`. Default: one
+                seed after the other, with a checkpoint after each epoch.
 
         Returns:
             The folder, the scores and the model.
@@ -178,8 +203,39 @@ class Study:
             InputError: There is no such trial, or its data or the folder of the models cannot be used.
         """
         (path,) = self.export(1, () if trial is None else (trial,))
-        chosen = RetrainOptions(seeds=seeds, **{"storage": replace(self._options), **options})
-        return retrain_config(path, chosen, self._say)
+        folder = None if out is None else Path(out)
+        options = training_options(training)
+        chosen = RetrainOptions(seeds, train_on, out=folder, storage=self._options, **options)
+        return retrain_config(path, chosen, _silent if quiet else self._say)
+
+    def verify(
+        self,
+        trial: int | None = None,
+        tolerance: float | None = None,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> Verification:
+        """Repeat a trial's run of the sweep, and compare its score with the stored one.
+
+        Args:
+            trial: Number of the trial. Default: the best confirmed trial if there is one, else the best trial.
+            tolerance: Largest difference of scores that is accepted. Default: 1e-6.
+            device: "auto", "cpu" or "gpu:N".
+            threads: Number of CPU threads. Default: the sweep's.
+
+        Returns:
+            Both scores.
+
+        Raises:
+            InputError: There is no such trial, or its run cannot be repeated here.
+            ScoreMissed: The scores differ by more than the tolerance.
+        """
+        (path,) = self.export(1, () if trial is None else (trial,))
+        options = RetrainOptions(
+            verify=True, tolerance=tolerance, storage=self._options, device=DeviceOptions(device, threads=threads)
+        )
+        return verify_config(path, options, self._say)
 
     @property
     def _folder(self) -> Path:
@@ -189,3 +245,7 @@ class Study:
     def url(self) -> str:
         """The URL of the study's database."""
         return url_of(self._options)
+
+
+def _silent(_: str) -> None:
+    """Print nothing."""

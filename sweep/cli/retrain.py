@@ -17,6 +17,7 @@ from sweep.cli.arguments import (
     worker_options,
 )
 from sweep.cli.say import say
+from sweep.errors import InputError
 from sweep.options import RetrainOptions
 
 NAME = "retrain"
@@ -42,9 +43,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def add_common_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments that `sweep retrain` and `sweep train` share."""
     command.add_argument(
-        "config",
+        "configs",
         type=Path,
         metavar="CONFIG",
+        nargs="+",
         help="Path of a config file (.toml) with the values of one training run, exported or hand-written.",
     )
     command.add_argument(
@@ -64,7 +66,7 @@ def add_common_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train a config's seeds and evaluate them, or repeat the sweep's run and compare the scores."""
+    """Train each config's seeds and evaluate them, or repeat the sweep's run and compare the scores."""
     retrain(
         arguments,
         RetrainOptions(
@@ -93,10 +95,12 @@ def retrain(arguments: argparse.Namespace, options: RetrainOptions) -> None:
         storage=storage_options(arguments),
         device=device_options(arguments),
     )
-    if options.verify:
-        verify_config(arguments.config, options, say, arguments.overrides)
-        print("verified: the stored score was reproduced")
-        return
-    retrained = retrain_config(arguments.config, options, say, arguments.overrides)
-    for line in retrained.lines():
-        print(line)
+    if options.out is not None and len(arguments.configs) > 1:
+        raise InputError(f"--out: {len(arguments.configs)} configs cannot share a folder; train them one by one")
+    for config in arguments.configs:
+        if options.verify:
+            verify_config(config, options, say, arguments.overrides)
+            print("verified: the stored score was reproduced")
+            continue
+        for line in retrain_config(config, options, say, arguments.overrides).lines():
+            print(line)

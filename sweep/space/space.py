@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -85,6 +85,28 @@ class Space:
         from sweep.space.file import parse_space
 
         return parse_space(deepcopy(sections), "the space", folder=Path.cwd())
+
+    def with_overrides(self, overrides: Sequence[str]) -> "Space":
+        """Return the space with values such as `"training.epochs=5"` in place of its own, as for a space file.
+
+        Raises:
+            SpaceError: There is no such key, or a value is invalid.
+        """
+        if not overrides:
+            return self
+        from sweep.config.keys import apply_override
+        from sweep.space.file import parse_space
+
+        content: dict[str, Any] = {
+            **deepcopy(self.fixed),
+            "study": self.study.model_dump(mode="json", exclude_none=True),
+            "sampler": {"name": self.sampler.name, **self.sampler.options},
+            "pruner": {"name": self.pruner.name, **self.pruner.options},
+            "space": {name: one.model_dump(mode="json", exclude_none=True) for name, one in self.parameters.items()},
+        }
+        for override in overrides:
+            apply_override(content, override, self.source)
+        return parse_space(content, self.source)
 
     @property
     def function(self) -> str | None:

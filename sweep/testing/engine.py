@@ -16,6 +16,7 @@ from sweep.config.function import RunConfig
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import Engine, EpochRecord, record_of
 
+MAX_EPOCHS = 1000  # more than any config of the tests has
 FEW = {"num_train": 150, "num_validation": 280}  # digits, in minibatches that do not divide their number
 
 
@@ -23,6 +24,7 @@ def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochRecord]:
     """The records of a lane that was admitted, as long as there are any; raises what ended its run."""
     history: list[EpochRecord] = []
     while outcomes := engine.train_epoch():
+        assert len(history) < MAX_EPOCHS, "the engine goes on training after the record that says is_last"
         history.append(record_of(lane, outcomes))
     return history
 

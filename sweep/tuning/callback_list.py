@@ -26,7 +26,14 @@ def make_callbacks(names: Iterable[str | Callback]) -> list[Callback]:
         InputError: There is no such callback, or it cannot be made. SpaceError is one.
 
     """
-    return [_made(name) if isinstance(name, str) else name for name in names]
+    return [_made(name) if isinstance(name, str) else _checked(name) for name in names]
+
+
+def _checked(callback: object) -> Callback:
+    if not isinstance(callback, Callback):
+        kind = callback.__name__ if isinstance(callback, type) else type(callback).__name__
+        raise InputError(f"callbacks: {kind} must be an instance of a class derived from sweep.Callback")
+    return callback
 
 
 def _made(name: str) -> Callback:

@@ -63,7 +63,7 @@ class Objective:
             look_in(Path(space).resolve().parent, Path.cwd())
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = CallbackFactory(callbacks)
-        self._described: set[str] = set()  # names of studies
+        self._described: dict[str, bool] = {}  # by name of the study
         for data in self.space.data_configs():
             check_feature_maps(self.space, load(data).image_shape)
 
@@ -72,23 +72,27 @@ class Objective:
         seed = derived_seed(self._seed, trial.number)
         config = self.space.resolve(self.space.suggest(trial), seed)
         with _TRAINING:
-            self._describe(trial.study)
+            is_described = self._describe(trial.study)
             trial.set_user_attr("seed", seed)
             training = RunningTrial(trial.number, self.space.plan.runs(self._explicit(config)))
             try:
                 values = self._one_run(trial, training) if len(training.runs) == 1 else self._several(trial, training)
             finally:
-                trial.set_user_attr("history", training.records())
+                if is_described:  # otherwise an export would write the config of another space
+                    trial.set_user_attr("history", training.records())
         return values[0] if len(values) == 1 else tuple(values)
 
-    def _describe(self, study: optuna.Study) -> None:
-        """Store with the study what `sweep export`, `confirm` and `retrain` read of it. Once a study.
+    def _describe(self, study: optuna.Study) -> bool:
+        """Store with the study what `sweep export`, `confirm` and `retrain` read of it, once for each study.
+
+        Returns:
+            Whether the study has these settings.
 
         Raises:
             StudyError: The study's directions are not those of the space's metrics.
         """
         if study.study_name in self._described:
-            return
+            return self._described[study.study_name]
         check_directions(study, self.space)
         described = describe_study(study, self.space.with_precision(self._precision()), self._seed)
         if not described:
@@ -97,7 +101,8 @@ class Objective:
                 "used by plain Optuna only; sweep export and confirm need one study for each space",
                 stacklevel=3,
             )
-        self._described.add(study.study_name)
+        self._described[study.study_name] = described
+        return described
 
     def _explicit(self, config: TrialConfig) -> TrialConfig:
         """With what `precision = "auto"` means in this process."""
