@@ -20,7 +20,7 @@ from sweep.metrics import METRICS
 
 
 class TrialConfig(Section):
-    """One training run. Equal configs on the same machine give equal weights, bit for bit."""
+    """Everything that one training run needs. Equal configs give equal weights on one machine, bit for bit."""
 
     data: DataConfig = DataConfig()
     model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(model_config)] = Field(
@@ -55,7 +55,15 @@ class TrialConfig(Section):
 
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
-        """Check nested plain values; `source` (a file's name) opens the one-line SpaceError."""
+        """Check nested plain values and return them as a config.
+
+        Args:
+            values: Values by section and key, as in TOML.
+            source: Name of the file, for messages.
+
+        Raises:
+            SpaceError: A value is invalid; the message contains source, key and a fix.
+        """
         current = with_current_keys(values, source)
         try:
             return cls.model_validate(current)
@@ -65,7 +73,11 @@ class TrialConfig(Section):
             raise SpaceError(f"{source}: {error}") from None
 
     def with_precision(self, precision: Precision) -> Self:
-        """The config with this precision in place of "auto"; an explicit one stays."""
+        """Return the config with `training.precision = "auto"` replaced; an explicit precision is kept.
+
+        Args:
+            precision: What "auto" stands for on the device.
+        """
         if self.training.precision != "auto":
             return self
         return self.model_copy(update={"training": self.training.model_copy(update={"precision": precision})})

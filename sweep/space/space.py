@@ -1,6 +1,7 @@
-"""`Space`: what varies and what is fixed. `suggest(trial)` -> params; `resolve(params, seed)` -> TrialConfig.
+"""Define `Space`: which values are fixed, which vary, and what is optimized.
 
-`space_file` makes one, `space_checks` says what is wrong with it.
+`suggest(trial)` samples the parameters of a trial, `resolve(params, seed)` turns them into a `TrialConfig`. A space is
+read by `sweep.space.file` and checked by `sweep.space.checks`.
 """
 
 import hashlib
@@ -54,7 +55,7 @@ class StudySection(ObjectiveSection):
 
 
 class Choice(Section):
-    """`[sampler]` or `[pruner]`: a name and options for Optuna's class of that name."""
+    """`[sampler]` or `[pruner]`: the name of a class, and options for its constructor."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -62,7 +63,16 @@ class Choice(Section):
 
 @dataclass(frozen=True)
 class Space:
-    """A checked space file: what is fixed, what varies, and what is sought."""
+    """A checked space: fixed values, parameters that vary, and the objectives.
+
+    Attributes:
+        source: Name of the file, for messages.
+        study: Values of `[study]`.
+        sampler: The sampler with its options.
+        pruner: The pruner with its options.
+        fixed: Fixed values by section and key.
+        parameters: The parameters that vary, in the order of the file.
+    """
 
     source: str
     study: StudySection
@@ -73,21 +83,24 @@ class Space:
 
     @classmethod
     def from_sections(cls, **sections: dict[str, Any]) -> "Space":
-        """A space built in Python, checked as a space file is.
+        """Build a space in Python, with the checks of a space file.
 
         Args:
-            sections: Those of a space file by name: `study={"name": "mine"}`, `training={"epochs": 5}`,
+            sections: The sections of a space file by name: `study={"name": "mine"}`, `training={"epochs": 5}`,
                 `space={"l2": {"key": "regularizer.l2", "type": "float", "low": 1e-6, "high": 1e-2, "log": True}}`.
 
         Raises:
-            SpaceError: Something is wrong; the message names section, key and fix.
+            SpaceError: A value is invalid; the message contains section, key and a fix.
         """
         from sweep.space.file import parse_space
 
         return parse_space(deepcopy(sections), "the space", folder=Path.cwd())
 
     def with_overrides(self, overrides: Sequence[str]) -> "Space":
-        """Return the space with values such as `"training.epochs=5"` in place of its own, as for a space file.
+        """Return the space with some values replaced, as `--set` does for a space file.
+
+        Args:
+            overrides: Values such as `"training.epochs=5"`.
 
         Raises:
             SpaceError: There is no such key, or a value is invalid.
@@ -110,18 +123,18 @@ class Space:
 
     @property
     def function(self) -> str | None:
-        """The objective that is a plain function; None where models are trained."""
+        """The objective function, if the objective is a plain function; None if models are trained."""
         return self.study.function
 
     @cached_property
     def families(self) -> tuple[str, ...]:
-        """The model families that are named."""
+        """Names of the model families that occur in the space."""
         varied = {name: one.model_dump() for name, one in self.parameters.items() if one.key == "model.family"}
         return families_in({**self.fixed, "space": varied})
 
     @property
     def users_code(self) -> tuple[str, ...]:
-        """What of the user's own a trial runs, as `module:attribute`: the objective, or model, data source, metrics."""
+        """User code that trials run, as `module:attribute`: the objective, or model, data source and metrics."""
         if self.function is not None:
             return (self.function,) if is_own(self.function) else ()
         metrics = map(METRICS.code_of, computed(*self.fixed.get("training", {}).get("metrics", ()), *self.metrics))
@@ -129,30 +142,30 @@ class Space:
 
     @property
     def users_source(self) -> str | None:
-        """The data source, where it is not ours."""
+        """The data source, if it is user code."""
         name = self.fixed.get("data", {}).get("name")
         return None if name is None else SOURCES.code_of(name)
 
     @property
     def users_model(self) -> str | None:
-        """The builder, or the first of the families that are not ours: they are of one module."""
+        """The builder, or the first custom model family; all custom families are in one module."""
         builder: str | None = self.fixed.get("model", {}).get("builder")
         return builder or next(iter(self.users_families), None)
 
     @property
     def users_families(self) -> tuple[str, ...]:
-        """`module:attribute` of the families that are not ours."""
+        """The custom model families as `module:attribute`."""
         codes = map(FAMILIES.code_of, self.families)
         return tuple(dict.fromkeys(code for code in codes if code is not None))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Of each objective."""
+        """The metric of each objective."""
         return self.study.sought_metrics
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Of each objective, maximize or minimize."""
+        """The direction of each objective, maximize or minimize."""
         return self.study.sought_directions
 
     @property
@@ -162,23 +175,23 @@ class Space:
 
     @property
     def goal(self) -> str:
-        """`maximize val_accuracy, minimize seconds`."""
+        """The objectives in words, such as `maximize val_accuracy, minimize seconds`."""
         return ", ".join(
             f"{direction} {metric}" for direction, metric in zip(self.directions, self.metrics, strict=True)
         )
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits over everything that decides what a trial is."""
+        """Twelve hexadecimal digits of a hash over everything that determines a trial."""
         return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def plan(self) -> RunPlan:
-        """The runs of each trial."""
+        """The runs of each trial (folds, repeats)."""
         return RunPlan(self.study.repeats, self.study.cross_validation)
 
     def record(self) -> dict[str, Any]:
-        """Plain values that are stored with the study and compared on resume."""
+        """Return the plain values that are stored with the study and compared on resume."""
         return {
             **{key: value for key, value in asdict(self.plan).items() if value is not None},
             **self.study.record(),
@@ -188,26 +201,30 @@ class Space:
         }
 
     def with_precision(self, precision: Precision) -> "Space":
-        """The space with this precision in place of "auto"; an explicit one stays."""
+        """Return the space with `training.precision = "auto"` replaced; an explicit precision is kept.
+
+        Args:
+            precision: What "auto" stands for on the device.
+        """
         training = self.fixed.get("training", {})
         if training.get("precision") != "auto":
             return self
         return replace(self, fixed={**self.fixed, "training": {**training, "precision": precision}})
 
     def max_epochs(self) -> int:
-        """The most epochs that a run of a trial can have; a function has one."""
+        """Return the largest number of epochs of a run; 1 for an objective function."""
         return max((config.training.epochs for config in self.extreme_configs()), default=1)
 
     def max_steps(self) -> int:
-        """The most values that a trial can report: one for each epoch, or for each of several runs."""
+        """Return the largest number of values that a trial reports: one per epoch, or per run if it has several."""
         return self.plan.num_runs if self.plan.num_runs > 1 else self.max_epochs()
 
     def data_configs(self) -> list[DataConfig]:
-        """The distinct data sections of the space's extremes, in the first fold; one unless a data key varies."""
+        """Return the different `[data]` configs of the trials (in the first fold); one unless a data key varies."""
         return list(dict.fromkeys(self.plan.runs(config)[0].data for config in self.extreme_configs()))
 
     def extreme_configs(self) -> Iterator[TrialConfig]:
-        """Configs of extreme params, see `extreme_params`; the largest models are among them."""
+        """Iterate over configs at the bounds of the parameters; the largest models are among them."""
         return iter(self._extreme_configs)
 
     @cached_property
@@ -217,22 +234,34 @@ class Space:
         return tuple(self.resolve(params, seed=0) for params in extreme_params(self.parameters))
 
     def widest(self) -> list[tuple[int, ...]]:
-        """For each number of layers, the most filters or units of each."""
+        """Return, for each number of layers, the largest number of filters or units of each layer."""
         widest: dict[int, tuple[int, ...]] = {}
         for widths in (config.model.lane_widths for config in self.extreme_configs() if config.model.lane_widths):
             widest[len(widths)] = tuple(map(max, widths, widest.get(len(widths), widths)))
         return [*widest.values()]
 
     def suggest(self, trial: Any) -> Params:
-        """Ask an Optuna trial (or anything with its suggest methods) for every active parameter, in file order."""
+        """Sample every active parameter, in the order of the file.
+
+        Args:
+            trial: An Optuna trial, or anything with its suggest methods.
+
+        Returns:
+            The values by parameter name.
+        """
         return suggest_active(self.parameters, trial)
 
     def function_calls(self) -> list[list[str]]:
-        """The names of the params that trials can have, each combination once."""
+        """Return the combinations of parameter names that trials can have."""
         return [[*names] for names in dict.fromkeys(tuple(params) for params in extreme_params(self.parameters))]
 
     def runs(self, params: Mapping[str, Any], seed: int) -> tuple[RunConfig, ...]:
-        """What a trial's runs need: each a TrialConfig (`resolve`, `plan`); or the function's call."""
+        """Return the config of each run of a trial: a `TrialConfig`, or the call of the objective function.
+
+        Args:
+            params: The values of a trial.
+            seed: Seed of the trial.
+        """
         if self.function is None:
             return self.plan.runs(self.resolve(params, seed))
         active = {
@@ -241,7 +270,15 @@ class Space:
         return (FunctionConfig(function=self.function, params=active, seed=seed, num_values=len(self.metrics)),)
 
     def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
-        """Fixed values and params as a TrialConfig; `seed` is the training seed unless the file fixes one."""
+        """Return fixed values and parameters as one config.
+
+        Args:
+            params: The values of a trial; those of inactive parameters are ignored.
+            seed: Training seed, unless the space fixes one.
+
+        Raises:
+            SpaceError: The values do not fit together.
+        """
         values = deepcopy(self.fixed)
         training = values.setdefault("training", {})
         training.setdefault("seed", seed)

@@ -1,7 +1,7 @@
-"""Keras callbacks of a trial: the one that prunes, and a fresh set of the user's own for each training.
+"""Keras callbacks of a trial: the pruning callback, and new copies of the user's callbacks for each training.
 
-As Optuna ships it, the pruning callback raises inside `fit`, so the other callbacks' `on_train_end` is skipped, and a
-metric that is not there only warns. This one stops the training, lets every callback end, and then `raise_if_pruned`
+The pruning callback of optuna-integration raises inside `fit`, so that `on_train_end` of other callbacks is skipped,
+and it only warns if the metric is missing. This one stops the training, lets every callback end, and `raise_if_pruned` then
 raises `TrialPruned`.
 """
 
@@ -16,7 +16,7 @@ from sweep.errors import InputError
 
 BATCH_HOOKS = tuple(
     f"on_{kind}batch_{moment}" for kind in ("", "train_", "test_") for moment in ("begin", "end")
-)  # many minibatches are one compiled call, so nobody can call these
+)  # many minibatches run in one compiled call, so these hooks cannot be called
 SAVERS = tuple(  # older Keras has no OrbaxCheckpoint
     getattr(keras.callbacks, name, None) for name in ("ModelCheckpoint", "BackupAndRestore", "OrbaxCheckpoint")
 )
@@ -24,13 +24,13 @@ Callbacks = Sequence[Any] | Callable[[optuna.Trial], Iterable[Any]]
 
 
 class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports a metric to the trial after each epoch, and stops the training when the trial is to be pruned.
+    """Report a metric to the trial after each epoch, and stop the training if the trial should be pruned.
 
     Steps count from 0, as epochs in Keras. Works in Keras's own `fit`; call `raise_if_pruned` after it.
 
     Args:
-        trial: The trial that is trained.
-        monitor: The metric's name in the epoch's logs.
+        trial: The Optuna trial.
+        monitor: Name of the metric in the logs of an epoch.
     """
 
     def __init__(self, trial: optuna.Trial, monitor: str = "val_accuracy") -> None:
@@ -39,11 +39,23 @@ class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._pruned_after: int | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Forget an earlier training."""
+        """Reset the callback, as it may be used in several trainings.
+
+        Args:
+            logs: Not used.
+        """
         self._pruned_after = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Report; InputError if the metric is not among the logs."""
+        """Report the metric, and stop the training if the trial should be pruned.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Metrics of the epoch.
+
+        Raises:
+            InputError: The metric is not among the logs.
+        """
         if self._monitor not in (logs or {}):
             raise InputError(
                 f'metric "{self._monitor}" is not a metric of this training; it has {", ".join(logs or {})}'
@@ -56,13 +68,13 @@ class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 self.model.stop_training = True
 
     def raise_if_pruned(self) -> None:
-        """Raise `optuna.TrialPruned` if the trial was pruned; call it when the training has ended."""
+        """Raise `optuna.TrialPruned` if the training was stopped; call it after the training."""
         if self._pruned_after is not None:
             raise optuna.TrialPruned(f"pruned after epoch {self._pruned_after}")
 
 
 class CallbackFactory:
-    """Fresh callbacks for each training, so that none carries what it counted from one trial into the next.
+    """Provide new callbacks for each training, so that no state is carried from one trial into the next.
 
     Args:
         callbacks: Keras callbacks, which are copied for each training; or a function that returns them for a trial.

@@ -34,22 +34,23 @@ _TRAINING = threading.RLock()  # Keras's seeds, session and precision are the pr
 
 
 class Objective:
-    """trial -> the space's metric (a tuple of several), at the epoch whose weights are kept.
+    """An Optuna objective that trains a Keras model with sampled values.
 
-    A trial's score depends on its params and its number alone. Under `study.optimize(n_jobs=2)` one trial trains at a
-    time, so the scores are those of `n_jobs=1`, and so is the speed: trials are trained side by side by `sweep run`.
-    Optuna does not prune multi-objective studies.
+    It returns the metric of the space (a tuple for several) at the epoch whose weights are kept. The score depends only
+    on the parameters and the number of the trial. With `study.optimize(n_jobs=2)` trials still train one at a time, so
+    that scores are those of `n_jobs=1`; `sweep run` trains trials concurrently. Optuna does not prune multi-objective
+    studies.
 
     Args:
-        space: A space file. A builder that it names is your code, which is run; it is found as by `sweep run`: in the
-            working directory, else in the file's folder, before installed modules.
-        overrides: `section.key=value` each, instead of what the file says.
-        seed: Of weights and minibatches; without one, the file's.
-        callbacks: Keras callbacks, of which each training gets copies; or a function of the trial that returns new
-            ones. A function that returns the same one each time shares it among all trials.
+        space: Path of a space file. User code that it refers to is imported from the working directory, else from the
+            folder of the file.
+        overrides: Values such as `"training.epochs=5"` that replace the file's.
+        seed: Seed of weights and minibatches. Default: the file's.
+        callbacks: Keras callbacks, which are copied for each training; or a function of the trial that returns new
+            callbacks.
 
     Raises:
-        SpaceError: The file is wrong.
+        SpaceError: The file is invalid.
         InputError: A callback cannot be copied, or has a hook for minibatches, which would never be called.
     """
 
@@ -68,7 +69,18 @@ class Objective:
             check_feature_maps(self.space, load(data).image_shape)
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
-        """Suggest, build, train; raises `optuna.TrialPruned`, or SweepError if a loss is NaN or infinite."""
+        """Sample the parameters, build the model and train it.
+
+        Args:
+            trial: The Optuna trial.
+
+        Returns:
+            The score; a tuple for several metrics.
+
+        Raises:
+            optuna.TrialPruned: The pruner stopped the trial.
+            SweepError: A loss is NaN or infinite.
+        """
         seed = derived_seed(self._seed, trial.number)
         config = self.space.resolve(self.space.suggest(trial), seed)
         with _TRAINING:
