@@ -6,6 +6,7 @@ from typing import Any
 
 from sweep.api.spaces import open_space
 from sweep.api.study import Study
+from sweep.data import forget
 from sweep.errors import Interrupted
 from sweep.options import (
     DeviceOptions,
@@ -118,6 +119,7 @@ def run(
         ),
     )
     say: Callable[[str], None] = (lambda _: None) if quiet else print
+    forget()  # files of images may have changed since an earlier call in this process
     try:
         outcome = run_sweep(open_space(space, overrides, sampler, pruner), options, say)
     except Interrupted as interrupted:

@@ -1,8 +1,8 @@
 """Keras callbacks of a trial: the pruning callback, and new copies of the user's callbacks for each training.
 
 The pruning callback of optuna-integration raises inside `fit`, so that `on_train_end` of other callbacks is skipped,
-and it only warns if the metric is missing. This one stops the training, lets every callback end, and `raise_if_pruned` then
-raises `TrialPruned`.
+and it only warns if the metric is missing. This one stops the training and lets every callback end;
+`raise_if_pruned` then raises `TrialPruned`.
 """
 
 from collections.abc import Callable, Iterable, Sequence

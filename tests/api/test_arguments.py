@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import optuna
 import pytest
 
@@ -82,6 +83,18 @@ def test_a_wrong_argument_is_one_line_that_names_it(study, call, fact):
     assert "\n" not in str(raised.value)
     with pytest.raises(sweep.errors.StudyError):
         sweep.load_study("n")
+
+
+def test_a_file_that_changed_in_between_is_read_again(folder):
+    def run(name, value):
+        images = np.full((60, 4, 4), value, np.uint8)
+        np.savez("images.npz", x=images, y=np.arange(60) % 3)
+        changes = {"data.name": "npz", "data.path": "images.npz", "data.num_train": "", "data.num_validation": ""}
+        return sweep.run("space.toml", study=name, engine="fake", quiet=True, overrides=changes).study.user_attrs[
+            "sweep"
+        ]
+
+    assert run("first", 1)["data_hash"] != run("second", 2)["data_hash"]
 
 
 def test_the_package_lists_what_is_public():
