@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sweep.config.section import Positive, Rate, Section
-from sweep.metrics import METRICS, computed, direction_of
+from sweep.metrics import METRICS, computed
 from sweep.spelling import did_you_mean
 
 OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
@@ -111,7 +111,7 @@ class TrainingConfig(Section):
     patience: Positive | None = None
     """Early stopping: epochs without a better `monitor`; the best weights are restored. Default: off."""
     monitor: str = "val_loss"
-    """Metric that early stopping watches."""
+    """Metric that early stopping watches: one of the validation images, or `module:function`."""
     metrics: Names = ()
     """Further metrics to compute on the validation images after each epoch: names of ours or `module:function`."""
     from_logits: bool = False
@@ -134,9 +134,11 @@ class TrainingConfig(Section):
     @field_validator("monitor")
     @classmethod
     def _monitor_is_of_the_validation_part(cls, monitor: str) -> str:
-        if not monitor.startswith("val_") or METRICS.problem(monitor) or direction_of(monitor) is None:
+        is_custom = METRICS.problem(monitor) is None and METRICS.code_of(monitor) is not None
+        if not is_custom and (not monitor.startswith("val_") or METRICS.problem(monitor)):
             known = [name for name in METRICS.built_in if name.startswith("val_")]
-            raise ValueError(f'"{monitor}" is not one of {", ".join(known)}{did_you_mean(monitor, known)}')
+            use = f"{', '.join(known)} or module:function{did_you_mean(monitor, known)}"
+            raise ValueError(f'"{monitor}" is not one of {use}')
         return monitor
 
     @property

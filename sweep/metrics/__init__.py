@@ -47,6 +47,15 @@ def direction_of(name: str) -> Direction | None:
     return direction
 
 
+def direction_in_training(name: str) -> Direction:
+    """Return the direction of any metric, whose code is imported for it: its attribute `direction`, else maximize."""
+    known = direction_of(name)
+    if known is not None:
+        return known
+    direction: Direction = getattr(METRICS.get(name), "direction", "maximize")
+    return direction
+
+
 def computed(*names: str) -> tuple[str, ...]:
     """Those that are functions of probabilities, each once."""
     return tuple(name for name in dict.fromkeys(names) if name not in GIVEN)

@@ -10,10 +10,13 @@ from sweeps import make_space, read_trials, run_sweep
 
 from sweep.cli.parser import main
 from sweep.config.file import read_config
+from sweep.config.trial import TrialConfig
 from sweep.engines.device import Device
+from sweep.engines.registry import make_engine
 from sweep.errors import SpaceError
 from sweep.metrics.scores import probabilities_of, scores
 from sweep.plugins.users_code import code_of
+from sweep.testing.engine import train_to_the_end
 
 OURS = {
     "val_f1_macro": lambda *given: f1_score(*given, average="macro"),
@@ -138,7 +141,7 @@ def test_a_study_may_prune_and_have_several_objectives_by_them(tmp_path):
             {"training": {"metrics": ["val_f1"]}},
             'training.metrics: "val_f1" is not a metric. Use one of val_accuracy',
         ),
-        ({"training": {"monitor": "mine:f"}}, 'training.monitor: "mine:f" is not one of val_accuracy'),
+        ({"training": {"monitor": "accuracy"}}, 'training.monitor: "accuracy" is not one of val_accuracy'),
     ],
 )
 def test_a_wrong_name_is_said_where_it_stands(section, problem):
@@ -195,3 +198,27 @@ def worst_recall(labels, probabilities):
     causes = [[trial["user_attrs"][key] for key in ("cause", "error")] for trial in trials[:2]]
     assert causes[0] == ["user_error", "ValueError: the second"]
     assert causes[1] == ["nan", "the my_metrics:worst_recall is not finite after epoch 1"]
+
+
+@pytest.mark.parametrize("engine", ["packed", "sequential"])
+def test_early_stopping_watches_a_metric_of_the_users(place, engine):
+    """The one named by its attribute `direction` is minimized; the best epoch's weights are kept."""
+    sys.path.insert(0, str(place))
+    (place / "my_monitor.py").write_text(
+        "calls = []\n"
+        "def up_then_down(labels, probabilities):\n"
+        "    calls.append(1)\n"
+        "    return abs(len(calls) - 3)\n"
+        "up_then_down.direction = 'minimize'\n"
+    )
+    values = {
+        "data": {"num_train": 60, "num_validation": 60},
+        "model": {"filters": [2]},
+        "training": {"epochs": 9, "patience": 2, "monitor": "my_monitor:up_then_down"},
+    }
+    trained = make_engine(engine, 1, 1, lambda: None)
+    trained.admit(0, TrialConfig.from_values(values, "test"))
+    history = train_to_the_end(trained)
+    assert [record.logs["my_monitor:up_then_down"] for record in history] == [2, 1, 0, 1, 2]
+    assert history[-1].best_epoch == 3
+    sys.modules.pop("my_monitor")
