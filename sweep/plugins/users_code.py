@@ -22,6 +22,7 @@ from typing import Any
 from sweep.errors import SpaceError, SweepError, ends_process, message_of
 
 BUILDER = "model.builder"  # the config key that names a user's own
+IN_A_FILE = "move it to a .py file: workers and other commands do not see what a notebook or script defines"
 NUM_DIGITS = 16
 
 
@@ -118,10 +119,9 @@ def import_object(name: str, key: str) -> Any:
     except BaseException as error:  # a module of the user's own may raise anything
         if ends_process(error):
             raise
-        raise SpaceError(
-            f"{key}: {name} cannot be imported: {type(error).__name__}: {' '.join(message_of(error).split())}; "
-            "correct it, run from its folder or set PYTHONPATH"
-        ) from None
+        reason = f"{type(error).__name__}: {' '.join(message_of(error).split())}"
+        fix = IN_A_FILE if module_name == "__main__" else "correct it, run from its folder or set PYTHONPATH"
+        raise SpaceError(f"{key}: {name} cannot be imported: {reason}; {fix}") from None
 
 
 @contextmanager
