@@ -104,7 +104,7 @@ def test_sweep_on_workers_trains_the_trials_of_one_process_and_remembers_them(tm
     assert main([*command, "--lanes", "4", "--studies", str(tmp_path / "alone")]) == 0
     on_workers = [*command, "--studies", str(tmp_path / "workers")]
     assert main([*on_workers, "--lanes", "2", "--workers", "2"]) == 0
-    assert "2 workers, each with such an engine" in capsys.readouterr().out
+    assert "2 workers, each with its own engine" in capsys.readouterr().out
     assert read_trials(tmp_path / "workers") == read_trials(tmp_path / "alone")
     assert main([*on_workers, "--trials", "14"]) == 0
     assert "2 workers" in capsys.readouterr().out

@@ -277,7 +277,7 @@ def test_waits_while_another_program_holds_the_write_lock_and_says_so_once(tmp_p
     assert len(optuna.load_study(study_name="study", storage=url).trials) == 1
     holder.close()
     assert said[0] == "waiting: another program has locked the database"
-    assert re.fullmatch(r"the database is free again after \d+ s; going on", said[1])
+    assert re.fullmatch(r"the database is free again after \d+ s; continuing", said[1])
     assert len(said) == 2
 
 
