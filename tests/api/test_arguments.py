@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 import sweep
+from sweep.engines.device import Device
 from sweep.space.space import Space
 
 SPACE = """
@@ -29,6 +30,7 @@ type = "float"
 low = 0.0
 high = 0.8
 """
+NEW = {"study": "n", "engine": "fake"}
 RETRAINED = """
 import sweep
 study = sweep.load_study("mine")
@@ -113,9 +115,11 @@ def test_seeds_are_retrained_confirmed_and_verified_on_lanes_and_workers(folder)
 
 
 @pytest.mark.slow
-def test_several_configs_are_retrained_by_one_command(folder):
+def test_several_configs_are_retrained_by_one_command(folder, monkeypatch):
     from sweep.cli.parser import main
 
+    cpu = Device("cpu", "cpu", "tensorflow")  # TensorFlow's threads can be set once in a process
+    monkeypatch.setattr("sweep.engines.backends.tensorflow.set_up_device", lambda *_: cpu)
     assert main(["run", "space.toml", "--quiet"]) == 0
     assert main(["export", "mine", "--top", "2"]) == 0
     configs = sorted(map(str, (folder / "studies" / "mine" / "configs").glob("*.toml")))
