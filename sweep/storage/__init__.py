@@ -1,14 +1,16 @@
 """The only place that opens a database. Optuna's schema, created and migrated by Optuna; rows written by us.
 
-`database` knows URLs, and which `backend` is behind one: `sqlite` (`database_errors`, `files`, `lock`) or `postgres`
-(`postgres_errors`, `postgres_lock`). `waiting` waits for them, `studies` reads, `reader` is Optuna's storage to read
-by, `rows` are the statements, `live` is what a dashboard reads (of a large study a `selection`), and `write_behind` is
-the in-memory Optuna storage in front, `writer` its transactions behind. `copying` is of whole studies. What of Optuna
-is private stands in `optuna_internals`, for other packages too.
+- Where a database is: `database` knows URLs, and which `backend` is behind one, `sqlite` or `postgres`. `waiting`
+  waits for them.
+- Reading: `studies` for a command, `reader` as an Optuna storage, `live` for a dashboard (of a large study a
+  `selection`). What other programs wrote is read by `trial_rows`, and `set_aside` if it is of no use.
+- Writing: `write_behind` is the in-memory Optuna storage in front (`memory`, whose changes are pending in
+  `pending_storage`), `writer` its transactions behind, of `pending_rows` by the statements of `rows`. `foreign_changes`
+  are what other programs wrote meanwhile. `new_study` creates one, `copying` copies one.
+- Damage: found by SQLite's own check (`sqlite.integrity`), in its log (`sqlite.wal`), and in the rows by their digests
+  (`digest`, added by `sealing`, compared by `damage`). `sqlite.backup` has what is put back then.
 
-Damage is found by `integrity`: by SQLite's own check, by `wal` in its log, by `damage` in the rows with their digests
-(`digest`). `backup` has what is put back then. What other programs wrote is read by `trial_rows`, and `set_aside` if
-it is of no use.
+Private parts of Optuna are used in `optuna_internals` alone, for other packages too.
 """
 
 from sweep.storage.copying import copy_study
@@ -21,11 +23,14 @@ from sweep.storage.database import (
     study_lock,
 )
 from sweep.storage.digest import CONFIRMATION
+from sweep.storage.foreign_changes import ForeignChange
 from sweep.storage.live import LiveStorage
+from sweep.storage.memory import STUDY_ID
+from sweep.storage.new_study import create_study
 from sweep.storage.set_aside import set_aside_lines
 from sweep.storage.studies import check_is_there, check_rows, list_studies, read_study, reading
 from sweep.storage.waiting import Wait
-from sweep.storage.write_behind import STUDY_ID, ChangedMeanwhile, ForeignChange, WriteBehindStorage, create_study
+from sweep.storage.write_behind import ChangedMeanwhile, WriteBehindStorage
 
 __all__ = [
     "CONFIRMATION",

@@ -1,8 +1,4 @@
-"""What is to be written, and the SQLAlchemy Core statements that write it into Optuna's tables.
-
-`PendingRows` gathers what happened since the last transaction, so that an epoch of all lanes is a handful of
-statements. Trials are known by number; row ids are looked up when writing.
-"""
+"""The tables of Optuna's schema, and the SQLAlchemy Core statements that read and write them."""
 
 import json
 from collections.abc import Sequence
@@ -11,12 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
-from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sweep.storage.optuna_internals import schema_table, stored_intermediate_value, stored_value
+from sweep.storage.optuna_internals import schema_table
 
 STUDIES = schema_table("studies")
 STUDY_DIRECTIONS = schema_table("study_directions")
@@ -54,84 +49,6 @@ _SELECT_TRIALS = (
 )
 
 _COUNT_TRIALS = sqlalchemy.select(sqlalchemy.func.count()).where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
-
-
-class PendingRows:
-    """Rows to insert or replace, by table and key; a later write of the same key replaces an earlier one."""
-
-    def __init__(self) -> None:
-        self.new_trials: list[FrozenTrial] = []
-        self._rows: dict[sqlalchemy.Table, dict[tuple[int | None, Any], dict[str, Any]]] = {}
-        self._states: dict[int, FrozenTrial] = {}
-        self._touched: dict[int, None] = {}  # a set in its order
-
-    def touch(self, number: int) -> None:
-        """Count a trial among those touched, though nothing of it is to be written."""
-        self._touched[number] = None
-
-    def touched_trials(self) -> list[int]:
-        """Numbers of the trials of which something is to be written."""
-        return list(self._touched)
-
-    def add(self, table: sqlalchemy.Table, number: int | None, key: Any, **values: Any) -> None:
-        """A row of a trial (or, with number None, of the study)."""
-        self._rows.setdefault(table, {})[(number, key)] = values
-        if number is not None:
-            self.touch(number)
-
-    def add_attr(self, table: sqlalchemy.Table, number: int | None, key: str, text: str) -> None:
-        """An attribute, given as JSON."""
-        self.add(table, number, key, value_json=text)
-
-    def add_param(self, number: int, name: str, value: float, distribution: BaseDistribution) -> None:
-        """A parameter in Optuna's internal representation."""
-        json_text = distribution_to_json(distribution)
-        self.add(TRIAL_PARAMS, number, name, param_value=value, distribution_json=json_text)
-
-    def add_intermediate_value(self, number: int, step: int, value: float) -> None:
-        """NaN and infinity are stored as kinds."""
-        stored, kind = stored_intermediate_value(value)
-        self.add(TRIAL_INTERMEDIATE_VALUES, number, step, intermediate_value=stored, intermediate_value_type=kind)
-
-    def add_state(self, trial: FrozenTrial) -> None:
-        """State, times and values of a trial as they are now."""
-        self._states[trial.number] = trial
-        self.touch(trial.number)
-        self._add_values(trial)
-
-    def add_content(self, trial: FrozenTrial) -> None:
-        """All rows of a trial that another program wrote, as they were read: it may have written them otherwise."""
-        self.touch(trial.number)
-        self._add_values(trial)
-        for name, distribution in trial.distributions.items():
-            self.add_param(trial.number, name, distribution.to_internal_repr(trial.params[name]), distribution)
-        for step, value in trial.intermediate_values.items():
-            self.add_intermediate_value(trial.number, step, value)
-        for table, attrs in ((TRIAL_USER_ATTRS, trial.user_attrs), (TRIAL_SYSTEM_ATTRS, trial.system_attrs)):
-            for key, attr in attrs.items():
-                self.add_attr(table, trial.number, key, json.dumps(attr))
-
-    def _add_values(self, trial: FrozenTrial) -> None:
-        for objective, value in enumerate(trial.values or ()):
-            stored, kind = stored_value(value)
-            self.add(TRIAL_VALUES, trial.number, objective, value=stored, value_type=kind)
-
-    def write(self, connection: sqlalchemy.Connection, study_id: int, row_ids: dict[int, int]) -> None:
-        """Execute everything inside the caller's transaction; `row_ids` (number -> row) gains the new trials."""
-        for trial in self.new_trials:
-            row_ids[trial.number] = _insert_trial(connection, study_id, trial)
-        for table, rows in self._rows.items():
-            owner = "study_id" if "study_id" in table.c else "trial_id"
-            ids = [study_id if number is None else row_ids[number] for number, _ in rows]
-            values = [
-                {owner: row_id, KEYS[table]: key, **row}
-                for row_id, ((_, key), row) in zip(ids, rows.items(), strict=True)
-            ]
-            upsert = _upsert(connection.dialect.name, table, owner, tuple(values[0]))
-            connection.execute(upsert, values)
-        for number, trial in self._states.items():
-            statement = TRIALS.update().where(TRIALS.c.trial_id == row_ids[number])
-            connection.execute(statement.values(state=trial.state, **_times(trial)))
 
 
 def insert_study(
@@ -178,8 +95,9 @@ def count_trials(connection: sqlalchemy.Connection, study_id: int) -> int:
     return int(connection.execute(_COUNT_TRIALS, {"study_id": study_id}).scalar_one())
 
 
-def _insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: FrozenTrial) -> int:
-    values = {"number": trial.number, "study_id": study_id, "state": TrialState.RUNNING, **_times(trial)}
+def insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: FrozenTrial) -> int:
+    """Insert a RUNNING trial and return its row id."""
+    values = {"number": trial.number, "study_id": study_id, "state": TrialState.RUNNING, **times(trial)}
     return insert(connection, TRIALS, values)
 
 
@@ -208,7 +126,8 @@ def _highest_id(table: sqlalchemy.Table) -> Any:
 _FREE_ID = {table: _highest_id(table) for table in (STUDIES, TRIALS)}
 
 
-def _times(trial: FrozenTrial) -> dict[str, datetime | None]:
+def times(trial: FrozenTrial) -> dict[str, datetime | None]:
+    """Return the trial's times as columns."""
     return {
         "datetime_start": _as_stored(trial.datetime_start),
         "datetime_complete": _as_stored(trial.datetime_complete),
@@ -221,7 +140,8 @@ def _as_stored(local: datetime | None) -> datetime | None:
 
 
 @lru_cache  # building a statement costs more than executing it
-def _upsert(dialect: str, table: sqlalchemy.Table, owner: str, columns: tuple[str, ...]) -> Any:
+def upsert(dialect: str, table: sqlalchemy.Table, owner: str, columns: tuple[str, ...]) -> Any:
+    """Return the statement that inserts rows with these columns, or replaces those of the same owner and key."""
     statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     replaced = {name: statement.excluded[name] for name in columns if name not in (owner, KEYS[table])}
     return statement.on_conflict_do_update(index_elements=[owner, KEYS[table]], set_=replaced)

@@ -12,6 +12,7 @@ import sqlalchemy
 from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.backend import Backend
+from sweep.storage.pending_rows import PendingRows
 from sweep.storage.waiting import WAIT, Result, Wait, tried_again
 
 MARK = "sweep:transaction"  # system attribute of a study: the last transaction that wrote it
@@ -51,7 +52,7 @@ class StudyWriter:
         return found, count
 
     def write(
-        self, connection: sqlalchemy.Connection, pending: rows.PendingRows, row_ids: dict[int, int], wait: Wait
+        self, connection: sqlalchemy.Connection, pending: PendingRows, row_ids: dict[int, int], wait: Wait
     ) -> None:
         """Write and commit. Where the connection is lost on the way, once more if need be."""
         mark = uuid4().hex
@@ -89,7 +90,7 @@ class StudyWriter:
             connection.close()
             raise
 
-    def _write_again(self, pending: rows.PendingRows, row_ids: dict[int, int], mark: str) -> None:
+    def _write_again(self, pending: PendingRows, row_ids: dict[int, int], mark: str) -> None:
         """Unless it was committed and only the answer was lost."""
         connection, stored = self._begin()
         with closing(connection):

@@ -31,7 +31,7 @@ ONCE_FURTHER = {  # two deaths in one epoch of a trial are held against it, by d
     "between report and prune": ("sweep.tuning.study.SweepStudy", "should_prune", "before"),
     "before tell": ("sweep.tuning.study.SweepStudy", "tell_number", "before"),
     "after tell": ("sweep.tuning.study.SweepStudy", "tell_number", "after"),
-    "before commit": ("sweep.storage.rows.PendingRows", "write", "after"),
+    "before commit": ("sweep.storage.pending_rows.PendingRows", "write", "after"),
     "after commit": ("sweep.tuning.tuner.Tuner", "_handle", "after"),
     "before closing": ("sweep.storage.WriteBehindStorage", "close", "before"),
     "after closing": ("sweep.storage.WriteBehindStorage", "close", "after"),
