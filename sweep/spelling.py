@@ -5,9 +5,10 @@ by their letters (`difflib`).
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-SYNONYMS = {  # the last part of a key, as Keras, Optuna or a user's script may call it -> the config key
+SYNONYMS = {  # a key or its last part, as Keras, Optuna or a user's script may call it -> the config key
+    "model.rate": "model.dropout",
     "rate": "schedule.initial_learning_rate",
     "learning_rate": "schedule.initial_learning_rate",
     "lr": "schedule.initial_learning_rate",
@@ -31,7 +32,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
     Args:
         name: A key of a file or of the command line, as `section.key` or a single word.
-        known: All names that would be right in its place.
+        known: All names that would be right in its place; or, by all spellings of them, the one to name.
 
     Returns:
         A synonym's key; else the most similar name; else the one whose last part is most similar, in whatever section.
@@ -42,15 +43,15 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     >>> closest("training.epoch", ["training.epochs", "training.seed"])
     'training.epochs'
     """
-    names = list(known)
+    names = known if isinstance(known, Mapping) else {one: one for one in known}
     last = name.rpartition(".")[2].lower()
-    synonym = SYNONYMS.get(last)
+    synonym = SYNONYMS.get(name) or SYNONYMS.get(last)
     if synonym in names:
         return synonym
     similar = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
     if similar:
-        return similar[0]
-    by_last = {one.rpartition(".")[2]: one for one in reversed(names) if not one.endswith(".name")}
+        return names[similar[0]]
+    by_last = {one.rpartition(".")[2]: names[one] for one in reversed(names) if not one.endswith(".name")}
     last_part = difflib.get_close_matches(last, by_last, n=1, cutoff=0.75)
     return by_last[last_part[0]] if last_part else None
 

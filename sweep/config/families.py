@@ -43,7 +43,6 @@ def model_config(values: Any) -> Any:
         return values  # a config already, or what pydantic will refuse
     name = family_in(values)
     kind, own = config_class(name), own_keys(name)
-    values = {kind.old_keys.get(key, key) if key not in own else key: value for key, value in values.items()}
     strange = [key for key in sorted(values) if key not in own and not _is_kept_out(key, values[key], name)]
     return kind.model_validate({key: value for key, value in values.items() if key in own or key in strange})
 

@@ -1,14 +1,14 @@
 """`section.key` names of config values: which there are, setting one, and `--set section.key=value`."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweep.config.families import families_in, model_keys
 from sweep.config.old_keys import current_key
 from sweep.config.plain_values import check_plain, resolved_path
-from sweep.config.trial import config_keys, section_keys
+from sweep.config.trial import section_keys, spelled_keys
 from sweep.errors import SpaceError
 from sweep.spelling import did_you_mean
 
@@ -119,12 +119,12 @@ def _put_default_back(content: dict[str, Any], key: str) -> None:
         content.pop(last, None)
 
 
-def _check_key(key: str, override: str, families: Iterable[str]) -> None:
+def _check_key(key: str, override: str, families: Collection[str]) -> None:
     section, _, name = key.partition(".")
     head, _, rest = name.partition(".")
     has_items = section == "model" and model_keys(families).get(head, False)
     if head not in section_keys(families).get(section, ()) or (rest and head != OPTIONS and not has_items):
-        meant = FLAGS.get(section) or did_you_mean(key, config_keys(families))
+        meant = FLAGS.get(section) or did_you_mean(key, spelled_keys(families))
         reason = "write section.key=value with a config key, as in training.epochs=5"
         raise SpaceError(f'--set {override}: "{key}" is not a config key{meant or f"; {reason}"}')
     if has_items and rest and not rest.isdigit():

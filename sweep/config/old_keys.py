@@ -1,9 +1,10 @@
 """Config keys that are spelled as in Keras today, and their earlier spellings, which files and databases still use.
 
-Earlier spellings are read everywhere and written nowhere. They are replaced here, before anything else sees them.
+Earlier spellings are read everywhere and written nowhere. They are replaced here, before anything else sees them. Only
+a space's fingerprint is still computed from them, so that it stays the one that was printed before.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -62,33 +63,53 @@ def with_current_keys(content: Mapping[str, Any], source: str) -> dict[str, Any]
     Raises:
         SpaceError: A key is given in two spellings.
     """
-    changed = {name: dict(part) if isinstance(part, dict) else part for name, part in content.items()}
     try:
         spellings = other_spellings(families_in(content))
     except SpaceError:  # no such family, which a later check reports
         spellings = other_spellings()
+    return _respelled(content, spellings, source)
+
+
+def with_first_keys(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a checked space file with every key in its earliest spelling."""
+    others = other_spellings(families_in(content)).items()
+    return _respelled(content, {new: old for old, new in others if old not in KERAS_KEYS}, "the space")
+
+
+def changed_record(record: Mapping[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Return a `Space.record`, whose fixed values are apart, as a change of a file's content makes it."""
+    content = change({**record["fixed"], "space": record.get("space", {})})
+    return {**record, "space": content.pop("space"), "fixed": content}
+
+
+def _respelled(content: Mapping[str, Any], spellings: Mapping[str, str], source: str) -> dict[str, Any]:
+    changed = {name: dict(part) if isinstance(part, dict) else part for name, part in content.items()}
+    written: dict[str, str] = {}  # how the user spells what is moved
     for old, new in spellings.items():
-        _move(changed, old, new, source)
+        if _move(changed, old, new, f"{source}: {old} and {written.get(new, new)} are the same key; remove {old}"):
+            written[new] = old
     parameters = changed.get("space")
     if isinstance(parameters, dict):
-        changed["space"] = {name: _with_current_key(one, spellings) for name, one in parameters.items()}
+        changed["space"] = {name: _with_other_key(one, spellings) for name, one in parameters.items()}
     return changed
 
 
-def _move(content: dict[str, Any], old: str, new: str, source: str) -> None:
+def _move(content: dict[str, Any], old: str, new: str, conflict: str) -> bool:
+    """Move a value to its other key; SpaceError with the `conflict` if that has one. Return whether there was one."""
     section, _, key = old.partition(".")
     other, _, current = new.partition(".")
     values = content.get(section)
     if not isinstance(values, dict) or key not in values:
-        return
+        return False
     target = content.setdefault(other, {})
     if not isinstance(target, dict):
-        return
+        return False
     if current in target:
-        raise SpaceError(f"{source}: {old} and {new} are the same key; remove {old}")
+        raise SpaceError(conflict)
     target[current] = values.pop(key)
+    return True
 
 
-def _with_current_key(parameter: Any, spellings: Mapping[str, str]) -> Any:
+def _with_other_key(parameter: Any, spellings: Mapping[str, str]) -> Any:
     key = parameter.get("key") if isinstance(parameter, dict) else None
     return {**parameter, "key": spellings[key]} if isinstance(key, str) and key in spellings else parameter

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from sweep.config.old_keys import with_current_keys
+from sweep.config.old_keys import changed_record, with_current_keys
 from sweep.errors import StudyError
 from sweep.plugins.users_code import UsersCode, recorded_code
 
@@ -117,9 +117,7 @@ def _with_current_keys(space: Any, study_name: str) -> Any:
     """Return a `Space.record` with config keys as they are spelled today; the study may be from before."""
     if not isinstance(space, dict) or not isinstance(space.get("fixed"), dict):
         return space
-    content = with_current_keys({**space["fixed"], "space": space.get("space", {})}, f"study {study_name}")
-    parameters = content.pop("space")
-    return {**space, "fixed": content, "space": parameters}
+    return changed_record(space, lambda content: with_current_keys(content, f"study {study_name}"))
 
 
 def _why_hash_differs(before: str, now: str) -> str:

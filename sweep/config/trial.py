@@ -4,7 +4,7 @@ A sweep produces one, an export writes one, a retrain reads one. The sections ar
 are given in this package and nowhere else. It knows neither Keras nor Optuna.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from sweep.config.data import DataConfig
 from sweep.config.families import config_class, families_in, model_config, model_keys
 from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
-from sweep.config.old_keys import with_current_keys
+from sweep.config.old_keys import other_spellings, with_current_keys
 from sweep.config.section import Section, first_problem
 from sweep.config.training import OptimizerConfig, Precision, RegularizerConfig, ScheduleConfig, TrainingConfig
 from sweep.errors import SpaceError
@@ -68,7 +68,7 @@ class TrialConfig(Section):
         try:
             return cls.model_validate(current)
         except ValidationError as error:
-            raise SpaceError(f"{source}: {first_problem(error, known=config_keys(families_in(values)))}") from None
+            raise SpaceError(f"{source}: {first_problem(error, known=spelled_keys(families_in(values)))}") from None
         except SpaceError as error:  # no such family
             raise SpaceError(f"{source}: {error}") from None
 
@@ -109,3 +109,8 @@ def section_keys(families: Iterable[str] = ()) -> dict[str, list[str]]:
 def config_keys(families: Iterable[str] = ()) -> tuple[str, ...]:
     """`section.key` of each of `section_keys`."""
     return tuple(f"{section}.{key}" for section, keys in section_keys(families).items() for key in keys)
+
+
+def spelled_keys(families: Collection[str] = ()) -> dict[str, str]:
+    """Return the config key by each of its spellings, for `did_you_mean`."""
+    return {**{key: key for key in config_keys(families)}, **other_spellings(families)}

@@ -20,6 +20,7 @@ from sweep.config.families import families_in
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.config.keys import set_value
 from sweep.config.model import FAMILIES
+from sweep.config.old_keys import changed_record, with_first_keys
 from sweep.config.section import Positive, Section
 from sweep.config.study_name import STUDY_NAME
 from sweep.config.training import Precision
@@ -183,7 +184,8 @@ class Space:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of a hash over everything that determines a trial."""
-        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:12]
+        record = changed_record(self.record(), with_first_keys)
+        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def plan(self) -> RunPlan:

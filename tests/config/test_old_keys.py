@@ -1,6 +1,7 @@
 """Earlier spellings of config keys, and Keras's own where ours is elsewhere, are read wherever a key is written."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -49,6 +50,15 @@ NEW = (
     .replace('"schedule.initial_rate"', '"schedule.initial_learning_rate"')
 )
 SPACE = OLD
+SHIPPED = {  # fingerprints that `sweep check` printed when the files were written in the earlier spellings
+    "beale": "cc16f537120d",
+    "cnn_digits": "c7ccb04ca80f",
+    "cnn_mnist": "95700eff6a7c",
+    "mlp_batch_size": "78aa034ae691",
+    "mlp_initializers": "54d536f9e82c",
+    "mlp_rate_momentum_epochs": "f892240d0753",
+    "restarts": "4cc1f801ca86",
+}
 FAMILY = """
 from sweep.config.model import ModelConfig
 from sweep.models.family import Family
@@ -73,7 +83,7 @@ def test_every_other_spelling_stands_for_a_key(old, new):
 def test_a_space_file_means_the_same_in_both_spellings():
     old, new = (parse_space(tomllib.loads(text), "space.toml") for text in (OLD, NEW))
     assert old.record() == new.record()
-    assert old.fingerprint == new.fingerprint
+    assert old.fingerprint == new.fingerprint == "826d60e254a6"  # as before the spellings were changed
     params = {"initializer": "zeros", "initial_rate": 0.01}
     assert old.resolve(params, 0) == new.resolve(params, 0)
     assert old.resolve(params, 0).values()["model"]["kernel_initializer"] == "zeros"
@@ -129,8 +139,34 @@ def test_two_spellings_of_one_key_are_refused_by_name(values):
     spellings = [f"{section}.{key}" for section, part in values.items() for key in part]
     with pytest.raises(SpaceError) as raised:
         TrialConfig.from_values(values, "config.toml")
-    assert spellings[0] in str(raised.value)
+    assert all(spelling in str(raised.value) for spelling in spellings)
     assert str(raised.value).startswith("config.toml: ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("model.kernal", "model.kernel_size"),
+        ("model.initialiser", "model.kernel_initializer"),
+        ("model.learning_rate", "schedule.initial_learning_rate"),
+        ("data.validation_fracton", "data.validation_split"),
+    ],
+)
+def test_a_misspelled_old_key_is_answered_with_the_current_one(wrong, meant, folder):
+    section, _, key = wrong.partition(".")
+    with pytest.raises(SpaceError, match=f'"{meant}"'):
+        TrialConfig.from_values({section: {key: 1}}, "config.toml")
+    with pytest.raises(SpaceError, match=f'"{meant}"'):
+        load_space(folder / "space.toml", [f"{wrong}=1"])
+    with pytest.raises(SpaceError, match=f'"{meant}"'):
+        parse_space({"study": {"name": "a"}, "space": {"x": {"key": wrong, "type": "int", "low": 1, "high": 2}}}, "s")
+
+
+def test_the_spaces_that_ship_are_those_of_before():
+    folder = Path(__file__).parents[2] / "search_spaces"
+    assert {
+        path.stem: load_space(path).fingerprint for path in folder.glob("*.toml") if path.stem in SHIPPED
+    } == SHIPPED
 
 
 def test_a_key_that_a_users_family_has_is_its_own(tmp_path, monkeypatch):
