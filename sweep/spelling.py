@@ -7,6 +7,7 @@ by their letters (`difflib`).
 import difflib
 from collections.abc import Iterable, Mapping
 
+NONE: Mapping[str, str] = {}
 SYNONYMS = {  # a key or its last part, as Keras, Optuna or a user's script may call it -> the config key
     "model.rate": "model.dropout",
     "rate": "schedule.initial_learning_rate",
@@ -27,12 +28,13 @@ SYNONYMS = {  # a key or its last part, as Keras, Optuna or a user's script may 
 }
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str], others: Mapping[str, str] = NONE) -> str | None:
     """The known name that `name` probably means.
 
     Args:
         name: A key of a file or of the command line, as `section.key` or a single word.
-        known: All names that would be right in its place; or, by all spellings of them, the one to name.
+        known: All names that would be right in its place.
+        others: Further spellings, each with the known name that it stands for.
 
     Returns:
         A synonym's key; else the most similar name; else the one whose last part is most similar, in whatever section.
@@ -43,7 +45,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     >>> closest("training.epoch", ["training.epochs", "training.seed"])
     'training.epochs'
     """
-    names = known if isinstance(known, Mapping) else {one: one for one in known}
+    names = {**{one: one for one in known}, **others}
     last = name.rpartition(".")[2].lower()
     synonym = SYNONYMS.get(name) or SYNONYMS.get(last)
     if synonym in names:
@@ -56,7 +58,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     return by_last[last_part[0]] if last_part else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], others: Mapping[str, str] = NONE) -> str:
     """`; did you mean "training.epochs"?`, or nothing where no known name is similar."""
-    meant = closest(name, known)
+    meant = closest(name, known, others)
     return f'; did you mean "{meant}"?' if meant is not None else ""

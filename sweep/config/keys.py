@@ -8,7 +8,7 @@ from typing import Any
 from sweep.config.families import families_in, model_keys
 from sweep.config.old_keys import current_key
 from sweep.config.plain_values import check_plain, resolved_path
-from sweep.config.trial import section_keys, spelled_keys
+from sweep.config.trial import meant_key, section_keys
 from sweep.errors import SpaceError
 from sweep.spelling import did_you_mean
 
@@ -124,7 +124,7 @@ def _check_key(key: str, override: str, families: Collection[str]) -> None:
     head, _, rest = name.partition(".")
     has_items = section == "model" and model_keys(families).get(head, False)
     if head not in section_keys(families).get(section, ()) or (rest and head != OPTIONS and not has_items):
-        meant = FLAGS.get(section) or did_you_mean(key, spelled_keys(families))
+        meant = FLAGS.get(section) or meant_key(key, families)
         reason = "write section.key=value with a config key, as in training.epochs=5"
         raise SpaceError(f'--set {override}: "{key}" is not a config key{meant or f"; {reason}"}')
     if has_items and rest and not rest.isdigit():

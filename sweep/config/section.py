@@ -1,13 +1,13 @@
 """What every part of a config has in common: strict kinds, one-line problems."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sweep.config.plain_values import shown
-from sweep.spelling import did_you_mean
+from sweep.spelling import NONE, did_you_mean
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -54,19 +54,22 @@ class Section(BaseModel):
         return text not in kinds and str not in kinds and field.annotation is not str
 
 
-def first_problem(error: ValidationError, section: str = "", known: Iterable[str] = ()) -> str:
+def first_problem(
+    error: ValidationError, section: str = "", known: Iterable[str] = (), others: Mapping[str, str] = NONE
+) -> str:
     """The first problem of a pydantic error as `section.key: what is wrong (what was given)`.
 
     Args:
         error: What pydantic raised.
         section: Opens the key.
         known: The keys that there are, from which the one that was probably meant is named.
+        others: Further spellings of them.
     """
     problem = error.errors()[0]
     key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "")
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        meant = did_you_mean(key, known)
+        meant = did_you_mean(key, known, others)
         message = f"unknown key{meant or '; remove it or correct its spelling'}"
     elif problem["type"] == "missing":
         message = "missing; add it"

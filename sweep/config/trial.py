@@ -17,6 +17,7 @@ from sweep.config.section import Section, first_problem
 from sweep.config.training import OptimizerConfig, Precision, RegularizerConfig, ScheduleConfig, TrainingConfig
 from sweep.errors import SpaceError
 from sweep.metrics import METRICS
+from sweep.spelling import did_you_mean
 
 
 class TrialConfig(Section):
@@ -68,7 +69,9 @@ class TrialConfig(Section):
         try:
             return cls.model_validate(current)
         except ValidationError as error:
-            raise SpaceError(f"{source}: {first_problem(error, known=spelled_keys(families_in(values)))}") from None
+            families = families_in(values)
+            problem = first_problem(error, known=config_keys(families), others=other_spellings(families))
+            raise SpaceError(f"{source}: {problem}") from None
         except SpaceError as error:  # no such family
             raise SpaceError(f"{source}: {error}") from None
 
@@ -111,6 +114,15 @@ def config_keys(families: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(f"{section}.{key}" for section, keys in section_keys(families).items() for key in keys)
 
 
-def spelled_keys(families: Collection[str] = ()) -> dict[str, str]:
-    """Return the config key by each of its spellings, for `did_you_mean`."""
-    return {**{key: key for key in config_keys(families)}, **other_spellings(families)}
+def meant_key(key: str, families: Collection[str] = (), also: Iterable[str] = ()) -> str:
+    """Return `did_you_mean` for a config key that there is not.
+
+    Args:
+        key: As the user wrote it.
+        families: Those that the file names.
+        also: What else could have been meant.
+
+    Raises:
+        SpaceError: There is no such family.
+    """
+    return did_you_mean(key, [*also, *config_keys(families)], other_spellings(families))

@@ -9,12 +9,11 @@ from sweep.config.families import model_keys
 from sweep.config.keys import OPTIONS, option_is_set
 from sweep.config.model import ImageShape
 from sweep.config.section import first_problem
-from sweep.config.trial import SECTIONS, TrialConfig, section_keys, spelled_keys
+from sweep.config.trial import SECTIONS, TrialConfig, meant_key, section_keys
 from sweep.errors import SpaceError
 from sweep.space.functions import check_calls, is_own
 from sweep.space.parameters import Params, active_parameters, combined_params, extreme_params
 from sweep.space.space import Space
-from sweep.spelling import did_you_mean
 
 MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
 
@@ -102,7 +101,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
             if section in keys
             else f"the sections are {', '.join(SECTIONS)}"
         )
-        meant = did_you_mean(key, spelled_keys(space.families))
+        meant = meant_key(key, space.families)
         raise SpaceError(f'{where}: "{key}" is not a config key{meant or f"; {known}"}')
     if key == "model.builder":
         raise SpaceError(f"{where}: a builder cannot vary; vary its model.options.NAME")

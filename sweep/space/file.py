@@ -19,7 +19,7 @@ from sweep.config.old_keys import with_current_keys
 from sweep.config.plain_values import read_toml, resolved_path, shown
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
-from sweep.config.trial import SECTIONS, spelled_keys
+from sweep.config.trial import SECTIONS, meant_key
 from sweep.errors import SpaceError
 from sweep.plugins.registry import OWN
 from sweep.plugins.users_code import UsersCode, recorded_code
@@ -72,7 +72,7 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
     unknown = sorted(set(content) - {*SECTIONS, "study", "sampler", "pruner", "space"})
     if unknown:
         sections = (*SECTIONS, "study", "sampler", "pruner", "space")
-        meant = did_you_mean(unknown[0], {**{one: one for one in sections}, **spelled_keys()})
+        meant = meant_key(unknown[0], also=sections)
         raise SpaceError(
             f"{source}: unknown section [{unknown[0]}]{meant or '; the sections are ' + ', '.join(sections)}"
         )
