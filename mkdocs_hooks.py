@@ -4,15 +4,14 @@ mkdocs calls `on_page_markdown` for each page; see `hooks` in mkdocs.yml.
 """
 
 import argparse
-import io
 import re
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from importlib import import_module
 from typing import Any
 
 import sweep
-from sweep.cli.parser import build_parser, main
+from sweep.cli.key_reference import reference_markdown
+from sweep.cli.parser import build_parser
 
 CONTRACTS = (
     "sweep.testing.engine.EngineContract",
@@ -30,14 +29,6 @@ MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace each mark of a page by what it names."""
     return MARK.sub(lambda mark: GENERATED[mark[1]](), markdown)
-
-
-def keys() -> str:
-    """Return the reference of all configuration keys, as `sweep keys --markdown` prints it."""
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        assert main(["keys", "--markdown"]) == 0
-    return printed.getvalue()
 
 
 def cli() -> str:
@@ -86,4 +77,4 @@ def _classes_of(module: str) -> list[str]:
     ]
 
 
-GENERATED = {"keys": keys, "cli": cli, "api": api}
+GENERATED = {"keys": reference_markdown, "cli": cli, "api": api}

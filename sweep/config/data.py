@@ -46,8 +46,8 @@ def _shown(argument: str) -> str:
 class DataConfig(Section):
     """Which images, how they are split and scaled. Counts are images; fractions are of what is split."""
 
-    name: str = "digits"
-    """Data source: `digits`, `mnist`, `npz`, or `module:function` that returns `sweep.data.Arrays`."""
+    name: Annotated[str, SOURCES] = "digits"
+    """Data source; a function of your own returns `sweep.data.Arrays`."""
     path: str | None = None
     """File or folder of the source; relative to the file that names it."""
     options: Options = Field(default_factory=dict)

@@ -9,7 +9,7 @@ from sweep.errors import StudyError
 from sweep.plugins.users_code import UsersCode, recorded_code
 
 SETTINGS = "sweep"  # the user attribute of a study that holds them
-SCHEMA = 2  # of the record; 1 did not say its number
+SCHEMA = 3  # of the record; 1 did not say its number, 2 had earlier spellings of config keys
 BEFORE = {"num_workers": 0, "onednn": None, "first_step": 1, "distinct": False}  # of a record that does not say
 KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
 NOT_COMPARED = ("schema", "versions.", "command", "code", "classes.", "space.fixed.data.path")  # the data's hash is

@@ -19,7 +19,10 @@ SCHEDULE_KEYS = {  # which keys a schedule reads beside initial_learning_rate
     "exponential": ("decay_rate", "decay_steps", "staircase"),
     "cosine": ("decay_steps", "alpha"),
 }
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
+Names = Annotated[
+    tuple[Annotated[str, METRICS], ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+]
 
 
 class RegularizerConfig(Section):
@@ -47,7 +50,7 @@ class OptimizerConfig(Section):
     """A Keras optimizer; its learning rate is the schedule's."""
 
     name: OptimizerName = "rmsprop"
-    """Keras optimizer. Its learning rate is `schedule.initial_learning_rate`."""
+    """Keras optimizer; its learning rate is `schedule.initial_learning_rate`."""
     momentum: Rate | None = None
     """Momentum of `sgd` and `rmsprop`. Default: 0."""
     nesterov: bool = False
@@ -80,7 +83,7 @@ class ScheduleConfig(Section):
     decay_steps: Positive | None = None
     """Steps per decay; for `cosine` the steps until the end. Default: 1, for `cosine` all steps of the training."""
     staircase: bool = False
-    """Whether the rate decays in discrete intervals of `decay_steps`."""
+    """Whether the rate of `inverse_time` and `exponential` decays in discrete intervals of `decay_steps`."""
     alpha: Annotated[float, Field(ge=0, le=1)] | None = None
     """Minimum learning rate of `cosine`, as a fraction of the initial one. Default: 0."""
 
@@ -111,9 +114,9 @@ class TrainingConfig(Section):
     patience: Positive | None = None
     """Early stopping: epochs without a better `monitor`; the best weights are restored. Default: off."""
     monitor: str = "val_loss"
-    """Metric that early stopping watches: one of the validation images, or `module:function`."""
+    """Metric that early stopping watches, of those of the validation images; or `module:function`."""
     metrics: Names = ()
-    """Further metrics to compute on the validation images after each epoch: names of ours or `module:function`."""
+    """Further metrics to compute on the validation images after each epoch."""
     from_logits: bool = False
     """Whether the model of a builder returns logits instead of probabilities."""
     precision: Literal[Precision, "auto"] = "float32"

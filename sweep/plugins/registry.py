@@ -35,7 +35,7 @@ def one_a_file(package: str, attribute: str) -> dict[str, str]:
     return {module.name: f"{package}.{module.name}:{attribute}" for module in iter_modules([str(folder)])}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one of a kind; in an annotation, it says which names a key takes
 class Registry(Generic[Thing]):
     """One kind of things that can be named.
 

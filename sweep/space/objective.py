@@ -15,7 +15,7 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Metrics = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Metrics = Annotated[tuple[Annotated[str, METRICS], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 Directions = Annotated[tuple[Direction, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
@@ -25,16 +25,16 @@ class ObjectiveSection(Section):
     A function's values have no metrics to choose from: `directions` says how many there are.
     """
 
-    metric: str | None = None
+    metric: Annotated[str, METRICS] | None = None
     """Metric to optimize. Default: val_accuracy."""
     metrics: Metrics | None = None
-    """Metrics to optimize in a multi-objective study."""
+    """Metrics to optimize in a multi-objective study. Default: the `metric` alone."""
     direction: Direction | None = None
-    """`maximize` or `minimize`. Default: the direction in which the metric is better."""
+    """Whether higher or lower values are better. Default: as the metric is."""
     directions: Directions | None = None
-    """Direction of each of the `metrics`."""
+    """Direction of each of the `metrics`. Default: as each metric is."""
     function: str | None = None
-    """Objective function instead of a training: built in, or `module:function`."""
+    """Objective function instead of a training: `beale`, or `module:function`. Default: none, models are trained."""
 
     @model_validator(mode="after")
     def _one_way_of_saying(self) -> Self:

@@ -45,7 +45,9 @@ class _Varied(Section):
     """What every kind has: the config key it sets, and when it is asked for (all of `when` must hold)."""
 
     key: str | None = None
+    """Config key that it sets, as `section.key`. Default: none, for a parameter that only decides conditions."""
     when: dict[str, Condition] | None = None
+    """Values of earlier parameters, by name, with which it is sampled. Default: always."""
 
     def is_active(self, params: Mapping[str, Any]) -> bool:
         """Whether the conditions hold for the params suggested so far."""
@@ -57,13 +59,18 @@ class _Varied(Section):
 
 
 class Float(_Varied):
-    """A real number in [low, high], uniform, or log-uniform with `log`, or on a grid with `step`."""
+    """A float in [low, high], uniform, or log-uniform with `log`, or on a grid with `step`."""
 
     type: Literal["float"]
+    """Distribution of the parameter."""
     low: float
+    """Smallest value."""
     high: float
+    """Largest value."""
     step: Annotated[float, Field(gt=0)] | None = None
+    """Distance between values, from `low`. Default: none, any value."""
     log: bool = False
+    """Whether to sample in the log domain."""
 
     @model_validator(mode="after")
     def _range_is_sound(self) -> Self:
@@ -117,13 +124,18 @@ class Float(_Varied):
 
 
 class Int(_Varied):
-    """A whole number in [low, high], both included."""
+    """An integer in [low, high], both included."""
 
     type: Literal["int"]
+    """Distribution of the parameter."""
     low: Whole
+    """Smallest value."""
     high: Whole
+    """Largest value."""
     step: Annotated[Whole, Field(ge=1)] | None = None
+    """Distance between values, from `low`. Default: 1."""
     log: bool = False
+    """Whether to sample in the log domain."""
 
     @model_validator(mode="after")
     def _range_is_sound(self) -> Self:
@@ -160,10 +172,12 @@ class Int(_Varied):
 
 
 class Categorical(_Varied):
-    """One of `choices`: numbers, texts, booleans, lists of these, None. Params hold them as Optuna stores them."""
+    """One of `choices`; a list among them is a string in Optuna's params."""
 
     type: Literal["categorical"]
+    """Distribution of the parameter."""
     choices: Annotated[list[Scalar | list[Scalar]], Field(min_length=1, max_length=MOST_VALUES)]
+    """Values to choose from: numbers, strings, booleans, lists of these; 1,000 at most."""
 
     @field_validator("choices")
     @classmethod

@@ -48,9 +48,9 @@ class StudySection(ObjectiveSection):
     num_trials: Positive = 30
     """Number of finished trials at which the sweep ends."""
     repeats: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
-    """Trainings per trial, each with its own seed; the objective is their mean. Default: 1."""
+    """Number of trainings per trial, each with its own seed; the objective is their mean. Default: 1."""
     cross_validation: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
-    """Folds per trial; the objective is the mean of their scores. Default: off."""
+    """Number of folds per trial; the objective is the mean of their scores. Default: off."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the sampler and of all trainings."""
 

@@ -71,7 +71,7 @@ class Choices:
             use = f"use {', '.join(self._others.names())} or module:Class{did_you_mean(plain, self.classes)}"
             raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; {use}')
         try:
-            allowed = (_plain_options if is_short else _all_options)(self.get(choice.name), self.reserved) | own_options
+            allowed = (plain_options if is_short else _all_options)(self.get(choice.name), self.reserved) | own_options
         except SpaceError as error:
             raise SpaceError(f"{space.source}: {error}") from None
         for name, value in choice.options.items():
@@ -94,7 +94,7 @@ class Choices:
             )
 
 
-def _plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
+def plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
     """Return the options that a file can express, with their types: numbers, strings, booleans or tables."""
     options: dict[str, list[str]] = {}
     for name, parameter in inspect.signature(optuna_class.__init__).parameters.items():

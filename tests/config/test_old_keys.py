@@ -12,7 +12,7 @@ from sweep.config.file import read_config
 from sweep.config.old_keys import other_spellings
 from sweep.config.study_settings import StudySettings
 from sweep.config.trial import TrialConfig, config_keys
-from sweep.errors import SpaceError
+from sweep.errors import SpaceError, StudyError
 from sweep.options import StorageOptions
 from sweep.space.file import load_space, parse_space
 from sweep.storage import read_study
@@ -107,7 +107,13 @@ def test_settings_that_were_stored_in_old_spellings_are_those_of_today():
     record["space"]["fixed"] = tomllib.loads(OLD.split("[space.")[0])
     del record["space"]["fixed"]["study"]
     record["space"]["space"]["initial_rate"]["key"] = "schedule.initial_rate"
-    StudySettings.from_record(record, "mine").check_same(settings, "mine")
+    StudySettings.from_record({**record, "schema": 2}, "mine").check_same(settings, "mine")
+
+
+def test_a_study_with_keys_that_this_version_does_not_know_asks_for_an_upgrade():
+    record = make_settings(parse_space(tomllib.loads(NEW), "space.toml")).record()
+    with pytest.raises(StudyError, match="upgrade"):
+        StudySettings.from_record({**record, "schema": record["schema"] + 1}, "mine")
 
 
 def test_a_config_file_and_set_are_read_in_every_spelling(tmp_path):
