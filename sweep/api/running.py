@@ -6,17 +6,10 @@ from typing import Any
 
 from sweep.api.spaces import open_space
 from sweep.api.study import Study
+from sweep.api.training import training_options
 from sweep.data import forget
 from sweep.errors import Interrupted
-from sweep.options import (
-    DeviceOptions,
-    EngineOptions,
-    RunOptions,
-    StorageOptions,
-    WorkerOptions,
-    default_studies,
-    seconds,
-)
+from sweep.options import RunOptions, StorageOptions, default_studies, seconds
 from sweep.space.space import Space
 from sweep.tuning.session import run_sweep
 from sweep.tuning.summary import end_lines
@@ -105,17 +98,22 @@ def run(
         command="sweep.run(...)",
         callbacks=tuple(callbacks),
         storage=where,
-        engine=EngineOptions(engine, lanes),
-        device=DeviceOptions(device, gpu_memory_gb, threads),
-        workers=WorkerOptions(
-            workers=workers,
-            retries=retries,
-            trial_timeout_s=None if trial_timeout is None else seconds(trial_timeout),
-            gpus=tuple(map(str, gpus)),
-            slots_per_gpu=slots_per_gpu,
-            ray=ray,
-            cpus_per_worker=cpus_per_worker,
-            gpus_per_worker=gpus_per_worker,
+        **training_options(
+            {
+                "engine": engine,
+                "lanes": lanes,
+                "device": device,
+                "gpu_memory_gb": gpu_memory_gb,
+                "threads": threads,
+                "workers": workers,
+                "retries": retries,
+                "trial_timeout": trial_timeout,
+                "gpus": gpus,
+                "slots_per_gpu": slots_per_gpu,
+                "ray": ray,
+                "cpus_per_worker": cpus_per_worker,
+                "gpus_per_worker": gpus_per_worker,
+            }
         ),
     )
     say: Callable[[str], None] = (lambda _: None) if quiet else print

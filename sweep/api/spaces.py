@@ -38,12 +38,12 @@ def open_space(
     _check_is_text(pruner, "pruner", "percentile:percentile=25")
     texts = _texts(overrides)
     found = space.with_overrides(texts) if isinstance(space, Space) else read_space(Path(space), texts)
-    if found.users_code or ":" in f"{sampler}{pruner}{found.sampler.name}{found.pruner.name}":
-        look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
     if sampler is not None and sampler != found.sampler.name:  # the same name keeps the options of the file
         found = replace(found, sampler=parse_choice(sampler, "--sampler"))
     if pruner is not None and pruner != found.pruner.name:
         found = replace(found, pruner=parse_choice(pruner, "--pruner"))
+    if found.users_code or ":" in found.sampler.name + found.pruner.name:  # module:Class
+        look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
     return found
 
 

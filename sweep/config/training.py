@@ -137,8 +137,8 @@ class TrainingConfig(Section):
     @field_validator("monitor")
     @classmethod
     def _monitor_is_of_the_validation_part(cls, monitor: str) -> str:
-        is_custom = METRICS.problem(monitor) is None and METRICS.code_of(monitor) is not None
-        if not is_custom and (not monitor.startswith("val_") or METRICS.problem(monitor)):
+        is_ours = METRICS.code_of(monitor) is None
+        if METRICS.problem(monitor) is not None or (is_ours and not monitor.startswith("val_")):
             known = [name for name in METRICS.built_in if name.startswith("val_")]
             use = f"{', '.join(known)} or module:function{did_you_mean(monitor, known)}"
             raise ValueError(f'"{monitor}" is not one of {use}')

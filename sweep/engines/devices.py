@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from sweep.engines.backends import BACKENDS, current_backend
+from sweep.engines.backends import BACKENDS, backend_name, current_backend
 from sweep.engines.cpu import set_onednn
 from sweep.engines.device import Device, check_device_name
 from sweep.errors import DeviceError
@@ -62,16 +62,11 @@ def import_keras() -> str:
     Raises:
         DeviceError: The backend is not supported or not installed.
     """
-    wanted = os.environ.get("KERAS_BACKEND", "")
     try:
-        import keras
+        return backend_name()
     except (ImportError, ValueError) as error:
-        use = " or ".join(BACKENDS)
+        wanted, use = os.environ.get("KERAS_BACKEND", ""), " or ".join(BACKENDS)
         raise DeviceError(f"KERAS_BACKEND={wanted} cannot be imported ({error}); use {use}") from None
-    backend = str(keras.backend.backend())
-    if backend not in BACKENDS:
-        raise DeviceError(f"KERAS_BACKEND={backend} is not supported; use {' or '.join(BACKENDS)}")
-    return backend
 
 
 def _with_onednn_notes(device: Device, wanted: bool | None, ignored: str) -> Device:

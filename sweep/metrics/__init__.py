@@ -39,19 +39,13 @@ def direction_of(name: str) -> Direction | None:
 
     One of ours is better higher unless it has an attribute `direction`.
     """
-    if name in GIVEN:
-        return GIVEN[name]
-    if METRICS.code_of(name) is not None:
-        return None
-    direction: Direction = getattr(METRICS.get(name), "direction", "maximize")
-    return direction
+    return None if METRICS.code_of(name) is not None else direction_in_training(name)
 
 
 def direction_in_training(name: str) -> Direction:
     """Return the direction of any metric, whose code is imported for it: its attribute `direction`, else maximize."""
-    known = direction_of(name)
-    if known is not None:
-        return known
+    if name in GIVEN:
+        return GIVEN[name]
     direction: Direction = getattr(METRICS.get(name), "direction", "maximize")
     return direction
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from sweep.config.data import SOURCES, DataConfig
 from sweep.config.families import families_in
 from sweep.config.function import FunctionConfig, RunConfig
-from sweep.config.keys import set_value
+from sweep.config.keys import apply_override, set_value
 from sweep.config.model import FAMILIES
 from sweep.config.old_keys import changed_record, with_first_keys
 from sweep.config.section import Positive, Section
@@ -108,7 +108,6 @@ class Space:
         """
         if not overrides:
             return self
-        from sweep.config.keys import apply_override
         from sweep.space.file import parse_space
 
         content: dict[str, Any] = {
@@ -116,7 +115,7 @@ class Space:
             "study": self.study.model_dump(mode="json", exclude_none=True),
             "sampler": {"name": self.sampler.name, **self.sampler.options},
             "pruner": {"name": self.pruner.name, **self.pruner.options},
-            "space": {name: one.model_dump(mode="json", exclude_none=True) for name, one in self.parameters.items()},
+            "space": self.record()["space"],
         }
         for override in overrides:
             apply_override(content, override, self.source)

@@ -52,10 +52,6 @@ class Choices:
             raise SpaceError(f"{self.kind}.name: {name} is not a class derived from optuna's {self.base.__name__}")
         return found
 
-    def takes(self, name: str, argument: str) -> bool:
-        """Return whether the constructor of the class has this argument."""
-        return argument in inspect.signature(self.get(name).__init__).parameters
-
     def check(self, space: Space, choice: Choice, section: str, own_options: dict[str, list[str]]) -> None:
         """Raise SpaceError unless there is such a class and it takes every option.
 

@@ -8,6 +8,7 @@ trial without params; studies from before that keep Optuna's.
 """
 
 import importlib.util
+import inspect
 import warnings
 from typing import Any, Protocol
 
@@ -76,6 +77,8 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
     elif choice.name == "grid":
         options["search_space"] = {name: parameter.values() or [] for name, parameter in space.parameters.items()}
 
+    takes_seed = "seed" in inspect.signature(kind.__init__).parameters
+
     def make(number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
         own_seed = derived_seed(seed, number)
         if attempt:
@@ -84,7 +87,7 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
             return kind(base_sampler=SAMPLERS["tpe"](seed=own_seed), **options)  # type: ignore[no-any-return]
         if choice.name == "qmc" and distinct:  # what is not of its sequence would be the same in every trial
             options["independent_sampler"] = optuna.samplers.RandomSampler(seed=own_seed)
-        if not CHOICES.takes(choice.name, "seed"):  # a class of the user's
+        if not takes_seed:  # a class of the user's
             return kind(**options)  # type: ignore[no-any-return]
         is_ordered = choice.name == "qmc" or (choice.name == "grid" and not distinct)
         return kind(seed=seed if is_ordered else own_seed, **options)  # type: ignore[no-any-return]

@@ -38,6 +38,20 @@ BACKENDS = {
 }
 
 
+def backend_name() -> str:
+    """Return the name of the backend that Keras uses in this process.
+
+    Raises:
+        DeviceError: There is no package for it.
+    """
+    import keras
+
+    name = str(keras.backend.backend())
+    if name not in BACKENDS:
+        raise DeviceError(f"KERAS_BACKEND={name} is not supported; use {' or '.join(BACKENDS)}")
+    return name
+
+
 def current_backend() -> "Backend":
     """Import the package for the backend that Keras uses in this process.
 
@@ -47,9 +61,4 @@ def current_backend() -> "Backend":
     Raises:
         DeviceError: Keras uses a backend without such a package.
     """
-    import keras
-
-    name = str(keras.backend.backend())
-    if name not in BACKENDS:
-        raise DeviceError(f"KERAS_BACKEND={name} is not supported; use {' or '.join(BACKENDS)}")
-    return cast("Backend", import_module(BACKENDS[name].module))
+    return cast("Backend", import_module(BACKENDS[backend_name()].module))

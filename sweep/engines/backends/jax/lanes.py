@@ -37,7 +37,9 @@ def lanes_per_call() -> int:
 def fitted(structure: Structure, dataset: Dataset, widths: Widths, widest: Sequence[Widths]) -> Structure:
     """The structure of a lane's program: padded."""
     num_images = len(dataset.train) + len(dataset.validation)
-    return replace(padded(structure, widths, widest), kernel=structure.kernel.fitted(True, num_images))
+    return replace(
+        padded(structure, widths, widest), kernel=structure.kernel.fitted(batches_lanes=True, num_images=num_images)
+    )
 
 
 class LaneProgram:

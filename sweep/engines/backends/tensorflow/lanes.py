@@ -34,7 +34,7 @@ def lanes_per_call() -> int:
 def fitted(structure: Structure, dataset: Dataset, _: Widths, __: Sequence[Widths]) -> Structure:
     """The structure of a lane's program: widths are free."""
     num_images = len(dataset.train) + len(dataset.validation)
-    return replace(structure, kernel=structure.kernel.fitted(False, num_images))
+    return replace(structure, kernel=structure.kernel.fitted(batches_lanes=False, num_images=num_images))
 
 
 class LaneProgram:
