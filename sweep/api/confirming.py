@@ -8,7 +8,7 @@ from sweep.api.reading import read_stored, url_of
 from sweep.engines.device import check_device_name
 from sweep.executors.auto import check_worker_options
 from sweep.options import ConfirmOptions, RunOptions
-from sweep.plugins.users_code import look_for_recorded
+from sweep.plugins.user_code import make_importable
 from sweep.results.confirm import ConfirmSession
 from sweep.results.confirm_plan import plan_confirmation
 from sweep.results.confirmation import Confirmation, read_confirmation
@@ -44,8 +44,8 @@ def confirm_study(
     with Interruption() as interruption, study_lock(url, name):
         stored = StoredStudy(read_study(url, name))
         plan = plan_confirmation(stored, options.top, options.seeds, again=options.again)
-        if plan.space.users_code:
-            look_for_recorded(stored.settings.code, Path.cwd())
+        if plan.space.user_code:
+            make_importable(stored.settings.code, Path.cwd())
         say_source(plan.space, warn)
         run_options = RunOptions(
             trials=plan.num_runs,

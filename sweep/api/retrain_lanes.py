@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from sweep.config.trial import TrialConfig
-from sweep.data import contents, load
+from sweep.data import content_hashes, load
 from sweep.engines.auto import EngineChoice, Situation, choose, host_memory_bytes, operation_threads
 from sweep.engines.registry import make_engine
 from sweep.executors.auto import choose_num_workers, gpu_memory_gb, start_workers
@@ -15,7 +15,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.pool import Workers
 from sweep.models.cost import trial_cost, without_kernel
 from sweep.options import EngineOptions, RetrainOptions, WorkerOptions
-from sweep.plugins.users_code import contained
+from sweep.plugins.user_code import contained
 
 MakeExecutor = Callable[[], Executor]
 
@@ -74,7 +74,7 @@ def lanes_for(
     widths = [config.model.lane_widths] if config.model.lane_widths else []
     num_workers = choose_num_workers(options.workers, None)
     started = start_workers(options.workers, num_workers, pause, say, [config.data], None)
-    with started as workers, contained(*config.users_code if workers is None else ()):
+    with started as workers, contained(*config.user_code if workers is None else ()):
         if workers is not None:
             yield partial(_on_workers, config, options, choice, workers, widths)
             return
@@ -97,8 +97,8 @@ def _on_workers(
         threads,
         gpu_memory_gb(options.workers, options.device),
         operation_threads=operation_threads(choice.engine, threads),
-        code=config.users_code,
-        data=contents([config.data]),
+        code=config.user_code,
+        data=content_hashes([config.data]),
     )
     workers.make(choice.engine, choice.num_lanes, threads, widths)
     return workers

@@ -24,7 +24,7 @@ from sweep.errors import InputError
 from sweep.executors.auto import check_worker_options
 from sweep.executors.in_process import InProcessExecutor
 from sweep.options import RetrainOptions
-from sweep.plugins.users_code import code_of, contained, look_for_recorded, recorded_code
+from sweep.plugins.user_code import code_of, contained, make_importable, recorded_code
 from sweep.results.seed_results import stored_precision
 from sweep.results.verify import TOLERANCE, Verification, check_recorded, verify
 from sweep.system.interruption import Interruption
@@ -107,7 +107,7 @@ def retrain_config(path: Path, options: RetrainOptions, say: Say, overrides: Ite
     from sweep.results.retrain import Retraining, retraining_lock
 
     config, folder = prepared.config, prepared.folder
-    with Interruption() as interruption, contained(*config.users_code):
+    with Interruption() as interruption, contained(*config.user_code):
         dataset = load(config.data)
         say(f"{folder}: {len(dataset.train)} training and {len(dataset.validation)} validation images")
         say(f"images reach the model as float32 in {dataset.image_range}")
@@ -142,7 +142,7 @@ def verify_config(path: Path, options: RetrainOptions, say: Say, overrides: Iter
     prepared = _prepare(path, options, say, overrides)
     config, provenance = prepared.config, prepared.provenance
     assert provenance is not None
-    with Interruption() as interruption, contained(*config.users_code):
+    with Interruption() as interruption, contained(*config.user_code):
         check_recorded(config, provenance, prepared.device.keras_backend)
         widest = [tuple(widths) for widths in provenance.widest]
         engine = make_engine(provenance.engine, provenance.num_lanes, prepared.threads, interruption.check, widest)
@@ -156,9 +156,9 @@ def _prepare(path: Path, options: RetrainOptions, say: Say, overrides: Iterable[
     on = [] if options.train_on is None else [f"data.train_on={options.train_on}"]
     config, provenance = read_config(path, [*overrides, *on])
     recorded = recorded_code(provenance.code) if provenance else None
-    if config.users_code:
-        look_for_recorded(recorded, path.resolve().parent, Path.cwd())
-        code = code_of(*config.users_code)
+    if config.user_code:
+        make_importable(recorded, path.resolve().parent, Path.cwd())
+        code = code_of(*config.user_code)
         say(f"this runs your code: {code}")
         change = code.change_since(recorded)
         if change is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from sweep.api.spaces import open_space
 from sweep.api.study import Study
 from sweep.api.training import training_options
-from sweep.data import forget
+from sweep.data import clear_cache
 from sweep.errors import Interrupted
 from sweep.options import RunOptions, StorageOptions, default_studies, seconds
 from sweep.space.space import Space
@@ -117,7 +117,7 @@ def run(
         ),
     )
     say: Callable[[str], None] = (lambda _: None) if quiet else print
-    forget()  # files of images may have changed since an earlier call in this process
+    clear_cache()  # files of images may have changed since an earlier call in this process
     try:
         outcome = run_sweep(open_space(space, overrides, sampler, pruner), options, say)
     except Interrupted as interrupted:

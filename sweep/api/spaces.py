@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError
-from sweep.plugins.users_code import look_in
+from sweep.plugins.user_code import prepend_to_path
 from sweep.space.file import load_space as read_space
 from sweep.space.file import parse_choice
 from sweep.space.space import Space
@@ -42,8 +42,8 @@ def open_space(
         found = replace(found, sampler=parse_choice(sampler, "--sampler"))
     if pruner is not None and pruner != found.pruner.name:
         found = replace(found, pruner=parse_choice(pruner, "--pruner"))
-    if found.users_code or ":" in found.sampler.name + found.pruner.name:  # module:Class
-        look_in(*([path.resolve().parent] if path is not None else []), Path.cwd())
+    if found.user_code or ":" in found.sampler.name + found.pruner.name:  # module:Class
+        prepend_to_path(*([path.resolve().parent] if path is not None else []), Path.cwd())
     return found
 
 

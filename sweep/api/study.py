@@ -13,7 +13,7 @@ from sweep.api.reading import read_stored, url_of
 from sweep.api.retraining import Retrained, retrain_config, verify_config
 from sweep.api.training import TrainingArguments, training_options
 from sweep.config.study_name import study_folder
-from sweep.data import forget
+from sweep.data import clear_cache
 from sweep.options import ConfirmOptions, DeviceOptions, RetrainOptions, StorageOptions
 from sweep.results.confirmation import Confirmation
 from sweep.results.export import export_trials
@@ -152,7 +152,7 @@ class Study:
             InputError: No trial can be confirmed, or the stored scores were made with another engine, device or data.
         """
         options = training_options(training)
-        forget()  # files of images may have changed since an earlier call in this process
+        clear_cache()  # files of images may have changed since an earlier call in this process
         chosen = ConfirmOptions(top, seeds, again, quiet, storage=self._options, **options)
         confirmation = confirm_study(self.name, chosen, _silent if quiet else self._say, self._say)
         self.__dict__.pop("_stored", None)
@@ -204,7 +204,7 @@ class Study:
         Raises:
             InputError: There is no such trial, or its data or the folder of the models cannot be used.
         """
-        forget()
+        clear_cache()
         (path,) = self.export(1, () if trial is None else (trial,))
         folder = None if out is None else Path(out)
         options = training_options(training)
@@ -234,7 +234,7 @@ class Study:
             InputError: There is no such trial, or its run cannot be repeated here.
             ScoreMissed: The scores differ by more than the tolerance.
         """
-        forget()
+        clear_cache()
         (path,) = self.export(1, () if trial is None else (trial,))
         options = RetrainOptions(
             verify=True, tolerance=tolerance, storage=self._options, device=DeviceOptions(device, threads=threads)

@@ -21,10 +21,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Validate a space file and print what it defines."""
     from sweep.api.spaces import open_space
     from sweep.cli.space_summary import print_samples, print_space
-    from sweep.plugins.users_code import contained
+    from sweep.plugins.user_code import contained
     from sweep.system.interruption import Interruption
 
     space = open_space(arguments.space, arguments.overrides)
     print_space(space)
-    with Interruption(), contained(*space.users_code):
+    with Interruption(), contained(*space.user_code):
         print_samples(space, arguments.samples, arguments.seed)

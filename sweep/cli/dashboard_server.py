@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from sweep.config.study_name import MOST_NAME
+from sweep.config.study_name import MAX_NAME_LENGTH
 from sweep.errors import InputError, Interrupted
 from sweep.storage import backend_of, check_is_there
 from sweep.system.interruption import Interruption
@@ -192,8 +192,8 @@ def _content_problem(content: bytes) -> str | None:
     if not isinstance(sent, dict):
         return NOT_AN_OBJECT
     name = sent.get("study_name", "-")
-    is_name = isinstance(name, str) and name.isprintable() and 1 <= len(name) <= MOST_NAME
-    return None if is_name else f"a study name must have 1 to {MOST_NAME} printable characters"
+    is_name = isinstance(name, str) and name.isprintable() and 1 <= len(name) <= MAX_NAME_LENGTH
+    return None if is_name else f"a study name must have 1 to {MAX_NAME_LENGTH} printable characters"
 
 
 def _refuse(start_response: "StartResponse", status: str, reason: str) -> list[bytes]:

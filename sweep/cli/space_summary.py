@@ -4,13 +4,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.config.families import own_keys
+from sweep.config.families import family_keys
 from sweep.config.trial import SECTIONS, TrialConfig, section_keys
 from sweep.data import Dataset, class_counts, load
 from sweep.engines.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
 from sweep.models.probe import probe_metrics
-from sweep.plugins.users_code import code_of
+from sweep.plugins.user_code import code_of
 from sweep.space.checks import check_feature_maps
 from sweep.space.functions import check_calls
 from sweep.space.points import size_line
@@ -51,7 +51,7 @@ def print_space(space: Space) -> None:
 def _print_defaults(space: Space, console: Console) -> None:
     varied = {str(parameter.key) for parameter in space.parameters.values()}
     keys = section_keys()
-    keys["model"] = sorted(set().union(*(own_keys(config.model.family) for config in space.extreme_configs())))
+    keys["model"] = sorted(set().union(*(family_keys(config.model.family) for config in space.extreme_configs())))
     for section in SECTIONS:
         left = [key for key in keys[section] if key not in space.fixed.get(section, {})]
         left = [key for key in left if not any(f"{section}.{key}" in name for name in varied)]
@@ -76,8 +76,8 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     sampler_factory(space, seed)
     build_pruner(space)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    if space.users_code:
-        print(f"this runs your code: {code_of(*space.users_code)}", flush=True)
+    if space.user_code:
+        print(f"this runs your code: {code_of(*space.user_code)}", flush=True)
     if space.function is not None:
         _check_function(space)
         for number in range(num_samples):

@@ -9,12 +9,12 @@ from pydantic import Field, field_validator, model_validator
 
 from sweep.config.section import Fraction, Options, Positive, Section
 from sweep.errors import SpaceError
-from sweep.plugins.registry import Registry, one_a_file
+from sweep.plugins.registry import Registry, one_per_module
 from sweep.spelling import did_you_mean
 
 DEFAULT_VALIDATION_SPLIT = 0.2
 SOURCES: Registry[Callable[..., Any]] = Registry(
-    kind="data source", key="data.name", group="sweep.sources", built_in=one_a_file("sweep.data.sources", "load")
+    kind="data source", key="data.name", group="sweep.sources", built_in=one_per_module("sweep.data.sources", "load")
 )
 
 
@@ -78,7 +78,7 @@ class DataConfig(Section):
         return hash(json.dumps(self.model_dump(), sort_keys=True))
 
     @property
-    def users_code(self) -> str | None:
+    def user_code(self) -> str | None:
         """`module:attribute` of a source that is not ours; None of one of ours."""
         return SOURCES.code_of(self.name)
 
@@ -107,7 +107,7 @@ class DataConfig(Section):
         """Of a source of ours. One of the user's is not imported before it is needed."""
         if "path" in self.options:
             raise ValueError("options.path: path is a key of [data] itself; move it there")
-        if self.model_fields_set & {"name", "path", "options"} and self.users_code is None:
+        if self.model_fields_set & {"name", "path", "options"} and self.user_code is None:
             check_arguments(SOURCES.get(self.name), self.name, self.arguments)
         return self
 

@@ -8,12 +8,12 @@ from typing import Any, get_origin
 from sweep.config.model import DEFAULT_FAMILY, FAMILIES, OF_BUILDERS, ModelConfig
 from sweep.config.section import NO_VALUE
 from sweep.errors import SpaceError
-from sweep.plugins.users_code import UsersCode, look_for_recorded
+from sweep.plugins.user_code import UserCode, make_importable
 
 BUILDERS = "sweep.models.builder:FAMILY"
 
 
-def family_named(name: str) -> Any:
+def get_family(name: str) -> Any:
     """The `sweep.models.family.Family` of this name.
 
     Raises:
@@ -27,8 +27,8 @@ def family_named(name: str) -> Any:
 
 
 def config_class(name: str) -> type[ModelConfig]:
-    """The config of a family's networks; SpaceError as `family_named`."""
-    found: type[ModelConfig] = family_named(name).config
+    """The config of a family's networks; SpaceError as `get_family`."""
+    found: type[ModelConfig] = get_family(name).config
     return found
 
 
@@ -41,18 +41,18 @@ def model_config(values: Any) -> Any:
     """
     if not isinstance(values, dict):
         return values  # a config already, or what pydantic will refuse
-    name = family_in(values)
-    kind, own = config_class(name), own_keys(name)
+    name = family_name(values)
+    kind, own = config_class(name), family_keys(name)
     strange = [key for key in sorted(values) if key not in own and not _is_kept_out(key, values[key], name)]
     return kind.model_validate({key: value for key, value in values.items() if key in own or key in strange})
 
 
-def own_keys(name: str) -> set[str]:
+def family_keys(name: str) -> set[str]:
     """The keys of a family's `[model]`."""
     return set(config_class(name).model_fields) - ({"family"} if name == OF_BUILDERS else set())
 
 
-def family_in(values: Mapping[str, Any]) -> str:
+def family_name(values: Mapping[str, Any]) -> str:
     """The name of the family of these values of `[model]`; ValueError or SpaceError if it is none."""
     if values.get("builder") is not None:
         return OF_BUILDERS
@@ -107,7 +107,7 @@ def old_model_keys(families: Iterable[str] = ()) -> dict[str, str]:
     return {old: new for kind in kinds for old, new in kind.old_keys.items()}
 
 
-def families_in(content: Mapping[str, Any]) -> tuple[str, ...]:
+def named_families(content: Mapping[str, Any]) -> tuple[str, ...]:
     """The families that the content of a config or space file names, fixed or as choices; it need not be sound."""
     model, parameters = content.get("model"), content.get("space")
     named = [model.get("family")] if isinstance(model, dict) else []
@@ -118,8 +118,8 @@ def families_in(content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
-def look_for_families(
-    content: Mapping[str, Any], overrides: Iterable[str], *folders: Path, recorded: UsersCode | None = None
+def make_families_importable(
+    content: Mapping[str, Any], overrides: Iterable[str], *folders: Path, recorded: UserCode | None = None
 ) -> None:
     """Have the user's own families found that a file's content or an override names.
 
@@ -130,6 +130,6 @@ def look_for_families(
         recorded: The code that was found before, if there is a record.
     """
     given = [text.partition("=") for text in overrides]
-    named = [*families_in(content), *(value for key, _, value in given if key.strip() == "model.family")]
+    named = [*named_families(content), *(value for key, _, value in given if key.strip() == "model.family")]
     if any(":" in name for name in named):
-        look_for_recorded(recorded, *folders)
+        make_importable(recorded, *folders)

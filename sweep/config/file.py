@@ -11,15 +11,15 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import Field, ValidationError
 
-from sweep.config.families import look_for_families
+from sweep.config.families import make_families_importable
 from sweep.config.keys import apply_override
 from sweep.config.old_keys import with_current_keys
-from sweep.config.plain_values import read_toml, resolved_path
+from sweep.config.plain_values import read_toml, resolve_path
 from sweep.config.section import Section, first_problem
-from sweep.config.study_name import MOST_NAME
+from sweep.config.study_name import MAX_NAME_LENGTH
 from sweep.config.trial import SECTIONS, TrialConfig
 from sweep.errors import SpaceError
-from sweep.plugins.users_code import recorded_code
+from sweep.plugins.user_code import recorded_code
 from sweep.system.files import write_text
 
 HEAD = "# Trial "  # of every exported file
@@ -30,7 +30,7 @@ END = {"complete": True}
 class Provenance(Section):
     """Where a config came from and what it scored there."""
 
-    study: Annotated[str, Field(max_length=MOST_NAME)]  # `study_folder` makes a folder's name of it
+    study: Annotated[str, Field(max_length=MAX_NAME_LENGTH)]  # `study_folder` makes a folder's name of it
     trial: int
     state: str
     metric: str  # that `--verify` repeats: the study's first one that is no timing
@@ -53,7 +53,7 @@ class Provenance(Section):
     params: dict[str, Any]
     versions: dict[str, str]
     command: str
-    code: dict[str, str] = Field(default_factory=dict)  # of the user's, that built the model: see `UsersCode`
+    code: dict[str, str] = Field(default_factory=dict)  # of the user's, that built the model: see `UserCode`
     confirmed_rank: int | None = None  # by `sweep confirm`, 1 for the best
     confirmed_mean: float | None = None  # of the metric, over so many fresh seeds
     confirmed_num_seeds: int | None = None
@@ -82,13 +82,13 @@ def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[TrialConfig,
     content = read_toml(path)
     provenance, overrides = _whole(content, path), [*overrides]
     recorded = recorded_code(provenance.get("code")) if isinstance(provenance, dict) else None
-    look_for_families(content, overrides, path.resolve().parent, Path.cwd(), recorded=recorded)
+    make_families_importable(content, overrides, path.resolve().parent, Path.cwd(), recorded=recorded)
     content = with_current_keys(content, str(path))
     for override in overrides:
         apply_override(content, override, str(path))
     data = content.get("data", {})
     if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = resolved_path(data["path"], path.parent, str(path))
+        data["path"] = resolve_path(data["path"], path.parent, str(path))
     if {"space", "study"} & content.keys():
         raise SpaceError(f"{path}: is a space file; sweep run takes it, sweep export writes configs from its study")
     try:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.config.families import families_in, model_keys
+from sweep.config.families import model_keys, named_families
 from sweep.config.old_keys import current_key
-from sweep.config.plain_values import check_plain, resolved_path
+from sweep.config.plain_values import check_plain, resolve_path
 from sweep.config.trial import meant_key, section_keys
 from sweep.errors import SpaceError
 from sweep.spelling import did_you_mean
@@ -104,7 +104,7 @@ def apply_override(content: dict[str, Any], override: str, source: str) -> None:
 def _families(content: Mapping[str, Any], source: str) -> tuple[str, ...]:
     """Those that the content names; SpaceError if there is no such one."""
     try:
-        families = families_in(content)
+        families = named_families(content)
         model_keys(families)
     except SpaceError as error:
         raise SpaceError(f"{source}: {error}") from None
@@ -135,7 +135,7 @@ def _parsed(key: str, text: str) -> Any:
     """The value; a path is taken from the current folder, as it was given on the command line."""
     value = parse_value(text, f"--set {key}")
     if key == "data.path" and isinstance(value, str):
-        return resolved_path(value, Path.cwd(), "--set")
+        return resolve_path(value, Path.cwd(), "--set")
     return value
 
 

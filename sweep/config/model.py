@@ -41,7 +41,7 @@ class ModelConfig(Section):
     shape_keys: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def users_code(self) -> str | None:
+    def user_code(self) -> str | None:
         """`module:attribute` of code that is not ours and builds the network; None for families of ours."""
         return FAMILIES.code_of(self.family)
 

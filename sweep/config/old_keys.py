@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
-from sweep.config.families import families_in, model_keys, old_model_keys
+from sweep.config.families import model_keys, named_families, old_model_keys
 from sweep.config.model import FAMILIES
 from sweep.errors import SpaceError
 
@@ -64,15 +64,15 @@ def with_current_keys(content: Mapping[str, Any], source: str) -> dict[str, Any]
         SpaceError: A key is given in two spellings.
     """
     try:
-        spellings = other_spellings(families_in(content))
+        spellings = other_spellings(named_families(content))
     except SpaceError:  # no such family, which a later check reports
         spellings = other_spellings()
     return _respelled(content, spellings, source)
 
 
-def with_first_keys(content: Mapping[str, Any]) -> dict[str, Any]:
+def with_earliest_keys(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a checked space file with every key in its earliest spelling."""
-    others = other_spellings(families_in(content)).items()
+    others = other_spellings(named_families(content)).items()
     return _respelled(content, {new: old for old, new in others if old not in KERAS_KEYS}, "the space")
 
 

@@ -10,9 +10,9 @@ from sweep.errors import SpaceError
 
 # what a terminal obeys, and what turns its writing round
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-MOST_BYTES = 2**20  # of a file
-MOST_DEPTH = 16  # of tables and lists in each other
-MOST_SHOWN = 200  # characters of a wrong value in a message
+MAX_BYTES = 2**20  # of a file
+MAX_DEPTH = 16  # of tables and lists in each other
+MAX_SHOWN = 200  # characters of a wrong value in a message
 PYTHON_WORDS = {"True": "true", "False": "false", "None": '"none"'}  # and TOML's
 
 
@@ -21,8 +21,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
             raise SpaceError(f"{path}: is not a file; pass a .toml file")  # a pipe or a device may never end
-        if path.stat().st_size > MOST_BYTES:
-            raise SpaceError(f"{path}: is larger than {MOST_BYTES // 2**20} MB; space files and configs are smaller")
+        if path.stat().st_size > MAX_BYTES:
+            raise SpaceError(f"{path}: is larger than {MAX_BYTES // 2**20} MB; space files and configs are smaller")
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SpaceError(f"{path}: no such file; `sweep init DIR` copies the shipped ones") from None
@@ -45,7 +45,7 @@ def _toml_hint(path: Path, error: tomllib.TOMLDecodeError) -> str:
     line = lines[int(at[1]) - 1] if at is not None and int(at[1]) <= len(lines) else ""
     for word, instead in PYTHON_WORDS.items():
         if re.search(rf"[=,\[]\s*{word}\b", line):
-            return f"; write {instead} instead of {word} in {line.strip()[:MOST_SHOWN]!r}"
+            return f"; write {instead} instead of {word} in {line.strip()[:MAX_SHOWN]!r}"
     return ""
 
 
@@ -55,15 +55,15 @@ def check_plain(content: Any, source: str) -> None:
     So whatever is made of them can be stored as JSON and printed on a terminal.
     """
     level = [("", content)]
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         for key, value in level:
             problem = _not_plain(value)
             if problem:
-                raise SpaceError(f"{source}: {key or 'value'}: {shown(value)} {problem}")
+                raise SpaceError(f"{source}: {key or 'value'}: {short_repr(value)} {problem}")
         level = [item for key, value in level for item in _inside(key, value)]
         if not level:
             return
-    raise SpaceError(f"{source}: tables and lists are nested deeper than {MOST_DEPTH}")
+    raise SpaceError(f"{source}: tables and lists are nested deeper than {MAX_DEPTH}")
 
 
 def _inside(key: str, value: Any) -> list[tuple[str, Any]]:
@@ -87,16 +87,16 @@ def _not_plain(value: Any) -> str:
     return "" if isinstance(value, dict | list) else "is a date; write it as text"
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value for a message of one line: as Python writes it, cut where it is long."""
     try:
         text = repr(value)
     except ValueError:  # thousands of digits
         text = "a huge number"
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
-def resolved_path(path: str, folder: Path, source: str) -> str:
+def resolve_path(path: str, folder: Path, source: str) -> str:
     """`data.path` as an absolute one, taken from the folder; SpaceError if no path can be so."""
     try:
         resolved = (folder / Path(path).expanduser()).resolve()
@@ -104,5 +104,5 @@ def resolved_path(path: str, folder: Path, source: str) -> str:
         str(resolved).encode()
     except (OSError, RuntimeError, ValueError) as error:  # NUL, too long, no text, an unknown ~user, a loop of links
         reason = getattr(error, "strerror", None) or error
-        raise SpaceError(f"{source}: data.path: {shown(path)} is not a valid path: {reason}") from None
+        raise SpaceError(f"{source}: data.path: {short_repr(path)} is not a valid path: {reason}") from None
     return str(resolved)

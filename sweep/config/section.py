@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from sweep.config.plain_values import shown
+from sweep.config.plain_values import short_repr
 from sweep.spelling import NONE, did_you_mean
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -74,6 +74,6 @@ def first_problem(
     elif problem["type"] == "missing":
         message = "missing; add it"
     elif problem["type"] != "value_error":
-        message += f" (got {shown(problem['input'])})"
+        message += f" (got {short_repr(problem['input'])})"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{key}: {message}{more}" if key else f"{message}{more}"

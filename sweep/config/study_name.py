@@ -8,8 +8,8 @@ from pathlib import Path
 from sweep.errors import StudyError
 
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-MOST_CHARACTERS = 60  # of a folder's name, without the hash
-MOST_NAME = 512  # characters of a study's name: Optuna's column
+MAX_SLUG_LENGTH = 60  # of a folder's name, without the hash
+MAX_NAME_LENGTH = 512  # characters of a study's name: Optuna's column
 
 
 def check_study_name(name: str) -> str:
@@ -30,7 +30,7 @@ def name_as_file(name: str) -> str:
     if re.fullmatch(STUDY_NAME, name):
         return name
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    slug = re.sub("[^A-Za-z0-9]+", "-", ascii_name).strip("-")[:MOST_CHARACTERS] or "study"
+    slug = re.sub("[^A-Za-z0-9]+", "-", ascii_name).strip("-")[:MAX_SLUG_LENGTH] or "study"
     return f"{slug}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 

@@ -6,14 +6,14 @@ from typing import Any, Self
 
 from sweep.config.old_keys import changed_record, with_current_keys
 from sweep.errors import StudyError
-from sweep.plugins.users_code import UsersCode, recorded_code
+from sweep.plugins.user_code import UserCode, recorded_code
 
 SETTINGS = "sweep"  # the user attribute of a study that holds them
 SCHEMA = 3  # of the record; 1 did not say its number, 2 had earlier spellings of config keys
 BEFORE = {"num_workers": 0, "onednn": None, "first_step": 1, "distinct": False}  # of a record that does not say
 KEPT = ("first_step", "distinct")  # a study's own, whatever a newer version of sweep would choose
 NOT_COMPARED = ("schema", "versions.", "command", "code", "classes.", "space.fixed.data.path")  # the data's hash is
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StudySettings:
     command: str = ""
     first_step: int = 0
     distinct: bool = True
-    code: UsersCode | None = None
+    code: UserCode | None = None
 
     def record(self) -> dict[str, Any]:
         """Plain values, for the study's attribute."""
@@ -99,9 +99,9 @@ class StudySettings:
         different = [key for key in compared if before.get(key) != now.get(key)]
         if different:
             shown = "; ".join(
-                f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:MOST_SHOWN]
+                f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in different[:MAX_SHOWN]
             )
-            more = f"; and {len(different) - MOST_SHOWN} more" if len(different) > MOST_SHOWN else ""
+            more = f"; and {len(different) - MAX_SHOWN} more" if len(different) > MAX_SHOWN else ""
             reason = _why_hash_differs(self.data_hash, wanted.data_hash)
             raise StudyError(
                 f"study {study_name} has other settings: {shown}{more}. {reason}Put them back, or use another --study"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sweep.config.section import Positive, Rate, Section
-from sweep.metrics import METRICS, computed
+from sweep.metrics import METRICS, function_metrics
 from sweep.spelling import did_you_mean
 
 OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
@@ -132,7 +132,7 @@ class TrainingConfig(Section):
         problem = next(filter(None, map(METRICS.problem, metrics)), None)
         if problem is not None:
             raise ValueError(problem)
-        return computed(*metrics)
+        return function_metrics(*metrics)
 
     @field_validator("monitor")
     @classmethod
@@ -147,7 +147,7 @@ class TrainingConfig(Section):
     @property
     def computed_metrics(self) -> tuple[str, ...]:
         """Names of the functions that each epoch's logs need."""
-        return computed(*self.metrics, *([] if self.patience is None else [self.monitor]))
+        return function_metrics(*self.metrics, *([] if self.patience is None else [self.monitor]))
 
     @property
     def layers_seed(self) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from sweep.config.data import DataConfig
-from sweep.config.families import config_class, families_in, model_config, model_keys
+from sweep.config.families import config_class, model_config, model_keys, named_families
 from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
 from sweep.config.old_keys import other_spellings, with_current_keys
 from sweep.config.section import Section, first_problem
@@ -49,10 +49,10 @@ class TrialConfig(Section):
         return self
 
     @property
-    def users_code(self) -> tuple[str, ...]:
+    def user_code(self) -> tuple[str, ...]:
         """What of the user's own is run to train it, as `module:function`."""
         metrics = map(METRICS.code_of, self.training.computed_metrics)
-        return tuple(name for name in (self.model.users_code, self.data.users_code, *metrics) if name is not None)
+        return tuple(name for name in (self.model.user_code, self.data.user_code, *metrics) if name is not None)
 
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
@@ -69,7 +69,7 @@ class TrialConfig(Section):
         try:
             return cls.model_validate(current)
         except ValidationError as error:
-            families = families_in(values)
+            families = named_families(values)
             problem = first_problem(error, known=config_keys(families), others=other_spellings(families))
             raise SpaceError(f"{source}: {problem}") from None
         except SpaceError as error:  # no such family

@@ -2,8 +2,8 @@
 
 from sweep.data.arrays import Arrays, Source
 from sweep.data.class_counts import ClassCounts, class_counts
-from sweep.data.dataset import Dataset, check_content, contents, forget, load, load_raw_test
-from sweep.data.reading import PoolKey, RawPool, give_pools, pool_key, read_pool
+from sweep.data.dataset import Dataset, check_content, clear_cache, content_hashes, load, load_raw_test
+from sweep.data.reading import PoolKey, RawPool, pool_key, read_pool, set_pools
 from sweep.data.scaling import Scaling
 
 __all__ = [
@@ -16,11 +16,11 @@ __all__ = [
     "Source",
     "check_content",
     "class_counts",
-    "contents",
-    "forget",
-    "give_pools",
+    "clear_cache",
+    "content_hashes",
     "load",
     "load_raw_test",
     "pool_key",
     "read_pool",
+    "set_pools",
 ]

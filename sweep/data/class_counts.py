@@ -7,7 +7,7 @@ import numpy as np
 
 from sweep.data.dataset import Dataset
 
-MOST_COUNTED = 20  # classes whose counts are shown and stored
+MAX_COUNTED = 20  # classes whose counts are shown and stored
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class ClassCounts:
             counts = getattr(self, part)
             absent = [name for name, count in zip(self.names, counts, strict=True) if not count]
             if absent and any(counts):
-                more = f" and {len(absent) - MOST_COUNTED} more" if len(absent) > MOST_COUNTED else ""
-                lines.append(f"note: the {part} part has no image of {', '.join(absent[:MOST_COUNTED])}{more}")
+                more = f" and {len(absent) - MAX_COUNTED} more" if len(absent) > MAX_COUNTED else ""
+                lines.append(f"note: the {part} part has no image of {', '.join(absent[:MAX_COUNTED])}{more}")
         return lines
 
     def of_folds(self) -> "ClassCounts":
@@ -59,14 +59,14 @@ class ClassCounts:
         found = {"accuracy": self.majority("train"), "val_accuracy": self.majority("validation")}
         return {
             "num_classes": len(self.names),
-            "counts": dict(zip(self.names, counted, strict=True)) if len(self.names) <= MOST_COUNTED else {},
+            "counts": dict(zip(self.names, counted, strict=True)) if len(self.names) <= MAX_COUNTED else {},
             "majority": {metric: [one.name, one.accuracy] for metric, one in found.items() if one is not None},
         }
 
     def _counts_line(self) -> str:
         counted = [*zip(self.names, self.train, self.validation, strict=True)]
         start = f"{len(self.names)} classes, training + validation images"
-        if len(counted) <= MOST_COUNTED:
+        if len(counted) <= MAX_COUNTED:
             return f"{start}: " + ", ".join(f"{name} {train} + {other}" for name, train, other in counted)
         ends = (min(counted, key=lambda one: one[1]), max(counted, key=lambda one: one[1]))
         return f"{start}: " + " to ".join(f"{name} {train} + {other}" for name, train, other in ends)

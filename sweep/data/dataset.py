@@ -27,7 +27,7 @@ from sweep.errors import DataError
 OTHER_IMAGES = (
     "it returns different images or labels at each call; make them deterministic (a fixed seed, a fixed order)"
 )
-MOST_DATASETS = 16  # rows of as many configs are kept; folds share their pool
+MAX_CACHED_DATASETS = 16  # rows of as many configs are kept; folds share their pool
 _pools: WeakValueDictionary[PoolKey, Pool] = WeakValueDictionary()  # those that a dataset in use holds
 
 
@@ -104,7 +104,7 @@ class Dataset:
         return self.scaling(self.images, self.train[:num_images])
 
 
-@lru_cache(maxsize=MOST_DATASETS)
+@lru_cache(maxsize=MAX_CACHED_DATASETS)
 def load(config: DataConfig) -> Dataset:
     """Train and validation parts, with a scaling of the train part alone. DataError if they cannot be had.
 
@@ -115,16 +115,16 @@ def load(config: DataConfig) -> Dataset:
         return _load(config)
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Have images read anew when they are next needed: files and code may change while a process lives."""
     load.cache_clear()
     load_raw_test.cache_clear()
     _pools.clear()
 
 
-def contents(configs: Iterable[DataConfig]) -> list[tuple[dict[str, Any], str]]:
+def content_hashes(configs: Iterable[DataConfig]) -> list[tuple[dict[str, Any], str]]:
     """Of the user's sources, for `check_content` in another process: a config's values and its content hash."""
-    return [(config.values(), load(config).content_hash) for config in configs if config.users_code is not None]
+    return [(config.values(), load(config).content_hash) for config in configs if config.user_code is not None]
 
 
 def check_content(config: DataConfig, content_hash: str) -> None:
@@ -162,7 +162,7 @@ def load_raw_test(config: DataConfig) -> tuple[NDArray[Any], Labels]:
 
 def _read_test(config: DataConfig, pool: Pool) -> Pair:
     """Of a user's source too, the images that were not trained on: it is called anew for them."""
-    if config.users_code is not None and make_pool(read_pool(config)).content_hash != pool.content_hash:
+    if config.user_code is not None and make_pool(read_pool(config)).content_hash != pool.content_hash:
         raise DataError(OTHER_IMAGES)
     return read_test(config)
 
@@ -173,7 +173,7 @@ def _named(config: DataConfig) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if config.users_code is None:
+        if config.user_code is None:
             raise
         raise DataError(f"data.name: {config.name}: {error}") from error
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.config.plain_values import CONTROL, shown
+from sweep.config.plain_values import CONTROL, short_repr
 from sweep.errors import DataError
 
 Labels = NDArray[np.int32]
-MOST_NAMED = 5  # classes in a message
+MAX_NAMED = 5  # classes in a message
 
 
 class Classes:
@@ -34,7 +34,7 @@ class Classes:
             raise DataError(f"all labels are {self.names[0]}; a classifier needs at least two classes")
         strange = next((name for name in self.names if CONTROL.search(name)), None)
         if strange is not None:
-            raise DataError(f"label {shown(strange)} contains control characters; remove them")
+            raise DataError(f"label {short_repr(strange)} contains control characters; remove them")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,12 +54,12 @@ class Classes:
             )
         return tuple(names[value] for value in self._values.tolist())
 
-    def values_of(self, numbers: Labels) -> NDArray[Any]:
+    def decode(self, numbers: Labels) -> NDArray[Any]:
         """The labels of these class numbers, as they are in their source."""
         values: NDArray[Any] = self._values[numbers]
         return values
 
-    def numbers(self, labels: NDArray[Any], part: str) -> Labels:
+    def encode(self, labels: NDArray[Any], part: str) -> Labels:
         """Class numbers (N,); DataError if a label is none of the classes.
 
         Args:
@@ -73,8 +73,8 @@ class Classes:
             )
         strange = np.setdiff1d(labels, self._values)
         if len(strange):
-            named = ", ".join(map(str, strange[:MOST_NAMED].tolist()))
-            more = ", ..." if len(strange) > MOST_NAMED else ""
+            named = ", ".join(map(str, strange[:MAX_NAMED].tolist()))
+            more = ", ..." if len(strange) > MAX_NAMED else ""
             raise DataError(
                 f"the {part} labels contain {named}{more}, which no training image has; "
                 "add training images of these classes, or remove them"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sweep.data.arrays import Pair
 from sweep.data.chunks import chunks
+from sweep.data.compatibility import check_compatible
 from sweep.data.labels import Classes, Labels
-from sweep.data.likeness import check_like
 from sweep.data.reading import RawPool
 from sweep.errors import DataError
 
@@ -28,13 +28,13 @@ class Pool:
     @property
     def raw(self) -> RawPool:
         """What an equal pool is made of, in another process."""
-        return RawPool(self.images, self.classes.values_of(self.labels), self.num_validation, self.classes.given_names)
+        return RawPool(self.images, self.classes.decode(self.labels), self.num_validation, self.classes.given_names)
 
     def checked_test(self, pair: Pair) -> tuple[NDArray[Any], Labels]:
         """Images and labels of the test part. DataError if they are not like the pool's."""
         images = with_channels(pair[0])
-        check_like(images, self.images)
-        return images, self.classes.numbers(pair[1], "test")
+        check_compatible(images, self.images)
+        return images, self.classes.encode(pair[1], "test")
 
     def with_test(self, pair: Pair) -> "Pool":
         """A pool that ends with the test part."""
@@ -46,7 +46,7 @@ class Pool:
 def make_pool(raw: RawPool) -> Pool:
     """Check what was read. DataError if it is not usable."""
     images, classes = with_channels(raw.images), Classes(raw.labels, raw.class_names)
-    labels = classes.numbers(raw.labels, "train")
+    labels = classes.encode(raw.labels, "train")
     are_whole = raw.labels.dtype.kind in "iu"
     hashed = raw.labels.astype(np.int32) if are_whole else labels
     return Pool(images, labels, classes, _content_hash(images, hashed, classes, raw.num_validation), raw.num_validation)

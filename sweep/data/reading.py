@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sweep.config.data import SOURCES, DataConfig
 from sweep.data.arrays import Arrays, Pair, Part
 from sweep.data.chunks import keep_rows
-from sweep.data.likeness import check_like
+from sweep.data.compatibility import check_compatible
 from sweep.data.splits import stratified
-from sweep.data.users_source import users_arrays
+from sweep.data.user_source import user_arrays
 from sweep.errors import DataError
 
 PoolKey = tuple[str, str | None, float, str]
@@ -39,7 +39,7 @@ def pool_key(config: DataConfig) -> PoolKey:
     return (config.name, config.path, config.test_fraction, json.dumps(config.options, sort_keys=True))
 
 
-def give_pools(pools: Mapping[PoolKey, RawPool]) -> None:
+def set_pools(pools: Mapping[PoolKey, RawPool]) -> None:
     """What `read_pool` shall take instead of files: this process's machine may not have them."""
     _given_pools.update(pools)
 
@@ -65,8 +65,8 @@ def read_test(config: DataConfig) -> Pair:
 
 def _arrays(config: DataConfig) -> Arrays:
     source = SOURCES.get(config.name)
-    if config.users_code is not None:
-        return users_arrays(source, config.arguments)
+    if config.user_code is not None:
+        return user_arrays(source, config.arguments)
     arrays: Arrays = source(**config.arguments)
     return arrays
 
@@ -92,7 +92,7 @@ def _with_validation(pool: RawPool, validation: Pair, source: str) -> RawPool:
             f"those to train on {pool.images.dtype} of shape {pool.images.shape[1:]}; make both alike"
         )
     if len(images) and len(pool.images):
-        check_like(images, pool.images, f"{source}: validation")
+        check_compatible(images, pool.images, f"{source}: validation")
     if (labels.dtype.kind == "U") != (pool.labels.dtype.kind == "U"):
         raise DataError(f"{source}: of validation labels and those to train on, one are text; write both alike")
     both = np.concatenate([pool.images, images]), np.concatenate([pool.labels, labels])

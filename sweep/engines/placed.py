@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data import Dataset, Scaling
-from sweep.engines.recent import Recent
+from sweep.engines.weak_lru_cache import WeakLruCache
 
 if TYPE_CHECKING:
     from sweep.engines.backends.base import Backend
 
-MOST_SCALED_BYTES = 2**26  # of images that are scaled once though they take more room then
-MOST_IDLE = 1  # copies that no run uses
+MAX_SCALED_BYTES = 2**26  # of images that are scaled once though they take more room then
+MAX_IDLE = 1  # copies that no run uses
 Rows = NDArray[np.int32]
 
 
@@ -52,7 +52,7 @@ class ImageStore:
     def __init__(self, backend: "Backend") -> None:
         """Create a store without images on the device of a Keras backend."""
         self._backend = backend
-        self._arrays: Recent[Hashable, Arrays] = Recent(MOST_IDLE)
+        self._arrays: WeakLruCache[Hashable, Arrays] = WeakLruCache(MAX_IDLE)
 
     def place(self, dataset: Dataset) -> Placed:
         """Images that the dataset does not use are left out where they are more than the others."""
@@ -77,4 +77,4 @@ class ImageStore:
 
 def _is_scaled_once(scaling: Scaling, images: NDArray[Any]) -> bool:
     is_exact_later = images.dtype.kind in "iu" and images.dtype.itemsize <= 2 and scaling.is_division
-    return images.size * 4 <= MOST_SCALED_BYTES or not is_exact_later
+    return images.size * 4 <= MAX_SCALED_BYTES or not is_exact_later

@@ -11,14 +11,14 @@ from sweep.data import load
 from sweep.engines.sequential import compiled_model
 
 
-def weights_of(model: Any) -> str:
+def encode_weights(model: Any) -> str:
     """The weights and statistics of a `keras.Model`: an `.npz` file in base 64."""
     file = io.BytesIO()
     np.savez(file, *model.get_weights())
     return base64.b64encode(file.getvalue()).decode()
 
 
-def model_of(config: TrialConfig, weights: str) -> Any:
+def decode_model(config: TrialConfig, weights: str) -> Any:
     """The config's compiled `keras.Model` with these weights; its optimizer has no state yet."""
     model = compiled_model(config, load(config.data))
     with np.load(io.BytesIO(base64.b64decode(weights)), allow_pickle=False) as arrays:

@@ -19,7 +19,7 @@ from sweep.engines.backends import current_backend
 from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
-from sweep.metrics import direction_in_training
+from sweep.metrics import load_direction
 from sweep.models.build import build_checked
 
 IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
@@ -176,7 +176,7 @@ def early_stopping(config: TrialConfig) -> Any:
     training = config.training
     if training.patience is None:
         return None
-    mode = "min" if direction_in_training(training.monitor) == "minimize" else "max"
+    mode = "min" if load_direction(training.monitor) == "minimize" else "max"
     return keras.callbacks.EarlyStopping(
         training.monitor, patience=training.patience, mode=mode, restore_best_weights=True
     )

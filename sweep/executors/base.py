@@ -108,5 +108,5 @@ def _cause(error: BaseException, config: RunConfig) -> Cause:
         return Cause.DATA_ERROR
     if isinstance(error, TimeoutError):
         return Cause.TIMEOUT
-    runs_users_code = isinstance(config, FunctionConfig) or bool({*config.users_code} - {config.data.users_code})
-    return Cause.USER_ERROR if runs_users_code else Cause.BUILD_ERROR
+    runs_user_code = isinstance(config, FunctionConfig) or bool({*config.user_code} - {config.data.user_code})
+    return Cause.USER_ERROR if runs_user_code else Cause.BUILD_ERROR

@@ -142,12 +142,12 @@ class Workers(ABC):
 
     def model(self, lane: int) -> Any:
         """Made here, with the weights that the worker has sent with the last epoch."""
-        from sweep.engines.saved_weights import model_of
+        from sweep.engines.saved_weights import decode_model
 
         slot, own = self._place(lane)
         config, weights = slot.trained(own)
         assert isinstance(config, TrialConfig)  # a function trains no model
-        return model_of(config, weights)
+        return decode_model(config, weights)
 
     def close(self) -> None:
         """End the workers, in the middle of an epoch too."""

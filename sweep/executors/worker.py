@@ -24,7 +24,7 @@ from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.models.probe import probe
-from sweep.plugins.users_code import code_of, import_object
+from sweep.plugins.user_code import code_of, import_object
 from sweep.space.functions import check_calls
 
 
@@ -87,10 +87,10 @@ class Worker:
         """With the weights, where the run is over and its model is kept."""
         told = {"attempt": self._attempts[event.lane], "event": event_values(event)}
         if isinstance(event, EpochDone) and event.metrics.is_last and event.lane in self._keeping:
-            from sweep.engines.saved_weights import weights_of
+            from sweep.engines.saved_weights import encode_weights
 
             assert self._executor is not None
-            told["weights"] = weights_of(self._executor.model(event.lane))
+            told["weights"] = encode_weights(self._executor.model(event.lane))
         return told
 
 

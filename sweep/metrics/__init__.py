@@ -15,7 +15,7 @@ from sweep.plugins.registry import Registry
 
 Direction = Literal["maximize", "minimize"]
 TIMING = "seconds"  # of an epoch: the median over a run's; no two runs have the same
-GIVEN: dict[str, Direction] = {
+LOGGED_METRICS: dict[str, Direction] = {
     "val_accuracy": "maximize",
     "val_loss": "minimize",
     "accuracy": "maximize",
@@ -27,7 +27,7 @@ METRICS: Registry[object] = Registry(
     "training.metrics",
     "sweep.metrics",
     {
-        **dict.fromkeys(GIVEN, "sweep.metrics:GIVEN"),
+        **dict.fromkeys(LOGGED_METRICS, "sweep.metrics:LOGGED_METRICS"),
         "val_f1_macro": "sweep.metrics.f1_macro:val_f1_macro",
         "val_balanced_accuracy": "sweep.metrics.balanced_accuracy:val_balanced_accuracy",
     },
@@ -39,17 +39,17 @@ def direction_of(name: str) -> Direction | None:
 
     One of ours is better higher unless it has an attribute `direction`.
     """
-    return None if METRICS.code_of(name) is not None else direction_in_training(name)
+    return None if METRICS.code_of(name) is not None else load_direction(name)
 
 
-def direction_in_training(name: str) -> Direction:
+def load_direction(name: str) -> Direction:
     """Return the direction of any metric, whose code is imported for it: its attribute `direction`, else maximize."""
-    if name in GIVEN:
-        return GIVEN[name]
+    if name in LOGGED_METRICS:
+        return LOGGED_METRICS[name]
     direction: Direction = getattr(METRICS.get(name), "direction", "maximize")
     return direction
 
 
-def computed(*names: str) -> tuple[str, ...]:
+def function_metrics(*names: str) -> tuple[str, ...]:
     """Those that are functions of probabilities, each once."""
-    return tuple(name for name in dict.fromkeys(names) if name not in GIVEN)
+    return tuple(name for name in dict.fromkeys(names) if name not in LOGGED_METRICS)

@@ -12,7 +12,7 @@ from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
 from sweep.errors import ModelError
 from sweep.models.checks import check_model
-from sweep.models.family import family_of, users_model
+from sweep.models.family import family_of, user_model_label
 from sweep.models.seeding import seed_generators
 
 NUM_CHECKED = 8  # images that a user's model is given before it is trained
@@ -21,7 +21,7 @@ NUM_CHECKED = 8  # images that a user's model is given before it is trained
 def build_checked(config: TrialConfig, dataset: Dataset) -> Any:
     """`build_model` for the dataset's images and classes. ModelError if a user's model would be trained wrongly."""
     model = build_model(config, dataset.image_shape, dataset.num_classes)
-    if config.model.users_code is not None:
+    if config.model.user_code is not None:
         check_model(model, config, dataset.sample(NUM_CHECKED))
     return model
 
@@ -40,8 +40,8 @@ def build_model(config: TrialConfig, image_shape: ImageShape, num_classes: int) 
         seed_generators(config.training.layers_seed)
         with _precision(config):
             model = family.build(config.model, config.regularizer, image_shape, num_classes)
-    if config.model.users_code is not None:
-        _check_form(model, users_model(config.model), image_shape, num_classes)
+    if config.model.user_code is not None:
+        _check_form(model, user_model_label(config.model), image_shape, num_classes)
     return model
 
 

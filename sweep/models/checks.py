@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.errors import ModelError
-from sweep.models.family import users_model
+from sweep.models.family import user_model_label
 
 TOLERANCE = 0.02  # of a sum of probabilities: bfloat16 has three digits
 SHRINKING = 0.25  # a layer that multiplies scaled images by less than this was meant for raw ones
@@ -42,7 +42,7 @@ def _check_is_not_scaled_again(model: Any, config: TrialConfig) -> None:
     shrinking = next((layer for layer in before_weights if _factor(layer) < SHRINKING), None)
     if shrinking is not None:
         raise ModelError(
-            f"{users_model(config.model)} scales its inputs ({type(shrinking).__name__}, by "
+            f"{user_model_label(config.model)} scales its inputs ({type(shrinking).__name__}, by "
             f'{_factor(shrinking):.3g}), and data.scaling = "{config.data.scaling}" scales them before; '
             'set data.scaling = "none", or remove the layer'
         )
@@ -70,14 +70,14 @@ def _check_input_dtypes(model: Any, config: TrialConfig, images: NDArray[Any]) -
     for dtype in (str(given.dtype) for given in getattr(model, "inputs", None) or ()):
         if "int" in dtype and (images.astype(dtype) != images).any():
             raise ModelError(
-                f"{users_model(config.model)} takes images of dtype {dtype}, which rounds those of "
+                f"{user_model_label(config.model)} takes images of dtype {dtype}, which rounds those of "
                 f'data.scaling = "{config.data.scaling}"; set data.scaling = "none", or make its Input of float32'
             )
 
 
 def _check_outputs(outputs: NDArray[np.float32], model: Any, config: TrialConfig) -> None:
     """Probabilities, or logits where the config says so. The loss divides what a sigmoid gives by its sum."""
-    name, from_logits = users_model(config.model), config.training.from_logits
+    name, from_logits = user_model_label(config.model), config.training.from_logits
     if not np.isfinite(outputs).all():
         raise ModelError(f"{name} outputs NaN or infinity for training images; correct the model")
     are_fractions = bool((outputs >= 0).all() and (outputs <= 1).all())

@@ -58,4 +58,4 @@ def names_without_kernel(space: Space) -> tuple[str, ...]:
 def without_kernel(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
     """The families of the configs, or their builders, of which the packed engine cannot train several at once."""
     without = [config.model for config in configs if family_of(config.model).kernel is None]
-    return tuple(dict.fromkeys(model.users_code or model.family for model in without))
+    return tuple(dict.fromkeys(model.user_code or model.family for model in without))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sweep.config.families import family_named
+from sweep.config.families import get_family
 from sweep.config.model import OF_BUILDERS, ImageShape, ModelConfig
 from sweep.config.section import Fraction, IntList, Positive, Rate
 from sweep.config.training import RegularizerConfig
@@ -75,12 +75,12 @@ class Family(Generic[Config]):
             raise TypeError(f"a Family of {self.config.__name__} with a kernel needs layers")
 
 
-def users_model(model: ModelConfig) -> str:
+def user_model_label(model: ModelConfig) -> str:
     """Return the start of messages about a custom model, such as `model.builder: my_models:build`."""
-    return f"model.{'builder' if model.family == OF_BUILDERS else 'family'}: {model.users_code}"
+    return f"model.{'builder' if model.family == OF_BUILDERS else 'family'}: {model.user_code}"
 
 
 def family_of(model: ModelConfig) -> Family[Any]:
     """Return the family of a model config."""
-    found: Family[Any] = family_named(model.family)
+    found: Family[Any] = get_family(model.family)
     return found

@@ -9,10 +9,10 @@ import numpy as np
 from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.errors import InputError, SpaceError, ends_process
-from sweep.models.family import users_model
+from sweep.models.family import user_model_label
 from sweep.text import error_line
 
-MOST_PROBED = 8  # configs; the trials check their models once more
+MAX_PROBED = 8  # configs; the trials check their models once more
 PROBE_S = 2.0  # after which no other one is begun
 
 
@@ -20,9 +20,9 @@ def configs_to_probe(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
     """Of configs with code that is not ours or metrics, those whose model, data or loss differ: the first few."""
     distinct: dict[str, TrialConfig] = {}
     for config in configs:
-        if config.model.users_code is not None or config.training.computed_metrics:
+        if config.model.user_code is not None or config.training.computed_metrics:
             distinct.setdefault(repr((config.model, config.data, config.training.from_logits)), config)
-    return [config.values() for config in list(distinct.values())[:MOST_PROBED]]
+    return [config.values() for config in list(distinct.values())[:MAX_PROBED]]
 
 
 def probe(configs: Sequence[Mapping[str, Any]]) -> None:
@@ -39,7 +39,7 @@ def probe(configs: Sequence[Mapping[str, Any]]) -> None:
     tried = [TrialConfig.from_values(dict(values), "a config of the space") for values in configs]
     if tried:
         probe_metrics(tried[0])
-    with_code = [config for config in tried if config.model.users_code is not None]
+    with_code = [config for config in tried if config.model.user_code is not None]
     if with_code:  # otherwise Keras need not be imported, which takes seconds
         _probe_models(with_code)
 
@@ -87,4 +87,4 @@ def _probe_models(configs: Sequence[TrialConfig]) -> None:
                 raise
             failures.append(error_line(error))
     if failures and len(failures) == num_tried:
-        raise SpaceError(f"{users_model(configs[0].model)} does not build a model: {failures[0]}; correct it")
+        raise SpaceError(f"{user_model_label(configs[0].model)} does not build a model: {failures[0]}; correct it")

@@ -14,14 +14,14 @@ from pkgutil import iter_modules, resolve_name
 from typing import Any, Generic, TypeVar
 
 from sweep.errors import SpaceError, ends_process
-from sweep.plugins.users_code import import_code, import_object, no_silent_exit
+from sweep.plugins.user_code import import_code, import_object, no_silent_exit
 from sweep.spelling import did_you_mean
 
-Thing = TypeVar("Thing")
-OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # module:attribute
+T = TypeVar("T")
+CUSTOM_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # module:attribute
 
 
-def one_a_file(package: str, attribute: str) -> dict[str, str]:
+def one_per_module(package: str, attribute: str) -> dict[str, str]:
     """Of our own things, one in each module of a package: to add one is to add its file. Imports nothing.
 
     Args:
@@ -36,7 +36,7 @@ def one_a_file(package: str, attribute: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, eq=False)  # one of a kind; in an annotation, it says which names a key takes
-class Registry(Generic[Thing]):
+class Registry(Generic[T]):
     """One kind of things that can be named.
 
     Attributes:
@@ -69,7 +69,7 @@ class Registry(Generic[Thing]):
 
     def problem(self, name: str) -> str | None:
         """What is wrong with the name, with the fix; None if it can stand for something. Imports nothing."""
-        if name in self.built_in or name in self._installed or OWN.fullmatch(name):
+        if name in self.built_in or name in self._installed or CUSTOM_NAME.fullmatch(name):
             return None
         there, meant = ", ".join(self.names()), did_you_mean(name, self.names()) or "."
         article = "an" if self.kind[0] in "aeiou" else "a"
@@ -81,7 +81,7 @@ class Registry(Generic[Thing]):
         if problem is not None:
             raise SpaceError(f"{self.key}: {problem}")
 
-    def get(self, name: str) -> Thing:
+    def get(self, name: str) -> T:
         """What the name stands for.
 
         Raises:
@@ -89,7 +89,7 @@ class Registry(Generic[Thing]):
         """
         self.check(name)
         if name in self.built_in:
-            found: Thing = resolve_name(self.built_in[name])
+            found: T = resolve_name(self.built_in[name])
             return found
         if name in self._installed:
             return self._loaded(self._installed[name])  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from sweep.engines.base import not_finite_line, run_values
 from sweep.errors import InputError
 from sweep.executors.base import Executor
 from sweep.executors.run_queue import QueuedRun, RunQueue
-from sweep.plugins.users_code import recorded_code
+from sweep.plugins.user_code import recorded_code
 from sweep.results.confirm_plan import ConfirmPlan
 from sweep.storage import CONFIRMATION, STUDY_ID, Wait, WriteBehindStorage
 from sweep.system.interruption import Interruption

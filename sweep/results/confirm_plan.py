@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sweep.config.study_settings import SETTINGS
 from sweep.config.trial import TrialConfig
 from sweep.errors import StudyError
-from sweep.plugins.users_code import UsersCode
+from sweep.plugins.user_code import UserCode
 from sweep.results.export import ranked_trials, trial_config
 from sweep.results.stored_study import StoredStudy
 from sweep.space.runs import RunPlan, derived_seed, with_fresh_seed
@@ -49,7 +49,7 @@ class ConfirmPlan:
         """The number of runs of all candidates and seeds."""
         return len(self.configs) * len(self.seeds) * self.num_folds
 
-    def code_change(self, now: UsersCode | None) -> str | None:
+    def code_change(self, now: UserCode | None) -> str | None:
         """Describe how the user code differs from the code that trained the candidates.
 
         Args:

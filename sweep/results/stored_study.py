@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from sweep.config.study_settings import SETTINGS, StudySettings, read_settings
-from sweep.plugins.users_code import UsersCode
+from sweep.plugins.user_code import UserCode
 from sweep.results.confirmation import Confirmation, read_confirmation
 from sweep.space.file import stored_family_code, stored_space
 from sweep.space.space import Space
@@ -44,7 +44,7 @@ class StoredStudy:
         return stored_space(self.name, self.settings.space, self.settings.code)
 
     @property
-    def family_code(self) -> UsersCode | None:
+    def family_code(self) -> UserCode | None:
         """The user code of a custom model family, which `space` imports; None if there is none."""
         return stored_family_code(section(self.study.user_attrs, SETTINGS))
 

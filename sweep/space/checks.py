@@ -51,7 +51,7 @@ def _check_families(space: Space) -> None:
         model_keys(space.families)
     except SpaceError as error:
         raise SpaceError(f"{space.source}: {error}") from None
-    modules = list(dict.fromkeys(code.partition(":")[0] for code in space.users_families))
+    modules = list(dict.fromkeys(code.partition(":")[0] for code in space.user_families))
     if len(modules) > 1:
         raise SpaceError(
             f"{space.source}: model.family: custom families must be in one module, not in {' and '.join(modules)}; "
@@ -138,7 +138,7 @@ def _check_configs(space: Space) -> None:
                 raise  # it is in what is fixed
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             raise SpaceError(f"{error} (with {shown})") from None
-        if config.data.users_code is not None and "name" not in space.fixed.get("data", {}):
+        if config.data.user_code is not None and "name" not in space.fixed.get("data", {}):
             raise SpaceError(f"{space.source}: data.name: a custom data source cannot vary; vary its data.options.NAME")
         if config.data.train_on != "train":
             raise SpaceError(f'{space.source}: data.train_on: a sweep scores on the validation part; use "train"')

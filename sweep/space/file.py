@@ -12,17 +12,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweep.config.families import families_in, look_for_families
+from sweep.config.families import make_families_importable, named_families
 from sweep.config.keys import apply_override, check_is_section, parse_value
 from sweep.config.model import FAMILIES
 from sweep.config.old_keys import with_current_keys
-from sweep.config.plain_values import read_toml, resolved_path, shown
+from sweep.config.plain_values import read_toml, resolve_path, short_repr
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import name_as_file
 from sweep.config.trial import SECTIONS, meant_key
 from sweep.errors import SpaceError
-from sweep.plugins.registry import OWN
-from sweep.plugins.users_code import UsersCode, recorded_code
+from sweep.plugins.registry import CUSTOM_NAME
+from sweep.plugins.user_code import UserCode, recorded_code
 from sweep.space.checks import check_space
 from sweep.space.objective import stored_objectives
 from sweep.space.parameters import KINDS, Parameter
@@ -37,14 +37,14 @@ MOST_CHARACTERS = 200  # of a parameter's name
 def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     """Read and check a space file; `overrides` are `section.key=value`. SpaceError if anything is wrong."""
     content, overrides = read_toml(path), [*overrides]
-    look_for_families(content, overrides, path.resolve().parent, Path.cwd())
+    make_families_importable(content, overrides, path.resolve().parent, Path.cwd())
     content = with_current_keys(content, str(path))
     for override in overrides:
         apply_override(content, override, str(path))
     return parse_space(content, str(path), folder=path.parent)
 
 
-def stored_space(study_name: str, record: dict[str, Any], code: UsersCode | None = None) -> Space:
+def stored_space(study_name: str, record: dict[str, Any], code: UserCode | None = None) -> Space:
     """The space of a study, from its `Space.record` that is stored with it; its file is not needed.
 
     Args:
@@ -55,16 +55,16 @@ def stored_space(study_name: str, record: dict[str, Any], code: UsersCode | None
     content = {**record["fixed"], "space": record["space"]}
     runs = {key: record[key] for key in ("repeats", "cross_validation") if key in record}
     content["study"] = {"name": name_as_file(study_name), **stored_objectives(record), **runs}
-    look_for_families(content, [], Path.cwd(), recorded=code)
+    make_families_importable(content, [], Path.cwd(), recorded=code)
     return parse_space(content, f"study {study_name}")
 
 
-def stored_family_code(settings: Mapping[str, Any]) -> UsersCode | None:
+def stored_family_code(settings: Mapping[str, Any]) -> UserCode | None:
     """The user's own family that `stored_space` imports, as the study has recorded it; None if there is none."""
     space = settings.get("space", {})
-    named = families_in({**space.get("fixed", {}), "space": space.get("space", {})})
+    named = named_families({**space.get("fixed", {}), "space": space.get("space", {})})
     codes = [code for name in named if (code := FAMILIES.code_of(name)) is not None]
-    return recorded_code(settings.get("code")) or UsersCode(codes[0], "", "") if codes else None
+    return recorded_code(settings.get("code")) or UserCode(codes[0], "", "") if codes else None
 
 
 def parse_space(content: dict[str, Any], source: str, folder: Path | None = None) -> Space:
@@ -112,7 +112,7 @@ def parse_choice(text: str, flag: str) -> Choice:
     Raises:
         SpaceError: An option has no `=`.
     """
-    own = re.match(rf"({OWN.pattern})(?::|$)", text)
+    own = re.match(rf"({CUSTOM_NAME.pattern})(?::|$)", text)
     name, _, rest = (own[1], "", text[own.end() :]) if own is not None else text.partition(":")
     options: dict[str, Any] = {}
     for option in filter(None, OPTION_ENDS.split(rest)):
@@ -130,7 +130,9 @@ def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Paramet
     parameters: dict[str, Parameter] = {}
     for name, value in section.items():
         if not name.isprintable() or not 1 <= len(name) <= MOST_CHARACTERS:
-            raise SpaceError(f"{source}: space.{shown(name)}: a name has 1 to {MOST_CHARACTERS} characters in one line")
+            raise SpaceError(
+                f"{source}: space.{short_repr(name)}: a name has 1 to {MOST_CHARACTERS} characters in one line"
+            )
         check_is_section(value, source, f"space.{name}")
         if str(value.get("type")) not in KINDS:
             given = f"{value['type']!r} is unknown" if "type" in value else "missing"
@@ -168,5 +170,5 @@ def _fixed_values(content: dict[str, Any], source: str, folder: Path | None) -> 
         check_is_section(fixed.get(section, {}).get("options", {}), source, f"{section}.options")
     path = fixed.get("data", {}).get("path")
     if folder is not None and isinstance(path, str):
-        fixed["data"]["path"] = resolved_path(path, folder, source)
+        fixed["data"]["path"] = resolve_path(path, folder, source)
     return fixed

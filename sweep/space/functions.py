@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sweep.errors import SpaceError
-from sweep.plugins.users_code import import_code
+from sweep.plugins.user_code import import_code
 
 OWN_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 

@@ -16,16 +16,16 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sweep.config.data import SOURCES, DataConfig
-from sweep.config.families import families_in
+from sweep.config.families import named_families
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.config.keys import apply_override, set_value
 from sweep.config.model import FAMILIES
-from sweep.config.old_keys import changed_record, with_first_keys
+from sweep.config.old_keys import changed_record, with_earliest_keys
 from sweep.config.section import Positive, Section
 from sweep.config.study_name import STUDY_NAME
 from sweep.config.training import Precision
 from sweep.config.trial import TrialConfig
-from sweep.metrics import METRICS, TIMING, Direction, computed
+from sweep.metrics import METRICS, TIMING, Direction, function_metrics
 from sweep.space.functions import is_own
 from sweep.space.objective import ObjectiveSection
 from sweep.space.parameters import (
@@ -130,30 +130,32 @@ class Space:
     def families(self) -> tuple[str, ...]:
         """Names of the model families that occur in the space."""
         varied = {name: one.model_dump() for name, one in self.parameters.items() if one.key == "model.family"}
-        return families_in({**self.fixed, "space": varied})
+        return named_families({**self.fixed, "space": varied})
 
     @property
-    def users_code(self) -> tuple[str, ...]:
+    def user_code(self) -> tuple[str, ...]:
         """User code that trials run, as `module:attribute`: the objective, or model, data source and metrics."""
         if self.function is not None:
             return (self.function,) if is_own(self.function) else ()
-        metrics = map(METRICS.code_of, computed(*self.fixed.get("training", {}).get("metrics", ()), *self.metrics))
-        return tuple(name for name in (self.users_model, self.users_source, *metrics) if name is not None)
+        metrics = map(
+            METRICS.code_of, function_metrics(*self.fixed.get("training", {}).get("metrics", ()), *self.metrics)
+        )
+        return tuple(name for name in (self.user_model, self.user_source, *metrics) if name is not None)
 
     @property
-    def users_source(self) -> str | None:
+    def user_source(self) -> str | None:
         """The data source, if it is user code."""
         name = self.fixed.get("data", {}).get("name")
         return None if name is None else SOURCES.code_of(name)
 
     @property
-    def users_model(self) -> str | None:
+    def user_model(self) -> str | None:
         """The builder, or the first custom model family; all custom families are in one module."""
         builder: str | None = self.fixed.get("model", {}).get("builder")
-        return builder or next(iter(self.users_families), None)
+        return builder or next(iter(self.user_families), None)
 
     @property
-    def users_families(self) -> tuple[str, ...]:
+    def user_families(self) -> tuple[str, ...]:
         """The custom model families as `module:attribute`."""
         codes = map(FAMILIES.code_of, self.families)
         return tuple(dict.fromkeys(code for code in codes if code is not None))
@@ -183,7 +185,7 @@ class Space:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of a hash over everything that determines a trial."""
-        record = changed_record(self.record(), with_first_keys)
+        record = changed_record(self.record(), with_earliest_keys)
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -283,7 +285,7 @@ class Space:
         values = deepcopy(self.fixed)
         training = values.setdefault("training", {})
         training.setdefault("seed", seed)
-        sought = computed(*self.metrics)
+        sought = function_metrics(*self.metrics)
         if sought:
             training["metrics"] = [*training.get("metrics", ()), *sought]
         for name in active_parameters(self.parameters, params):

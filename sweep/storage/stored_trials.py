@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 CODE = "code"  # the user attribute of a trial: the digest of the user's code that trained it
 SET_ASIDE = "sweep:set_aside"  # the user attribute of a trial that cannot be used: why (see `storage.set_aside`)
-DIGEST = re.compile("[0-9a-f]{16}")  # as of `UsersCode`
+DIGEST = re.compile("[0-9a-f]{16}")  # as of `UserCode`
 EPOCH_KEYS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 

@@ -15,7 +15,7 @@ from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.backends import current_backend
 from sweep.engines.backends.base import Backend, Source
-from sweep.engines.packed.start import EpochInput, LaneArrays, learning_rates, start_arrays
+from sweep.engines.packed.start import EpochInput, LaneArrays, initial_arrays, learning_rates
 from sweep.engines.packed.structure import Structure, structure_of
 from sweep.engines.placed import ImageStore
 from sweep.engines.sequential import compiled_model, minibatch_order
@@ -45,7 +45,7 @@ class _Setting:
 
     def start(self) -> LaneArrays:
         """The state of a lane before its first epoch."""
-        return start_arrays(self.config, self.structure)
+        return initial_arrays(self.config, self.structure)
 
     def epoch_input(self) -> EpochInput:
         """The input of the first epoch."""

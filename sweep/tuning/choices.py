@@ -102,9 +102,9 @@ def plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, lis
     return options
 
 
-def _all_options(users_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
+def _all_options(user_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
     """Return every named argument of a user's class; its values are not checked."""
-    parameters = inspect.signature(users_class.__init__).parameters.values()
+    parameters = inspect.signature(user_class.__init__).parameters.values()
     named = (one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
     return {one.name: [] for one in named if one.name not in reserved}
 

@@ -8,7 +8,7 @@ import optuna
 from sweep.config.study_settings import SETTINGS, StudySettings, read_settings
 from sweep.engines.devices import device_in_use
 from sweep.errors import StudyError
-from sweep.plugins.users_code import code_of
+from sweep.plugins.user_code import code_of
 from sweep.space.space import Space
 from sweep.tuning.probing import VERSIONS_OF, summarize_data
 
@@ -65,5 +65,5 @@ def _settings(space: Space, seed: int) -> StudySettings:
         versions={package: version(package) for package in VERSIONS_OF},
         command="study.optimize(sweep.Objective(...))",
         distinct=False,
-        code=code_of(*space.users_code) if space.users_code else None,
+        code=code_of(*space.user_code) if space.user_code else None,
     )

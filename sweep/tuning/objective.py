@@ -22,7 +22,7 @@ from sweep.data import load
 from sweep.engines.base import not_finite_line
 from sweep.engines.devices import device_in_use
 from sweep.errors import SpaceError, SweepError
-from sweep.plugins.users_code import look_in
+from sweep.plugins.user_code import prepend_to_path
 from sweep.space.checks import check_feature_maps
 from sweep.space.file import load_space
 from sweep.space.runs import derived_seed, trial_values
@@ -60,8 +60,8 @@ class Objective:
         self.space = load_space(Path(space), overrides)
         if self.space.function is not None:
             raise SpaceError(f"{space}: study.function: is an objective by itself; call {self.space.function} in yours")
-        if self.space.users_code:
-            look_in(Path(space).resolve().parent, Path.cwd())
+        if self.space.user_code:
+            prepend_to_path(Path(space).resolve().parent, Path.cwd())
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = CallbackFactory(callbacks)
         self._described: dict[str, bool] = {}  # by name of the study

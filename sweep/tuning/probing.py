@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 
-from sweep.data import class_counts, contents, load
+from sweep.data import class_counts, content_hashes, load
 from sweep.engines.auto import host_memory_bytes, operation_threads
 from sweep.engines.cpu import default_onednn
 from sweep.engines.device import Device
@@ -21,7 +21,7 @@ from sweep.executors.auto import gpu_memory_gb
 from sweep.executors.pool import Resources, Workers
 from sweep.models.probe import configs_to_probe, probe
 from sweep.options import DeviceOptions, RunOptions, WorkerOptions
-from sweep.plugins.users_code import UsersCode, code_of
+from sweep.plugins.user_code import UserCode, code_of
 from sweep.space.checks import check_feature_maps
 from sweep.space.functions import check_calls
 from sweep.space.space import Space
@@ -77,7 +77,7 @@ class Probe:
     device: Device | None = None
     num_workers: int = 0
     kind_of_workers: str = ""
-    code: UsersCode | None = None
+    code: UserCode | None = None
     versions: dict[str, str] = field(default_factory=dict)
     onednn: bool | None = None
 
@@ -94,7 +94,7 @@ def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> P
         resources=workers.resources if workers else Resources(os.cpu_count() or 1, host_memory_bytes()),
         num_workers=workers.num_workers if workers else 0,
         kind_of_workers=workers.kind if workers else "",
-        code=code_of(*space.users_code) if space.users_code else None,
+        code=code_of(*space.user_code) if space.user_code else None,
         versions={package: version(package) for package in VERSIONS_OF},
         onednn=default_onednn(),
     )
@@ -135,7 +135,7 @@ def probe_function(space: Space, workers: Workers | None) -> None:
         check_calls(space.function, calls)
     else:
         function = {"function": space.function, "calls": calls}
-        workers.set_up(None, threads=1, function=function, code=space.users_code)
+        workers.set_up(None, threads=1, function=function, code=space.user_code)
 
 
 def probe_device(
@@ -177,8 +177,8 @@ def probe_device(
         gpu_memory_gb(worker_options, options),
         operation_threads=num_threads,
         onednn=onednn,
-        code=space.users_code,
-        data=contents(space.data_configs()),
+        code=space.user_code,
+        data=content_hashes(space.data_configs()),
         probed=probed,
     )
     assert found is not None
@@ -187,7 +187,7 @@ def probe_device(
 
 def source_line(space: Space) -> str | None:
     """What is said before a data source of the user's is called."""
-    return f"this runs your code: {code_of(space.users_source)}" if space.users_source is not None else None
+    return f"this runs your code: {code_of(space.user_source)}" if space.user_source is not None else None
 
 
 def search_code(space: Space) -> tuple[str, ...]:
@@ -198,11 +198,11 @@ def search_code(space: Space) -> tuple[str, ...]:
 
 def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) -> str | None:
     """What is said before a function or a model of the user's is run; how the sweep survives it, if an option can."""
-    others = [name for name in (*space.users_code, *search_code(space)) if name != space.users_source]
+    others = [name for name in (*space.user_code, *search_code(space)) if name != space.user_source]
     if not others:
         return None
     is_at_risk = workers is None and may_have_workers
-    advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk and space.users_code else ""
+    advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk and space.user_code else ""
     return f"this runs your code: {code_of(*others)}{advice}"
 
 

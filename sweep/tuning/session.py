@@ -21,7 +21,7 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.pool import Workers
 from sweep.options import RunOptions
 from sweep.pareto import best_first
-from sweep.plugins.users_code import code_of, contained, look_in
+from sweep.plugins.user_code import code_of, contained, prepend_to_path
 from sweep.space.space import Space
 from sweep.storage import back_up, database_url, study_lock
 from sweep.system.interruption import Interruption
@@ -134,7 +134,7 @@ def _named_code(options: RunOptions, say: Say) -> list[Callback]:
     named = [CALLBACKS.code_of(name) for name in options.callbacks if isinstance(name, str)]
     named += [ENGINES.code_of(options.engine.engine)] if options.engine.engine is not None else []
     for code in filter(None, named):
-        look_in(Path.cwd())
+        prepend_to_path(Path.cwd())
         say(f"this runs your code: {code_of(code)}")
     return make_callbacks(options.callbacks)
 
@@ -148,7 +148,7 @@ def workers_for(
     threads = stored.threads if stored else None
     data = space.data_configs()
     started = start_workers(options.workers, num_workers, interruption.check, say, data, threads)
-    with started as workers, contained(*space.users_code if workers is None else ()):
+    with started as workers, contained(*space.user_code if workers is None else ()):
         yield workers
 
 

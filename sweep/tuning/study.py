@@ -17,7 +17,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from sweep.config.study_name import check_study_name
 from sweep.config.study_settings import KEPT, SETTINGS, StudySettings, read_settings
-from sweep.plugins.users_code import UsersCode
+from sweep.plugins.user_code import UserCode
 from sweep.space.parameters import Params
 from sweep.space.points import points_of
 from sweep.space.space import Space
@@ -53,7 +53,7 @@ class SweepStudy(optuna.Study):
         super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
         self.write_behind, self.first_step, self._space = storage, first_step, space
         self.ended_in_order = False  # the process before; its running trials are not to blame then
-        self.code: UsersCode | None = None  # of the user's, that trials run
+        self.code: UserCode | None = None  # of the user's, that trials run
         models_history = space.sampler.name in MODELS_HISTORY  # and is better given one that is bounded
         self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
         self._seen_by_pruner = RecentStudy(name, storage, most_best=0)
@@ -188,7 +188,7 @@ def open_study(url: str, name: str, space: Space, settings: StudySettings, store
     return study
 
 
-def _keep_place(storage: WriteBehindStorage, stored: StudySettings, code: UsersCode | None) -> None:
+def _keep_place(storage: WriteBehindStorage, stored: StudySettings, code: UserCode | None) -> None:
     """Where the user's code is now: other commands look for it there."""
     if code is not None and code.digest and code != stored.code:
         with storage.transaction():

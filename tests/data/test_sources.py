@@ -10,8 +10,7 @@ from sweep.cli.parser import main
 from sweep.config.data import SOURCES, DataConfig
 from sweep.config.file import read_config
 from sweep.config.trial import TrialConfig
-from sweep.data import Arrays, check_content, load, load_raw_test
-from sweep.data import forget as forget_data
+from sweep.data import Arrays, check_content, clear_cache, load, load_raw_test
 from sweep.engines.device import Device
 from sweep.errors import DataError, SpaceError
 
@@ -63,7 +62,7 @@ def forget(monkeypatch):
 
     def forget_all():
         sys.path[:] = path
-        forget_data()
+        clear_cache()
         SOURCES.__dict__.pop("_installed", None)
         for name in [name for name in sys.modules if name.startswith("images_of_mine")]:
             del sys.modules[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep.data import forget as forget_data
+from sweep.data import clear_cache
 from tests.docs.pages import LANGUAGES, blocks_of, run_page
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     known = {*sys.modules}
     yield tmp_path
-    forget_data()
+    clear_cache()
     for name in {*sys.modules} - known:
         if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]

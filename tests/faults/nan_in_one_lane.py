@@ -13,7 +13,7 @@ from sweeps import make_space, read_trials, run_sweep
 
 from sweep.config.trial import TrialConfig
 from sweep.engines.packed.engine import PackedEngine
-from sweep.engines.recent import Recent
+from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.executors.in_process import InProcessExecutor
 from sweep.space.runs import derived_seed
 
@@ -52,7 +52,7 @@ class Poison:
 class PoisoningEngine(PackedEngine):
     """Poisons the trials that have these training seeds; keeps a hash of the weights that each trial had at its end."""
 
-    programs: Recent[Any, Any] = Recent(99)  # compiled once for all
+    programs: WeakLruCache[Any, Any] = WeakLruCache(99)  # compiled once for all
 
     def __init__(self, poisons: dict[int, Poison]) -> None:
         super().__init__(NUM_LANES, 2)

@@ -15,7 +15,7 @@ from sweep.engines.device import Device
 from sweep.engines.registry import make_engine
 from sweep.errors import SpaceError
 from sweep.metrics.scores import probabilities_of, scores
-from sweep.plugins.users_code import code_of
+from sweep.plugins.user_code import code_of
 from sweep.testing.engine import train_to_the_end
 
 OURS = {

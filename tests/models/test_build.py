@@ -13,7 +13,7 @@ from sweep.config.trial import TrialConfig
 from sweep.errors import ModelError, SpaceError
 from sweep.models.build import build_model
 from sweep.models.cnn.config import CnnConfig
-from sweep.plugins.users_code import BUILDER, import_code
+from sweep.plugins.user_code import BUILDER, import_code
 
 IMAGE_SHAPE = (8, 8, 1)
 

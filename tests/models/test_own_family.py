@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep.cli.parser import main
-from sweep.config.families import config_class, family_named
+from sweep.config.families import config_class, get_family
 from sweep.config.model import FAMILIES
 from sweep.config.trial import TrialConfig
 from sweep.engines.auto import Situation, choose
@@ -107,7 +107,7 @@ def test_its_keys_vary_beside_those_of_other_families(folder, monkeypatch):
     )
     assert space.resolve({"family": OWN, "blocks": 3}, 0).model == config_class(OWN)(family=OWN, blocks=3)
     assert space.resolve({"family": "mlp", "units": 5}, 0).model.hidden_units == (5,)
-    assert space.users_code == (OWN,)
+    assert space.user_code == (OWN,)
     assert names_without_kernel(space) == (OWN,)
     config = space.resolve({"family": OWN, "blocks": 3}, 0)
     assert TrialConfig.from_values(config.values(), "test") == config
@@ -162,7 +162,7 @@ def test_an_installed_package_adds_a_family_by_a_short_name(folder, monkeypatch)
     (info / "entry_points.txt").write_text(f"[sweep.families]\nresidual = {OWN}\n")
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr("sweep.config.families.FAMILIES", type(FAMILIES)(**vars_of(FAMILIES)))
-    assert family_named("residual").config.__name__ == "ResidualConfig"
+    assert get_family("residual").config.__name__ == "ResidualConfig"
     config = TrialConfig.from_values({"model": {"family": "residual", "blocks": 4}}, "test")
     assert config.values()["model"]["family"] == "residual"
 

@@ -20,15 +20,15 @@ from sweep.engines.packed.grouping import Group, group_lanes
 from sweep.engines.packed.run import LaneRun, TrainedEpoch, train_together
 from sweep.engines.packed.structure import Structure, structure_of
 from sweep.engines.placed import Arrays, ImageStore, Placed
-from sweep.engines.recent import Recent
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
+from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.errors import ends_process, is_out_of_memory
 from sweep.models.family import family_of
 from sweep.models.lane_kernel import Widths
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
-MOST_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
-MOST_IDLE_PREPARED = 1
+MAX_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
+MAX_IDLE_PREPARED = 1
 
 
 Trained = tuple[TrainedEpoch, float] | Exception  # of a lane: what its epoch gave, in so many seconds; or what ended it
@@ -58,8 +58,8 @@ class PackedEngine:
         self._backend = current_backend()
         self._lanes_per_call = min(self._backend.lanes_per_call(), num_lanes)
         self._store = ImageStore(self._backend)
-        self._prepared: Recent[Any, Arrays] = Recent(MOST_IDLE_PREPARED)
-        self._programs: Recent[Structure, LaneProgram] = Recent(MOST_IDLE_PROGRAMS)
+        self._prepared: WeakLruCache[Any, Arrays] = WeakLruCache(MAX_IDLE_PREPARED)
+        self._programs: WeakLruCache[Structure, LaneProgram] = WeakLruCache(MAX_IDLE_PROGRAMS)
         self._runs: dict[int, LaneRun | TrainingRun] = {}
         self._is_stopping = threading.Event()
 

@@ -37,6 +37,6 @@ def group_lanes(keys: Mapping[int, Hashable], costs: Mapping[int, float], lanes_
     return sorted(groups, key=lambda group: -max(costs[lane] for lane in group.lanes))
 
 
-def fill(values: Sequence[Value], lanes_per_call: int) -> list[Value]:
+def repeat_first(values: Sequence[Value], lanes_per_call: int) -> list[Value]:
     """The values, the first one repeated up to `lanes_per_call`."""
     return [*values, *[values[0]] * (lanes_per_call - len(values))]

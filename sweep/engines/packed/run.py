@@ -14,7 +14,7 @@ from sweep.data import Dataset
 from sweep.engines.backends import current_backend
 from sweep.engines.backends.base import LaneProgram, Pause
 from sweep.engines.base import LEARNING_RATE, EpochRecord
-from sweep.engines.packed.start import EpochInput, learning_rates, start_arrays
+from sweep.engines.packed.start import EpochInput, initial_arrays, learning_rates
 from sweep.engines.packed.structure import Structure
 from sweep.engines.packed.updates import momentum_products
 from sweep.engines.placed import Arrays, Placed
@@ -51,7 +51,7 @@ class LaneRun:
         num_steps = self._steps_per_epoch * config.training.epochs
         self._rates = learning_rates(config, num_steps)
         self._products = momentum_products(config.optimizer.name, num_steps, keras.config.floatx())
-        self.lane: Any = program.start(start_arrays(config, structure))
+        self.lane: Any = program.start(initial_arrays(config, structure))
         self._early_stopping = early_stopping(config)
         self.stop_training = False  # set by early stopping, which takes the run for its model
         if self._early_stopping is not None:
@@ -67,7 +67,7 @@ class LaneRun:
 
     def repeat(self, lanes_per_call: int, pause: Pause) -> None:
         """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
-        arrays = start_arrays(self._config, self._structure)
+        arrays = initial_arrays(self._config, self._structure)
         self.program.release(self.lane)
         self.lane = self.program.start(arrays)
         for epoch in range(1, self.epoch + 1):

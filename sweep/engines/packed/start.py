@@ -43,7 +43,7 @@ class EpochInput(NamedTuple):
     validation_V: NDArray[np.int32]  # rows to validate on
 
 
-def start_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
+def initial_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
     """Initial weights and dropout seeds from `training.layers_seed`."""
     dtype, widths, kernel = keras.config.floatx(), config.model.lane_widths, structure.kernel
     with _SEEDING:

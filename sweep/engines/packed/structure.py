@@ -101,7 +101,7 @@ def pad_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]
     return [_pad(weight, *shapes) for weight, shapes in zip(weights, _shapes(structure, widths), strict=True)]
 
 
-def cut_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]]) -> list[NDArray[Any]]:
+def unpad_weights(structure: Structure, widths: Widths, weights: list[NDArray[Any]]) -> list[NDArray[Any]]:
     """Padded shapes -> true shapes: the inverse of `pad_weights`."""
     return [_cut(weight, *shapes) for weight, shapes in zip(weights, _shapes(structure, widths), strict=True)]
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from sweep.data import PoolKey, RawPool, give_pools
+from sweep.data import PoolKey, RawPool, set_pools
 from sweep.errors import SweepError
 from sweep.executors.handle import SECRETS, last_lines
 from sweep.executors.messages import decode, encode
@@ -31,7 +31,7 @@ class WorkerHost:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             os.dup2(self._log.fileno(), stream.fileno())
-        give_pools(pools)
+        set_pools(pools)
         self._problem, self._worker = _version_problem(versions), Worker()
 
     def do(self, message: bytes) -> bytes | None:

@@ -9,7 +9,7 @@ from sweep.models.family import Family
 
 
 def _build(model: BuilderConfig, _: RegularizerConfig, image_shape: ImageShape, num_classes: int) -> Any:
-    from sweep.plugins.users_code import BUILDER, import_code
+    from sweep.plugins.user_code import BUILDER, import_code
 
     build = import_code(str(model.builder), BUILDER)
     return build(image_shape=image_shape, num_classes=num_classes, **model.options)

@@ -26,7 +26,7 @@ class BuilderConfig(ModelConfig):
         return self
 
     @property
-    def users_code(self) -> str | None:
+    def user_code(self) -> str | None:
         """The builder."""
         return self.builder
 

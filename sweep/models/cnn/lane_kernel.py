@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sweep.models.lane_kernel import Dropout, Shape, Tensor, Widths
 
 BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON = 0.99, 1e-3  # Keras's defaults
-MOST_PATCH_BYTES = 2**26
+MAX_PATCH_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class StackedKernel:
         if batches_lanes:
             return replace(self, convolution="patches")
         num_bytes = self.kernel**2 * num_images * math.prod(self.image_shape) * np.float32().itemsize
-        return replace(self, takes_patches=self.num_convolutions > 0 and num_bytes <= MOST_PATCH_BYTES)
+        return replace(self, takes_patches=self.num_convolutions > 0 and num_bytes <= MAX_PATCH_BYTES)
 
     # ---- images ----
 

@@ -164,11 +164,11 @@ def _facts(data: StudyData) -> list[tuple[str, Any]]:
         ("start of first trial", f"{min(starts):%Y-%m-%d %H:%M}" if starts else None),
         ("end of last trial", f"{max(ends):%Y-%m-%d %H:%M}" if ends else None),
         ("versions", versions),
-        ("your code", _users_code(data)),
+        ("your code", _user_code(data)),
     ]
 
 
-def _users_code(data: StudyData) -> str:
+def _user_code(data: StudyData) -> str:
     """Format name and folder of the user code, and the number of trials that each version of it trained."""
     code = section(data.settings, "code")
     digests = Counter(digest for trial in data.trials if (digest := code_digest(trial)))

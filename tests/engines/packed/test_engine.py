@@ -9,7 +9,7 @@ from sweep.config.trial import TrialConfig
 from sweep.engines.backends import current_backend
 from sweep.engines.base import EpochRecord
 from sweep.engines.packed.engine import PackedEngine
-from sweep.engines.recent import Recent
+from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.errors import DataError, Interrupted, SpaceError
 from tests.engines.training import config_of
 
@@ -17,7 +17,7 @@ LaneProgram: Any = current_backend().lane_program
 
 LaneProgram: Any = current_backend().lane_program
 
-PROGRAMS: Recent[Any, Any] = Recent(99)
+PROGRAMS: WeakLruCache[Any, Any] = WeakLruCache(99)
 
 
 def config(epochs: int = 2, **sections: dict[str, Any]) -> TrialConfig:

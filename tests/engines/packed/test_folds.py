@@ -31,7 +31,7 @@ NUM_FOLDS = 6
 def images(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """145 images of bytes in a file: folds of 24 and 25 images."""
     if request.param == "scaled in the minibatch":
-        monkeypatch.setattr(placed, "MOST_SCALED_BYTES", 0)
+        monkeypatch.setattr(placed, "MAX_SCALED_BYTES", 0)
     pixels = np.random.default_rng(0).integers(0, 256, (145, 6, 6), dtype=np.uint8)
     labels = np.arange(145) % 3
     path = tmp_path / "images.npz"
@@ -104,7 +104,7 @@ def test_a_byte_is_scaled_to_the_same_bits(monkeypatch: pytest.MonkeyPatch, tmp_
         import jax
 
         compiled = jax.jit(backend.minibatch)
-    monkeypatch.setattr(placed, "MOST_SCALED_BYTES", 0)
+    monkeypatch.setattr(placed, "MAX_SCALED_BYTES", 0)
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 4, 4)
     np.savez(tmp_path / "bytes.npz", x_train=pixels, y_train=np.arange(16) % 2, x_test=pixels, y_test=np.arange(16) % 2)
     dataset = load(config(str(tmp_path / "bytes.npz")).data)

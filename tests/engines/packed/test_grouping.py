@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.engines.packed.grouping import Group, fill, group_lanes
+from sweep.engines.packed.grouping import Group, group_lanes, repeat_first
 
 
 def draw(seed: int) -> tuple[dict[int, Any], dict[int, float], int]:
@@ -58,5 +58,5 @@ def test_lanes_of_one_call_alone_are_groups_of_one() -> None:
 
 
 def test_places_that_are_left_are_filled_with_the_first_value() -> None:
-    assert fill(["a", "b", "c"], 4) == ["a", "b", "c", "a"]
-    assert fill(["a", "b"], 2) == ["a", "b"]
+    assert repeat_first(["a", "b", "c"], 4) == ["a", "b", "c", "a"]
+    assert repeat_first(["a", "b"], 2) == ["a", "b"]

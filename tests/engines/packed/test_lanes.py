@@ -10,7 +10,7 @@ import pytest
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import EpochRecord, record_of
 from sweep.engines.packed.engine import PackedEngine
-from sweep.engines.recent import Recent
+from sweep.engines.weak_lru_cache import WeakLruCache
 from tests.engines.packed.packing import ON_TENSORFLOW, Trained, weights_of
 from tests.engines.training import config_of
 
@@ -24,7 +24,7 @@ WATCHED: dict[str, Any] = {  # three full minibatches and a smaller one, everyth
 }
 WIDEST = [(5, 5, 9)]
 GROUPS = [1] if ON_TENSORFLOW else [1, 4]
-PROGRAMS: Recent[Any, Any] = Recent(99)  # compiled once for all engines of this file
+PROGRAMS: WeakLruCache[Any, Any] = WeakLruCache(99)  # compiled once for all engines of this file
 SEEDS = iter(range(100, 10**6))
 
 

@@ -12,7 +12,7 @@ from sweep.engines.backends import current_backend
 from sweep.engines.base import EpochRecord, Outcome
 from sweep.engines.packed import engine as packed
 from sweep.engines.packed.engine import PackedEngine
-from sweep.engines.recent import Recent
+from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, LaneLost
 from sweep.executors.in_process import InProcessExecutor
@@ -25,7 +25,7 @@ LaneProgram: Any = current_backend().lane_program
 
 WIDEST = [(4, 40)]
 TOO_WIDE = 40
-PROGRAMS: Recent[Any, Any] = Recent(9)
+PROGRAMS: WeakLruCache[Any, Any] = WeakLruCache(9)
 
 
 class OutOfMemory(RuntimeError):

@@ -10,7 +10,7 @@ from sweeps import make_space, open_in
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import Outcome
 from sweep.engines.packed.engine import PackedEngine
-from sweep.engines.recent import Recent
+from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.executors.in_process import InProcessExecutor
 from sweep.space.space import Space
 from sweep.tuning.limits import Limits
@@ -95,11 +95,11 @@ def test_every_trial_is_its_own_fresh_run(swept: Any, space: Space) -> None:
     for trial in trials:
         history = trial.user_attrs["history"]
         config = space.resolve(trial.params, trial.user_attrs["seed"])
-        programs = Recent(9) if trial.number % 100 == 99 else engine._programs
+        programs = WeakLruCache(9) if trial.number % 100 == 99 else engine._programs
         assert fresh_run(config, len(history), space, programs) == comparable(history), trial.number
 
 
-def fresh_run(config: TrialConfig, num_epochs: int, space: Space, programs: "Recent[Any, Any]") -> str:
+def fresh_run(config: TrialConfig, num_epochs: int, space: Space, programs: "WeakLruCache[Any, Any]") -> str:
     engine = PackedEngine(1, widest=space.widest())
     engine._programs = programs
     for program in programs.values():

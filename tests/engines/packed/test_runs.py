@@ -10,8 +10,8 @@ from sweep.config.trial import TrialConfig
 from sweep.data import load
 from sweep.engines.base import EpochRecord
 from sweep.engines.packed.engine import PackedEngine
-from sweep.engines.recent import Recent
 from sweep.engines.sequential import SequentialEngine
+from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.models.build import build_model
 from sweep.testing.engine import train_to_the_end
 from tests.engines.packed.packing import Trained, train_all, weights_of
@@ -33,7 +33,7 @@ def build(image_shape, num_classes, units):
     return keras.Sequential([keras.Input(image_shape), keras.layers.Flatten(), *hidden,
                              keras.layers.Dense(num_classes, "softmax")])
 """
-PROGRAMS: Recent[Any, Any] = Recent(99)
+PROGRAMS: WeakLruCache[Any, Any] = WeakLruCache(99)
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
 from sweep.engines.packed.structure import (
     Structure,
-    cut_weights,
     lane_numbers,
     pad_weights,
     padded,
     structure_of,
+    unpad_weights,
 )
 from sweep.errors import SpaceError
 from tests.engines.packed.drawn import draw_config
@@ -118,7 +118,7 @@ def test_padding_keeps_every_weight_and_cutting_gives_them_back(index: int) -> N
     weights = [generator.normal(size=shape) for shape in wide.kernel.weight_shapes(widths)]
     wider = pad_weights(wide, widths, weights)
     assert [array.shape for array in wider] == wide.kernel.weight_shapes(wide.widths)
-    for before, array, after in zip(weights, wider, cut_weights(wide, widths, wider), strict=True):
+    for before, array, after in zip(weights, wider, unpad_weights(wide, widths, wider), strict=True):
         np.testing.assert_array_equal(after, before)
         assert np.count_nonzero(array) == before.size
 

@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 from sweep.data import Dataset
 from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
-from sweep.engines.backends.jax.stacks import JaxLane, Stack, Stacks, by_row
+from sweep.engines.backends.jax.stacks import JaxLane, Stack, Stacks, in_row_order
 from sweep.engines.backends.jax.steps import minibatch
 from sweep.engines.packed.model import forward, loss, num_correct
 from sweep.engines.packed.start import EpochInput, LaneArrays
-from sweep.engines.packed.structure import LaneNumbers, Structure, cut_weights, pad_weights, padded
+from sweep.engines.packed.structure import LaneNumbers, Structure, pad_weights, padded, unpad_weights
 from sweep.engines.packed.updates import update
 from sweep.models.lane_kernel import Tensor, Widths
 
-MOST_LANES_A_CALL = 256
+MAX_LANES_PER_CALL = 256
 Carry = tuple[LaneArrays, Tensor]  # a lane and its sums (2,)
 
 
 def lanes_per_call() -> int:
     """How many lanes go through one call at most."""
-    return MOST_LANES_A_CALL if jax.default_backend() == "gpu" else 1
+    return MAX_LANES_PER_CALL if jax.default_backend() == "gpu" else 1
 
 
 def fitted(structure: Structure, dataset: Dataset, widths: Widths, widest: Sequence[Widths]) -> Structure:
@@ -73,7 +73,7 @@ class LaneProgram:
         widths = tuple(int(width) for width in arrays.widths)
         shapes = self._structure.kernel.statistics_shapes(widths)
         return arrays._replace(  # type: ignore[no-any-return]
-            weights=cut_weights(self._structure, widths, arrays.weights),
+            weights=unpad_weights(self._structure, widths, arrays.weights),
             slots=[],
             masks=[],
             statistics=[values[: shape[0]] for values, shape in zip(arrays.statistics, shapes, strict=True)],
@@ -101,7 +101,7 @@ class LaneProgram:
         stack = self._stacks.gather(lanes, lanes_per_call)
         rows = [lane.row for lane in lanes]
         try:
-            given = self._stacked(by_row(stack, lanes, inputs), len(images[1]))
+            given = self._stacked(in_row_order(stack, lanes, inputs), len(images[1]))
             trained = self._train(stack, given, images, len(inputs[0].order_N), pause)
             validated = self._validate(stack, given, images, len(inputs[0].validation_V), pause)
         except BaseException:
@@ -120,7 +120,10 @@ class LaneProgram:
     ) -> NDArray[Any]:
         """The outputs (lanes, V, num_classes) of each lane for the images of its validation."""
         stack = self._stacks.gather(lanes, lanes_per_call)
-        given, num_images = self._stacked(by_row(stack, lanes, inputs), len(images[1])), len(inputs[0].validation_V)
+        given, num_images = (
+            self._stacked(in_row_order(stack, lanes, inputs), len(images[1])),
+            len(inputs[0].validation_V),
+        )
         outputs = []
         for step in range(-(-num_images // EVALUATION_BATCH_SIZE)):
             size = min(EVALUATION_BATCH_SIZE, num_images - step * EVALUATION_BATCH_SIZE)

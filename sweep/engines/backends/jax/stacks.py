@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweep.engines.packed.grouping import fill
+from sweep.engines.packed.grouping import repeat_first
 from sweep.engines.packed.start import LaneArrays
 
 
@@ -94,7 +94,7 @@ class Stacks:
     def _make(self, lanes: Sequence[JaxLane], num_rows: int) -> Stack:
         for lane in lanes:
             lane.leave()
-        given = [lane.arrays for lane in fill(lanes, num_rows)]
+        given = [lane.arrays for lane in repeat_first(lanes, num_rows)]
         # copies: what a program takes must be no one's NumPy array
         stack = Stack(jax.tree.map(lambda *values: jnp.array(np.stack(values)), *given), [None] * num_rows)
         for row, lane in enumerate(lanes):
@@ -103,7 +103,7 @@ class Stacks:
         return stack
 
 
-def by_row(stack: Stack, lanes: Sequence[JaxLane], values: Sequence[Any]) -> list[Any]:
+def in_row_order(stack: Stack, lanes: Sequence[JaxLane], values: Sequence[Any]) -> list[Any]:
     """A value of each lane in the order of rows; free rows have the first lane's."""
     ordered = [values[0]] * len(stack.lanes)
     for lane, value in zip(lanes, values, strict=True):

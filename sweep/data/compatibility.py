@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from sweep.errors import DataError
 
-MOST_FACTOR = 10.0  # between the largest values: 0..1 beside 0..255 is 255
-MOST_NEGATIVE = 0.1  # of the largest value, where the others have none below zero
+MAX_FACTOR = 10.0  # between the largest values: 0..1 beside 0..255 is 255
+MAX_NEGATIVE = 0.1  # of the largest value, where the others have none below zero
 
 
-def check_like(images: NDArray[Any], others: NDArray[Any], part: str = "test") -> None:
+def check_compatible(images: NDArray[Any], others: NDArray[Any], part: str = "test") -> None:
     """Compare shape, kind of number and scale.
 
     Args:
@@ -37,8 +37,8 @@ def _kind(images: NDArray[Any]) -> str:
 
 def _is_of_scale(images: NDArray[Any], others: NDArray[Any]) -> bool:
     largest, largest_other = _largest(images), _largest(others)
-    is_negative = float(images.min()) < -MOST_NEGATIVE * largest_other and others.min() >= 0
-    return not is_negative and largest <= MOST_FACTOR * largest_other and largest_other <= MOST_FACTOR * largest
+    is_negative = float(images.min()) < -MAX_NEGATIVE * largest_other and others.min() >= 0
+    return not is_negative and largest <= MAX_FACTOR * largest_other and largest_other <= MAX_FACTOR * largest
 
 
 def _largest(images: NDArray[Any]) -> float:

@@ -11,7 +11,7 @@ from sweep.config.data import check_arguments
 from sweep.data.arrays import Arrays, Pair
 from sweep.data.labels import plain_labels
 from sweep.errors import DataError, ends_process
-from sweep.plugins.users_code import no_silent_exit
+from sweep.plugins.user_code import no_silent_exit
 from sweep.text import error_line
 
 WANTED = (
@@ -19,7 +19,7 @@ WANTED = (
 )
 
 
-def users_arrays(source: Any, arguments: Mapping[str, Any]) -> Arrays:
+def user_arrays(source: Any, arguments: Mapping[str, Any]) -> Arrays:
     """Call it; its parts are checked when they are read. DataError if it raises or gives something else."""
     if not callable(source):
         raise DataError(f"it is a {type(source).__name__}; pass a function")

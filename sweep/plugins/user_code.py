@@ -27,7 +27,7 @@ NUM_DIGITS = 16
 
 
 @dataclass(frozen=True)
-class UsersCode:
+class UserCode:
     """What code it was: stored with a study and in exported configs."""
 
     name: str  # module:function, or several of them
@@ -42,7 +42,7 @@ class UsersCode:
         """Plain values."""
         return asdict(self)
 
-    def change_since(self, recorded: "UsersCode | None") -> str | None:
+    def change_since(self, recorded: "UserCode | None") -> str | None:
         """How this differs from the code that was recorded; None if it does not, or if that is unknown."""
         if recorded is None or not recorded.digest or not self.digest or recorded.digest == self.digest:
             return None
@@ -50,15 +50,15 @@ class UsersCode:
         return f"the code of {self.name} has changed ({where}): it was {recorded.digest}, it is {self.digest}"
 
 
-def recorded_code(values: Mapping[str, Any] | None) -> UsersCode | None:
+def recorded_code(values: Mapping[str, Any] | None) -> UserCode | None:
     """From plain values; None if there are none, as in a study from before code was recorded."""
     try:
-        return UsersCode(**values) if values else None
+        return UserCode(**values) if values else None
     except TypeError:  # another program's
         return None
 
 
-def look_in(*folders: Path) -> None:
+def prepend_to_path(*folders: Path) -> None:
     """Have modules of these folders found first, the last one before the others.
 
     For folders of the user's own, where a file of the user's names code: of any other folder, a `pandas.py` beside the
@@ -69,19 +69,19 @@ def look_in(*folders: Path) -> None:
             sys.path.insert(0, str(folder))
 
 
-def look_also_in(*folders: str | Path) -> None:
+def append_to_path(*folders: str | Path) -> None:
     """Have modules of these folders found if they are found nowhere else."""
     sys.path += [str(folder) for folder in folders if str(folder) and str(folder) not in sys.path]
 
 
-def look_for_recorded(code: UsersCode | None, *folders: Path) -> None:
+def make_importable(code: UserCode | None, *folders: Path) -> None:
     """Have recorded code found: in folders of the user's own, else where it was when it was recorded."""
-    look_in(*folders)
+    prepend_to_path(*folders)
     if code is not None:
-        look_also_in(*code.place.split(os.pathsep))
+        append_to_path(*code.place.split(os.pathsep))
 
 
-def code_of(*names: str) -> UsersCode:
+def code_of(*names: str) -> UserCode:
     """What is found under the names now, as one: its digest is known if that of each is. Runs nothing."""
     found = [_code_of(name) for name in names]
     if len(found) == 1:
@@ -89,13 +89,13 @@ def code_of(*names: str) -> UsersCode:
     places = dict.fromkeys(code.place for code in found if code.place)
     whole = hashlib.sha256("".join(code.digest for code in found).encode())
     is_known = bool(found) and all(code.digest for code in found)
-    return UsersCode(", ".join(names), os.pathsep.join(places), whole.hexdigest()[:NUM_DIGITS] if is_known else "")
+    return UserCode(", ".join(names), os.pathsep.join(places), whole.hexdigest()[:NUM_DIGITS] if is_known else "")
 
 
-def _code_of(name: str) -> UsersCode:
+def _code_of(name: str) -> UserCode:
     module = name.split(":")[0]
     place = _place_of(module.split(".")[0])
-    return UsersCode(name, str(place or ""), _digest(module, place) if place else "")
+    return UserCode(name, str(place or ""), _digest(module, place) if place else "")
 
 
 def import_code(name: str, key: str) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Key, Value]):
+class WeakLruCache(Generic[Key, Value]):
     """Makes a value when it is first asked for; keeps those that others hold, and the `size` that were used last."""
 
     def __init__(self, size: int) -> None:

@@ -12,7 +12,7 @@ import sweep
 from sweep.cli.parser import main
 from sweep.config.file import read_config
 from sweep.engines.device import Device
-from sweep.plugins.users_code import code_of, recorded_code
+from sweep.plugins.user_code import code_of, recorded_code
 from sweep.storage import STUDY_ID, WriteBehindStorage
 from sweep.storage.stored_trials import code_digest
 
