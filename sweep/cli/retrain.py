@@ -62,6 +62,7 @@ def add_common_arguments(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="Output folder of the models. Default: models/NAME, in the study's folder if the config was exported.",
     )
+    command.add_argument("--quiet", action="store_true", help="Print no progress.")
     add_device(command)
 
 
@@ -97,10 +98,11 @@ def retrain(arguments: argparse.Namespace, options: RetrainOptions) -> None:
     )
     if options.out is not None and len(arguments.configs) > 1:
         raise InputError(f"--out: {len(arguments.configs)} configs cannot share a folder; train them one by one")
+    progress = (lambda _: None) if arguments.quiet else say
     for config in arguments.configs:
         if options.verify:
-            verify_config(config, options, say, arguments.overrides)
+            verify_config(config, options, progress, arguments.overrides)
             print("verified: the stored score was reproduced")
             continue
-        for line in retrain_config(config, options, say, arguments.overrides).lines():
+        for line in retrain_config(config, options, progress, arguments.overrides).lines():
             print(line)

@@ -139,9 +139,11 @@ def num_trials_at_most(space: Space, num_trials: int) -> int:
 
 def size_line(space: Space, num_trials: int) -> str | None:
     """`space: 16 points, 10 of them with --trials 10`; None where a parameter has infinitely many values."""
+    if not space.parameters:
+        return "space: no parameters, so trials differ by their seeds alone; add a section [space.NAME]"
     points = points_of(space)
     if points is None or points.count is None:
-        is_finite = space.parameters and all(one.num_values() is not None for one in space.parameters.values())
+        is_finite = all(one.num_values() is not None for one in space.parameters.values())
         return f"space: more than {MOST_POINTS:,} points" if is_finite else None
     if num_trials < points.count:
         return f"space: {points.count:,} points, {num_trials} of them with --trials {num_trials}"

@@ -52,6 +52,14 @@ def test_the_size_of_a_grid_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\nspace: 7 points\n" in capsys.readouterr().out
 
 
+def test_a_space_without_parameters_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its trials would look like a sweep, whose best is the luckiest seed."""
+    check.print_space(Space.from_sections(study={"name": "mine"}))
+    said = capsys.readouterr().out
+    assert "no parameters" in said
+    assert "[space." in said
+
+
 def test_a_pruner_of_several_objectives_is_refused() -> None:
     space = load_space(DIGITS.parent / "mlp_batch_size.toml")
     with pytest.raises(SpaceError, match=r"pruner\.name: Optuna does not prune multi-objective studies"):
