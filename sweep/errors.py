@@ -5,7 +5,7 @@
     │   ├── SpaceError         a space file or config
     │   ├── DataError          the images could not be read or split
     │   ├── ModelError         a builder's model is not what can be trained
-    │   ├── DeviceError        the device asked for is not there
+    │   ├── DeviceError        the requested device does not exist
     │   └── StudyError         a study's name, lock, settings or database
     ├── NoUsableTrial          exit 3: the sweep ended without one COMPLETE trial
     ├── SweepStopped           exit 3: too many failed trials in a row
@@ -59,7 +59,7 @@ class ModelError(InputError):
 
 
 class DeviceError(InputError):
-    """The device asked for is not there."""
+    """The requested device does not exist."""
 
 
 class StudyError(InputError):

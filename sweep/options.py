@@ -1,4 +1,4 @@
-"""Options: what one command, or one call of the Python API, is asked for. Frozen, made once at the edge.
+"""Options of one command, or of one call of the Python API. Frozen, created once at the edge.
 
 They are neither a space (what may vary) nor a config (what one run is). None means: as the study began, else the
 space file's value or the automatic choice.
@@ -106,7 +106,7 @@ class DeviceOptions:
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Where trials are trained, beside this process.
+    """Where trials are trained other than in this process.
 
     Attributes:
         workers: Worker processes; 0 trains in this process.
@@ -136,7 +136,7 @@ class WorkerOptions:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What `sweep run` is asked for.
+    """Options of `sweep run`.
 
     Attributes:
         study: The study's name; None for the space file's.
@@ -170,7 +170,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class ConfirmOptions:
-    """What `sweep confirm` is asked for.
+    """Options of `sweep confirm`.
 
     Attributes:
         top: The best COMPLETE trials that are trained again.
@@ -194,7 +194,7 @@ class ConfirmOptions:
 
 @dataclass(frozen=True)
 class RetrainOptions:
-    """What `sweep retrain` and `sweep train` are asked for.
+    """Options of `sweep retrain` and `sweep train`.
 
     Attributes:
         seeds: Trainings, each from a seed of its own.

@@ -1,6 +1,6 @@
 """Which known name a misspelt one probably means, for error messages.
 
-Names of Keras's, and those that people use for a config key of ours, are known by `SYNONYMS`; all others are compared
+Keras's names, and others that people use for a config key, are in `SYNONYMS`; all others are compared
 by their letters (`difflib`).
 """
 

@@ -9,7 +9,7 @@ from sweep.space.space import StudySection
 
 
 def own_sections() -> list[SectionInfo]:
-    """Return every section of a space file that has keys of ours."""
+    """Return every section of a space file whose keys sweep defines."""
     study = section_of("study", StudySection, "study")
     varied = [section_of(f"space.{name}", kind, "space.NAME") for name, kind in KINDS.items()]
     return [study, *config_sections(), *varied]

@@ -87,7 +87,7 @@ def start_workers(
     """Their processes, which import meanwhile; None where this process trains.
 
     Args:
-        options: What was asked for, checked by `check_worker_options`.
+        options: The requested options, checked by `check_worker_options`.
         num_workers: As `choose_num_workers` says.
         pause: Called every moment; it may raise.
         say: Takes what the user should know of lost workers.
@@ -114,7 +114,7 @@ def _pools(data: Iterable[DataConfig]) -> dict[PoolKey, RawPool]:
 
 
 def check_gpus(gpus: Sequence[str]) -> None:
-    """DeviceError unless this machine has all of these GPUs. Of a driver without nvidia-smi nothing can be said."""
+    """Raise DeviceError unless this machine has all of these GPUs. Without nvidia-smi nothing is checked."""
     try:
         said = subprocess.run(LISTING, capture_output=True, text=True, check=True, timeout=30).stdout.split()
     except (OSError, subprocess.SubprocessError):

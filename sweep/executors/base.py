@@ -53,7 +53,7 @@ class LaneLost:
 
 @dataclass(frozen=True)
 class LaneRetried:
-    """What trained a lane was lost; its run began anew and goes on where it was. Epochs told are not told again."""
+    """The process that trained a lane was lost. Its run was started again; reported epochs are not reported again."""
 
     lane: int
     attempt: int
@@ -71,7 +71,7 @@ class Executor(Protocol):
     shares_process: bool  # whether a run that kills its process kills the launcher
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Put a config on a free lane; `keeps_model` where `model` is asked for. Failures come as events alone."""
+        """Start a config on a free lane, with `keeps_model` if `model` will be called. Failures are events."""
 
     def stop(self, lane: int) -> None:
         """Free a lane: its run was pruned, cancelled or is over."""

@@ -1,4 +1,4 @@
-"""A worker as its slot sees it, wherever it runs: spoken to in messages, and buried when it is dead."""
+"""Define a worker as its supervisor sees it, local or remote: it exchanges messages and is reaped after its exit."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -41,7 +41,7 @@ class WorkerHandle(Protocol):
         """A message; that the worker has died is seen when the answer is awaited."""
 
     def receive(self) -> dict[str, Any] | None:
-        """The answer that is ready, {} if there is none; None if the worker is dead."""
+        """Return the answer that is ready, {} if there is none yet, None if the worker has exited."""
 
     def hang_up(self) -> None:
         """Tell it to end, and do not wait for that."""

@@ -10,7 +10,7 @@ Job = TypeVar("Job")
 
 
 class Lanes(Generic[Job]):
-    """Puts jobs on free lanes, and says of which job an event is. A job is compared by identity."""
+    """Start jobs on free lanes, and map events to their jobs. A job is compared by identity."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -37,7 +37,7 @@ class Lanes(Generic[Job]):
         self._jobs[lane] = job
 
     def start(self, job: Job, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Train a config on the job's lane; `keeps_model` where `model` is asked for."""
+        """Train a config on the job's lane, with `keeps_model` if `model` will be called."""
         self._executor.start(self._lane_of(job), config, keeps_model=keeps_model)
 
     def start_next(self, job: Job, config: RunConfig) -> None:

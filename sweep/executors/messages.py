@@ -5,7 +5,7 @@ To a worker, `{"do": ...}`:
     set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ..., "code": ...}`
     make     the engine and its lanes                               answered by `{"made": ...}`
     start    lane, attempt, config, keeps_model: put a config on a free lane; a model that is kept is sent as
-             "weights" beside its last event
+             "weights" next to its last event
     stop     lane
     train    lanes: one epoch of these                                  answered by `{"events": [...]}`
 
@@ -32,7 +32,7 @@ def decode(received: bytes) -> dict[str, Any]:
 
 
 def event_values(event: EpochDone | LaneLost) -> dict[str, Any]:
-    """An event as plain values; a lane's attempt stands in its context, or beside it."""
+    """Return an event as plain values; a lane's attempt is in its context, or next to it."""
     return asdict(event)
 
 

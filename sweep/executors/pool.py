@@ -1,4 +1,4 @@
-"""Engines in workers, wherever these run. A worker may die; its runs go on in another.
+"""Run engines in workers, local or remote. If a worker exits, its runs continue in another one.
 
 A round is an epoch of every lane of every worker, as in one process: so a study does not depend on which worker was
 faster, and a resumed one equals the unbroken one. Lanes are dealt out in turn, lane 0 to the first worker.
@@ -31,7 +31,7 @@ class Resources:
 
 
 class Workers(ABC):
-    """Follows the `Executor` protocol, once `make` has said what engine its workers host. A context manager."""
+    """Follows the `Executor` protocol, once `make` has received the engine that its workers host. A context manager."""
 
     shares_process = False
     resources: Resources  # of each worker
@@ -55,7 +55,7 @@ class Workers(ABC):
 
     @property
     def num_workers(self) -> int:
-        """Processes, dead ones replaced."""
+        """Return the processes; those that have exited are replaced."""
         return len(self._slots)
 
     @property

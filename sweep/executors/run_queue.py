@@ -67,7 +67,7 @@ class RunQueue(Generic[Key]):
             check: Called before each round; may raise.
             notice: Takes what a user should know: a worker died, and its runs are repeated.
             at_once: The most lanes that are used. Default: all.
-            keeps_models: Whether `model` is asked for.
+            keeps_models: Whether `model` will be called.
 
         """
         self._lanes: Lanes[QueuedRun[Key]] = Lanes(executor)

@@ -1,10 +1,10 @@
-"""One worker and the runs on its lanes: asks it for epochs, and puts the runs on a new one if it dies.
+"""Supervise one worker and the runs on its lanes: request epochs, and move the runs to a new worker if it exits.
 
-After a death every run of the worker is repeated up to its last told epoch and goes on; what is repeated is not told
-again, so nobody but the clock sees a difference. A run that was alone in training when its worker died is charged with
-the death, and lost when it was charged more than `num_retries` times. Of several, nobody knows which it was: they are
-suspects and train half as many at a time, down to one, until each has passed the epoch; a suspect that then dies alone
-is charged with the first death too.
+If a worker exits, each of its runs is repeated up to its last reported epoch and continues. Repeated epochs are not
+reported again, so the results are the same and only the time differs. If a run trained alone when its worker exited,
+the exit is counted against it, and the run is lost after more than `num_retries` exits. If several runs trained, which
+one caused the exit is unknown: they are suspects and train half as many at a time, down to one, until each has passed
+the epoch. If the worker exits again with a single suspect, the first exit is counted against that one, too.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The process of a worker: hosts one engine, does what the launcher says, and dies with it.
+"""Run the process of a worker: it hosts one engine, executes the launcher's messages, and ends with the launcher.
 
     python -m sweep.executors.worker FILE_DESCRIPTOR     # of its end of the pipe; started by `WorkerProcess`
 
@@ -95,7 +95,7 @@ class Worker:
 
 
 def main(descriptor: int) -> None:
-    """Until the launcher closes the pipe, or dies."""
+    """Serve until the launcher closes the pipe or exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to see
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)

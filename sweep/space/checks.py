@@ -121,7 +121,7 @@ def _check_key(space: Space, key: str, where: str) -> None:
 
 
 def _check_configs(space: Space) -> None:
-    """Resolve every pair of extreme values (low, high, each choice), so that what cannot be built is said now."""
+    """Resolve every pair of extreme values (low, high, each choice), to report before training what cannot be built."""
     num_corners = sum(len(parameter.extremes()) for parameter in space.parameters.values())
     if num_corners > MOST_CORNERS:
         raise SpaceError(

@@ -91,7 +91,7 @@ class ObjectiveSection(Section):
         return tuple(direction for metric in self.sought_metrics if (direction := direction_of(metric)) is not None)
 
     def record(self) -> dict[str, Any]:
-        """Plain values that are stored and compared; several objectives stand beside the first."""
+        """Return plain values that are stored and compared; further objectives are next to the first."""
         metrics, directions = self.sought_metrics, self.sought_directions
         several = {"metrics": [*metrics], "directions": [*directions]} if len(metrics) > 1 else {}
         function = {} if self.function is None else {"function": self.function}

@@ -1,4 +1,4 @@
-"""One varied value: its kind (float, int, categorical), range and condition, and how Optuna is asked for it."""
+"""Define a varied value: its type (float, int, categorical), range and condition, and how Optuna samples it."""
 
 import bisect
 import itertools
@@ -42,7 +42,7 @@ Condition = Annotated[
 
 
 class _Varied(Section):
-    """What every kind has: the config key it sets, and when it is asked for (all of `when` must hold)."""
+    """The fields of every type: the config key it sets, and when it is sampled (all of `when` must hold)."""
 
     key: str | None = None
     """Config key that it sets, as `section.key`. Default: none, for a parameter that only decides conditions."""

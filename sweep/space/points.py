@@ -23,7 +23,7 @@ Point = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Points:
-    """The points of parameters, each of which has these values."""
+    """The combinations of parameters with these values."""
 
     parameters: Mapping[str, Parameter]
     values: Mapping[str, Sequence[Any]]

@@ -45,7 +45,7 @@ class Backend(Protocol):
         """What is wrong, and what helps."""
 
     def unreadable(self, said: str) -> StudyError:
-        """What Optuna said over content that it cannot read: `damaged` only where a check finds that too."""
+        """Return an error for content that Optuna cannot read: `damaged` only if a check confirms it."""
 
     def error(self, error: BaseException) -> StudyError:
         """An error of the driver, in words."""

@@ -26,7 +26,7 @@ Content = dict[str, list[dict[str, Any]]]  # rows by table, without ids of the d
 def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]:
     """Copy it, digests and all; how many rows each table has of it. StudyError if the target has a study of the name.
 
-    A study that is being swept is refused. The copy goes on by the same command, with the same trials.
+    A study that is being swept is refused. Run the same command on the copy to resume it, with the same trials.
     """
     if source_url == target_url:
         raise StudyError(f"study {name} would be copied onto itself; --from and --to must be two databases")

@@ -34,7 +34,7 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
     name, is_ours, is_right = _read_study(database, study_id)
     if not is_right:
         return f"study {name} has been changed since the sweep wrote it"
-    if not is_ours:  # what trials of ours were copied into by plain Optuna, maybe with other values
+    if not is_ours:  # copies of the sweep's trials by plain Optuna, maybe with other values
         return None
     trials = _read_trials(database, study_id, after_row, ends_only)
     for position, trial in enumerate(trials, start=_num_trials_up_to(database, study_id, after_row)):
@@ -64,7 +64,7 @@ def _num_trials_up_to(database: Database, study_id: int, row: int) -> int:
 
 
 def _read_study(database: Database, study_id: int) -> tuple[str, bool, bool]:
-    """Its name, whether it is of ours, and whether it is as its digest says."""
+    """Its name, whether sweep wrote it, and whether it agrees with its digest."""
     found = {part: dict(database.execute(query, (study_id,))) for part, query in _STUDY.items()}
     name, stored = found["name"].get(0, ""), found["system"].get(DIGEST)
     try:

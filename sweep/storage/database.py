@@ -47,7 +47,7 @@ def database_url(studies: Path, storage: str | None = None, flag: str = "--stora
 
 def _sqlite_url(path: Path) -> str:
     path = path.expanduser().resolve()
-    if os.path.isdir(path):  # what else the system says of it is said where it is opened
+    if os.path.isdir(path):  # other errors of the system are reported where it is opened
         raise StudyError(f"{path}: is a folder; pass a file in it, as in sqlite:///folder/sweep.db")
     if set(str(path)) & set("?#%"):
         raise StudyError(f"{path}: database URLs cannot contain ?, # or %; choose another --studies")

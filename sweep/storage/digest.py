@@ -1,7 +1,7 @@
-"""A digest for each trial and study of ours, stored with it as the system attribute `sweep:digest`.
+"""A digest for each trial and study of the sweep, stored with it as the system attribute `sweep:digest`.
 
 SQLite's own check finds a broken page; it does not find another digit in a score. So what the sweep writes is written
-with a digest of it, in the same transaction, and compared wherever a command of ours reads (`damage`).
+with a digest of it, in the same transaction, and compared wherever a command of sweep reads (`damage`).
 
 A trial's digest has two parts (its times are in neither):
 
@@ -9,10 +9,10 @@ A trial's digest has two parts (its times are in neither):
     end    number, state, values, and what samplers and pruners remember (system attributes)
 
 `rows` names the rows that both are of: another program may add others to a trial that runs, which is no damage either.
-`end` is as of the state that is named beside it. Another program may tell a trial of ours that runs, which is no
-damage: its state is then another one than the RUNNING that is named, and `end` says nothing. What others create has no
-digest, or a copied one of another number, and is not judged. A study that was made before there were digests gets them
-with its next transaction.
+`end` is that of the state that is stored next to it. Another program may finish a running trial of the sweep, which is
+not damage: its state then differs from the stored RUNNING, and `end` is not compared. Trials of other programs have no
+digest, or a copied one of another number, and are not checked. A study from before there were digests gets them with
+its next transaction.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ from sweep.errors import FAILURE_ATTRS
 from sweep.storage.stored_trials import CODE
 
 DIGEST = "sweep:digest"
-MADE_BY_SWEEP = "sweep"  # the user attribute of a study of ours: its settings
+MADE_BY_SWEEP = "sweep"  # the user attribute of a study that sweep created: its settings
 CONFIRMATION = "confirmation"  # that of `sweep confirm`
 OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric", CONFIRMATION)
-TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial of ours
+TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial that sweep trains
 OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", CODE, *FAILURE_ATTRS)
-OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # on trials of ours too
+OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # also on trials that sweep trains
 RUNNING = "RUNNING"
 LENGTH = 16  # hexadecimal digits
 
@@ -93,7 +93,7 @@ class TrialContent:
 
 
 class TrialDigests:
-    """The digests of trials of ours. Of a running trial, what has not changed is not reckoned anew."""
+    """Compute digests of the sweep's trials; unchanged parts of a running trial are not recomputed."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, str, str, dict[str, Any]]] = {}  # number -> of what, fixed, end, rows
@@ -141,7 +141,7 @@ def is_intact(trial: TrialContent, position: int | None = None, *, end_only: boo
         return True
     digest = json.loads(text)
     if digest.get("number", trial.number) != trial.number:
-        return position in (None, trial.number)  # a copy that plain Optuna made and numbered anew
+        return position in (None, trial.number)  # a copy that plain Optuna made and renumbered
     if "rows" in digest:
         trial = trial.of_rows(digest["rows"])
     else:  # an older one, of all rows that there were then
@@ -158,7 +158,7 @@ def is_ours(trial: FrozenTrial) -> bool:
 
 
 def study_digest(name: str, directions: Sequence[StudyDirection], user_attrs: Mapping[str, Any]) -> dict[str, str]:
-    """What is to be stored with a study of ours; plain Optuna copies it with the study under another name."""
+    """Return what is stored with a study of the sweep; plain Optuna copies it with the study under another name."""
     names = {objective: direction.name for objective, direction in enumerate(directions)}
     return {"name": name, "hash": study_hash(name, names, _as_json(user_attrs, OWN_STUDY_ATTRS))}
 

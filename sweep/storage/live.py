@@ -1,8 +1,8 @@
-"""What a dashboard reads: finished trials once, everything else anew each time.
+"""Read a study for a dashboard: finished trials once, everything else at each request.
 
 Reading 5,000 trials of 20 epochs through Optuna takes seconds, and a page asks every ten: Optuna's own cache of
 finished trials makes that an instant. It takes a study's id for the study for ever, but SQLite gives the ids of a
-deleted study again; a study that turns out to be another one is read anew. What is read is checked, once as well.
+deleted study again; a study that was replaced by another one is read again. What is read is checked once.
 """
 
 import copy
@@ -39,7 +39,7 @@ class LiveStorage(TrialCache):
 
     def __init__(self, url: str, *, write: bool = False, most: int | None = None, only: str | None = None) -> None:
         backend_of(url).check()
-        # each session opens the file anew: a database that was deleted and made again is noticed
+        # each session reopens the file: a database that was deleted and created again is noticed
         super().__init__(connect_reader(url, write=write, poolclass=sqlalchemy.pool.NullPool))
         self.on_replaced: Callable[[], object] = bool  # does nothing
         self._url, self._most, self._only = url, most, only

@@ -20,7 +20,7 @@ from optuna.study import Study, StudyDirection
 from optuna.study._frozen import FrozenStudy as FrozenStudy  # what public storages return, with no public name
 from optuna.trial import FrozenTrial, TrialState
 
-NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # kinds of stored values beside FINITE
+NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # types of stored values other than FINITE
 
 
 def schema_table(name: str) -> sqlalchemy.Table:
@@ -126,7 +126,7 @@ class TrialCache(_CachedStorage):
         return self._lock
 
     def forget(self, study_id: int) -> None:
-        """Read the study anew. The caller holds the `lock`."""
+        """Read the study again. The caller holds the `lock`."""
         self._studies.pop(study_id, None)
 
     def last_known_row(self, study_id: int) -> int:

@@ -28,7 +28,7 @@ class PendingRows:
         self._touched[number] = None
 
     def touched_trials(self) -> list[int]:
-        """Numbers of the trials of which something is to be written."""
+        """Return the numbers of the trials with pending changes."""
         return list(self._touched)
 
     def study_user_attrs(self) -> set[str]:

@@ -88,7 +88,7 @@ class Reader(RowStorage):
     @contextmanager
     def at_one_moment(self) -> Iterator[sqlalchemy.Connection]:
         """A connection whose queries all see the database as it is now."""
-        if self.scoped_session().in_transaction():  # Optuna's, in the middle of which it asks for a trial
+        if self.scoped_session().in_transaction():  # Optuna's, within which it requests a trial
             yield self.scoped_session().connection()
             return
         with closing(self.scoped_session()) as session:

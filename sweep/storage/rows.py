@@ -24,7 +24,7 @@ TRIAL_INTERMEDIATE_VALUES = schema_table("trial_intermediate_values")
 TRIAL_USER_ATTRS = schema_table("trial_user_attributes")
 TRIAL_SYSTEM_ATTRS = schema_table("trial_system_attributes")
 
-KEYS = {  # the unique columns of each table beside the id of the study or trial
+KEYS = {  # the unique columns of each table in addition to the id of the study or trial
     STUDY_USER_ATTRS: "key",
     STUDY_SYSTEM_ATTRS: "key",
     TRIAL_PARAMS: "param_name",
@@ -105,7 +105,7 @@ def insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: d
     """A study or trial; returns its row id.
 
     SQLite would give it the id of one that was deleted by hand, and with it what is left of that one in other tables:
-    it holds to foreign keys only where it is told to.
+    it enforces foreign keys only where they are switched on.
     """
     (own_id,) = table.primary_key.columns
     if connection.dialect.name == "sqlite":

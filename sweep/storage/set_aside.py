@@ -1,9 +1,9 @@
-"""Trials that another program wrote and nothing here can use, and what stands for them.
+"""Set aside trials that another program wrote and that cannot be used.
 
 optuna-dashboard, plain Optuna and SQL by hand may write anything into a study. A trial that cannot be read, or whose
 values do not fit the objectives, keeps its number and is read as a FAIL without values; its user attribute
-`sweep:set_aside` says why. So nothing that shows, samples or ranks has to know of it. (A trial of ours whose rows are
-not as we wrote them is another matter, see `digest`: it is damaged.)
+`sweep:set_aside` contains the reason. So nothing that shows, samples or ranks has to handle it. (A trial of the sweep
+whose rows have been changed is damaged instead, see `digest`.)
 """
 
 import math

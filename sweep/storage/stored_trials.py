@@ -19,7 +19,7 @@ def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 
 def further_metrics(history: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What stored epochs have beside the `EPOCH_KEYS`, in order: metrics that the training asked for."""
+    """Return what stored epochs have in addition to `EPOCH_KEYS`, in order: the metrics of the training."""
     return list(dict.fromkeys(key for epoch in history for key in epoch if key not in EPOCH_KEYS))
 
 

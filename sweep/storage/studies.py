@@ -25,7 +25,7 @@ from sweep.storage.trial_rows import plain, read_number
 def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
     """StudyError, with the newest good backup, where a study or trial has been changed since the sweep wrote it.
 
-    Of all studies, or of one; with `ends_only`, only the studies themselves and what their trials were told.
+    Of all studies, or of one; with `ends_only`, only the studies themselves and the results of their trials.
     """
     backend = backend_of(url)
     problem = backend.row_problem(study_name, ends_only=ends_only)

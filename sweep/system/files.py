@@ -15,7 +15,7 @@ UNFINISHED = ".unfinished"  # opens the name of what is being written
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file under another name beside `path`, and give it its name at the end of the body.
+    """Write a file under another name next to `path`, and rename it at the end of the body.
 
     Whatever happens, `path` is the old file or the new one. Folders that are missing are made.
 

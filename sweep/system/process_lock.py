@@ -1,4 +1,4 @@
-"""A file that one process at a time holds: a lock that dies with its owner."""
+"""Lock a file for one process at a time: the lock is released when its owner exits."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ class ProcessLock:
     It belongs to the open file, which processes that a user's code forks off would share: they close it.
 
     The file holds the owner's PID, for the message to a second process, and nothing once it ended in order, which is
-    said here as a database on a full disk cannot take it any more (`ended_in_order`). Linux and macOS.
+    stored here as a database on a full disk cannot store it any more (`ended_in_order`). Linux and macOS.
     """
 
     def __init__(self, path: Path, refusal: Callable[[str], SweepError]) -> None:

@@ -24,7 +24,7 @@ def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochRecord]:
     """The records of a lane that was admitted, as long as there are any; raises what ended its run."""
     history: list[EpochRecord] = []
     while outcomes := engine.train_epoch():
-        assert len(history) < MAX_EPOCHS, "the engine goes on training after the record that says is_last"
+        assert len(history) < MAX_EPOCHS, "the engine continues to train after the record with is_last"
         history.append(record_of(lane, outcomes))
     return history
 
@@ -89,7 +89,7 @@ class EngineContract:
         assert not metrics.not_finite()
 
     def test_a_taken_lane_is_not_given_away(self, engine: Any) -> None:
-        """Its run goes on."""
+        """Its run continues."""
         engine.admit(0, self.make_config())
         with pytest.raises(ValueError, match="lane 0 is not free"):
             engine.admit(0, self.make_config())

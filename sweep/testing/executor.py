@@ -87,7 +87,7 @@ class ExecutorContract:
         assert isinstance(event, EpochDone)
 
     def test_stopped_lane_is_silent_and_can_be_taken_again(self, executor: Any) -> None:
-        """Nothing of the run before is told of the next one."""
+        """Nothing of the previous run is reported for the next one."""
         executor.start(0, make_config())
         executor.wait()
         executor.stop(0)

@@ -25,7 +25,7 @@ from sweep.models.build import build_checked, build_model
 from sweep.models.family import family_of
 
 FEW = {"num_train": 48, "num_validation": 24}  # digits
-TOLERANCE = 1e-4  # of the loss of lanes, beside the one of the sequential engine
+TOLERANCE = 1e-4  # largest difference between the losses of lanes and of the sequential engine
 
 
 class ModelFamilyContract:

@@ -50,7 +50,7 @@ def _made(name: str) -> Callback:
 
 
 class CallbackList:
-    """Calls callbacks once what they are told of is stored; one that raises is reported and dropped."""
+    """Call callbacks once what they receive is stored; one that raises is reported and dropped."""
 
     def __init__(self, callbacks: Sequence[Callback], notice: Callable[[str], None]) -> None:
         self._within = [callback for callback in callbacks if callback.in_transaction]

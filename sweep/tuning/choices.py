@@ -59,7 +59,7 @@ class Choices:
             space: Opens the message.
             choice: The name and its options.
             section: Where in the file it is given.
-            own_options: Options of ours for this class, with their types.
+            own_options: Options that sweep adds to this class, with their types.
         """
         is_short = choice.name in self.classes
         if not is_short and self._others.problem(choice.name) is not None:

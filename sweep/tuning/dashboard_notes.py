@@ -1,4 +1,4 @@
-"""What optuna-dashboard shows of a study beside its trials: notes, and the learning curves of the best trials.
+"""Write what optuna-dashboard shows in addition to trials: notes, and the learning curves of the best trials.
 
 Both are study attributes in optuna-dashboard's format, texts in numbered pieces. They are written as plain values, as
 importing optuna-dashboard takes over a second, which a sweep need not pay; a test reads them back with it. Only what
@@ -69,7 +69,7 @@ class DashboardNotes(Callback):
         self._next_s = time.monotonic() + REFRESH_S
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
-        """Draw the curves anew if it is time."""
+        """Redraw the curves if it is time."""
         if time.monotonic() >= self._next_s:
             self._draw()
 

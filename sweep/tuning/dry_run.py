@@ -49,6 +49,6 @@ def _rehearse_trial(
         trial.report(0.1 * step + 0.01 * number, step)
         if trial.should_prune():
             break
-    # not told: telling may ask the study to stop, which ask-and-tell refuses
+    # without study.tell: it may call study.stop, which raises outside study.optimize
     values = [0.01 * number for _ in space.directions]
     storage.set_trial_state_values(number, optuna.trial.TrialState.COMPLETE, values)  # of one study, ids are numbers

@@ -1,4 +1,4 @@
-"""When a sweep ends, and its clock, which goes on where an earlier process stopped."""
+"""Decide when a sweep ends. Its clock continues from where an earlier process stopped."""
 
 import time
 from dataclasses import dataclass

@@ -59,7 +59,7 @@ NO_DATA = DataSummary()  # of a function that is an objective by itself
 
 @dataclass(frozen=True)
 class Probe:
-    """All that a plan depends on beside options, space and what is stored.
+    """All that a plan depends on in addition to options, space and the stored study.
 
     Attributes:
         data: What the space's data sections name.
@@ -186,7 +186,7 @@ def probe_device(
 
 
 def source_line(space: Space) -> str | None:
-    """What is said before a data source of the user's is called."""
+    """Return the notice that is printed before a user's data source is called."""
     return f"this runs your code: {code_of(space.user_source)}" if space.user_source is not None else None
 
 
@@ -207,7 +207,7 @@ def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) 
 
 
 def with_threads(found: Probe, options: RunOptions, stored: int | None) -> Probe:
-    """The probe with as many threads as are asked for, else as the study began with."""
+    """Return the probe with the requested number of threads, else with the stored study's."""
     threads = options.device.threads or stored or found.resources.threads
     return replace(found, resources=replace(found.resources, threads=threads))
 

@@ -25,7 +25,7 @@ LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
 
 
 class Progress(Callback):
-    """What a user sees of a sweep as it goes on. Where it cannot be written, the sweep ends."""
+    """Show a sweep while it runs. If stdout cannot be written, the sweep ends."""
 
     ends_sweep = True
 
@@ -35,7 +35,7 @@ class Progress(Callback):
 
 
 class Scoreboard:
-    """Counts, best score and the time that is left, from what the tuner said."""
+    """Counts, best score and remaining time, computed from the tuner's events."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ def make_progress(*, quiet: bool = False) -> Progress:
 
 
 def moves_cursor() -> bool:
-    """Whether stdout is a terminal on which something can be drawn anew.
+    """Return whether stdout is a terminal that can be redrawn.
 
     FORCE_COLOR, which rich takes for one, says nothing of that: notebooks and CI set it. What a notebook's `!command`
     prints goes to a terminal as Python sees it, but the notebook shows it as a text.

@@ -4,7 +4,7 @@ So `n_warmup_steps = 5` spares five epochs, and a rung of Hyperband at resource 
 epoch, as in plain Optuna. Studies made before that count from 1, and keep it.
 
 Where Optuna would derive a number from the trials it happens to have seen ("auto" resources), the most steps that a
-trial can have are used: a pruner made anew on resume must decide as the first one did.
+trial can have are used: a pruner that is created on resume must decide as the first one did.
 """
 
 from typing import Any

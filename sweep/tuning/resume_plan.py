@@ -17,7 +17,7 @@ class Repeat:
 class ResumePlan:
     """Trials that stood at different epochs start in different rounds, so that they arrive together.
 
-    A trial of which n epochs are stored starts n rounds before the sweep goes on where it was.
+    A trial of which n epochs are stored starts n rounds before the sweep continues from where it was.
     """
 
     def __init__(self) -> None:

@@ -55,7 +55,7 @@ class RunningTrial:
 
 
 def num_stored_epochs(trial: FrozenTrial) -> int:
-    """How many epochs of the trial have been told, of all its runs."""
+    """Return how many epochs of the trial have been reported, over all its runs."""
     return int(trial.system_attrs.get(EPOCHS, len(trial.intermediate_values)))
 
 

@@ -21,7 +21,7 @@ from sweep.tuning.trial_recorder import TrialRecorder
 
 
 class RunningTrials:
-    """What happens on a trial's lane is recorded, told to the callbacks, and may end it.
+    """Record what happens on a trial's lane, report it to the callbacks, and end the trial where it has to.
 
     `follow`, `fail` and `ended` are called inside a transaction of the study.
     """

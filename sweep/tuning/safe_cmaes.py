@@ -1,6 +1,6 @@
 """Optuna's CMA-ES sampler, which keeps its optimizer as a pickle in the database, without the power of pickles.
 
-A row of a database is data, and `pickle.loads` executes what it is told to. So the pickle is read here with every name
+A row of a database is data, and `pickle.loads` executes what it contains. So the pickle is read here with every name
 replaced by a stand-in of ours that only holds what it is given: no callable of another module can be reached, NumPy's
 included, whose own reconstructors trust flags and sizes. The optimizer is put together from what was held.
 """

@@ -93,7 +93,7 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
         return kind(seed=seed if is_ordered else own_seed, **options)  # type: ignore[no-any-return]
 
     def build(number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
-        with warnings.catch_warnings():  # said once below, not again for each trial
+        with warnings.catch_warnings():  # reported once below, not for each trial
             warnings.simplefilter("ignore")
             return make(number, attempt)
 

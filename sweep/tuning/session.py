@@ -60,7 +60,7 @@ class Outcome:
         trials: All of them, in the order of their numbers.
         best: The best trial, or the Pareto-optimal ones.
         is_timed_out: The time was up before all trials were finished.
-        is_exhausted: Every point of the space was tried.
+        is_exhausted: Every combination of the space was tried.
         had_nothing_to_do: All trials were finished before.
     """
 
@@ -80,7 +80,7 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
 
     Args:
         space: What may vary.
-        options: What was asked for.
+        options: The requested options.
         say: Takes each line that the user should read.
 
     Raises:
@@ -130,7 +130,7 @@ def say_source(space: Space, say: Say) -> None:
 
 
 def _named_code(options: RunOptions, say: Say) -> list[Callback]:
-    """Make the callbacks; what code of others the options name is said before it runs."""
+    """Create the callbacks; user code that the options name is printed before it runs."""
     named = [CALLBACKS.code_of(name) for name in options.callbacks if isinstance(name, str)]
     named += [ENGINES.code_of(options.engine.engine)] if options.engine.engine is not None else []
     for code in filter(None, named):

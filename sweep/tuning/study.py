@@ -1,4 +1,4 @@
-"""A study that is swept: opened or resumed, its settings compared, asked and told with per-trial samplers.
+"""Open or resume the study of a sweep, compare its settings, and ask and tell it with a sampler per trial.
 
 The settings that decide what a trial is are stored with the study (user attribute `sweep`). The same command goes on
 with the study; a difference is an error that shows it.
@@ -42,7 +42,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our ow
 
 
 class SweepStudy(optuna.Study):
-    """An Optuna study on a `WriteBehindStorage`, whose sampler is made anew for each trial."""
+    """An Optuna study on a `WriteBehindStorage`, with a new sampler for each trial."""
 
     def __init__(
         self, storage: WriteBehindStorage, name: str, space: Space, *, seed: int, first_step: int, distinct: bool
@@ -199,7 +199,7 @@ def _keep_place(storage: WriteBehindStorage, stored: StudySettings, code: UserCo
 def num_points_before(space: Space) -> int | None:
     """How many trials an old study's sampler has before it repeats itself; None where it never ends.
 
-    Optuna's grid has points for conditional parameters that are not asked for, too.
+    Optuna's grid also has combinations for conditional parameters that are not sampled.
     """
     if space.sampler.name == "grid":
         return math.prod(parameter.num_values() or 0 for parameter in space.parameters.values())

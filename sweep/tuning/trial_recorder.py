@@ -57,7 +57,7 @@ class TrialRecorder:
         return running.is_between_runs
 
     def failed(self, number: int, failure: Failure) -> None:
-        """Why; the state is told by `ended`."""
+        """Record why; `ended` sets the state."""
         for key, value in zip(FAILURE_ATTRS, failure.attrs(), strict=True):
             if value:
                 self._storage.set_trial_user_attr(number, key, value)

@@ -1,10 +1,10 @@
 """ask -> start lane -> report / prune -> tell: the only loop that talks to the study.
 
-A round is one `wait` of the executor. Everything a round brought is told in one transaction, in the order of trial
-numbers, so the study in the database always stands between two rounds, and a resumed study equals the unbroken one:
-trials that were RUNNING keep their numbers and are trained again, unreported, up to their last stored epoch
-(`ResumePlan`). What is asked is `Asker`'s, what happens to a trial on its lane `RunningTrials`', what is written of it
-`TrialRecorder`'s.
+A round is one `wait` of the executor. Everything that a round reports is written in one transaction, in the order of
+trial numbers, so the database always contains the state between two rounds, and a resumed study equals an uninterrupted
+one: trials that were RUNNING keep their numbers and are trained again, without reports, up to their last stored epoch
+(`ResumePlan`). `Asker` samples trials, `RunningTrials` handles what happens on their lanes, and `TrialRecorder` writes
+their results.
 
 A trial is one run on a lane, which reports each epoch; or several (folds, repeats), one after another on its lane,
 which report each run's score.
@@ -68,7 +68,7 @@ class Tuner:
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
 
     def run(self) -> bool:
-        """Go on until a limit is reached; whether that was the time.
+        """Train trials until a limit is reached. Return whether that was the timeout.
 
         Raises SweepStopped, or Interrupted after marking the running trials.
         """
@@ -82,7 +82,7 @@ class Tuner:
                     self._failures.check(self._study.study_name)
                     self._run_rounds()
             except (Exception, Interrupted):
-                with suppress(StudyError):  # what ended the run is the news
+                with suppress(StudyError):  # the error that ended the run is re-raised
                     self._mark_drained(Wait(at_most_s=0))
                 raise
             self._mark_drained(self._wait)
@@ -102,7 +102,7 @@ class Tuner:
     # ---- resume ----
 
     def _find_trials_to_repeat(self) -> None:
-        """Ours that were RUNNING when an earlier process ended; twice dead in the same epoch is FAIL(killed)."""
+        """Plan to repeat trials that were RUNNING when an earlier process ended; one killed twice in an epoch fails."""
         with self._transaction():
             for trial in self._study.frozen_trials(TrialState.RUNNING):
                 if self._study.write_behind.is_ours(trial.number):  # else it runs elsewhere
@@ -124,7 +124,7 @@ class Tuner:
             self._recorder.count_start(trial.number, -1)
 
     def _mark_drained(self, wait: Wait) -> None:
-        """The running trials stay RUNNING and go on with the next run; this end is not their fault."""
+        """Leave the running trials RUNNING: the next run resumes them, and does not count this end against them."""
         if not self._study.write_behind.is_out_of_step:
             with self._transaction(wait):
                 for running in self._trials:
@@ -215,7 +215,7 @@ class Tuner:
         self._study.set_user_attr("elapsed_s", round(self._clock.elapsed_s, 3))
 
     def _adopt(self, change: ForeignChange) -> None:
-        """Another program created the trial, or has finished one of ours, which is trained no further."""
+        """Take over a trial that another program created, or end one of the sweep's that it has finished."""
         self._notice(change.line(self._study.study_name))
         self._resume_plan.discard(change.number)
         self._trials.drop(change.number)

@@ -61,7 +61,7 @@ class WorkerProcess:
             self.connection.send_bytes(encode(message))
 
     def receive(self) -> dict[str, Any] | None:
-        """The answer that is ready; None if the process is dead."""
+        """Return the answer that is ready; None if the process has exited."""
         try:
             return decode(self.connection.recv_bytes()) if self.connection.poll() else None
         except (EOFError, OSError):

@@ -1,4 +1,4 @@
-"""What an actor of Ray runs: a `Worker`, told what it would be told over a pipe."""
+"""Run a `Worker` in a Ray actor; calls carry the messages that a pipe carries locally."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ SAME_VERSIONS = ("sweep", "keras", "tensorflow", "numpy", "scikit-learn")  # or 
 
 
 class WorkerHost:
-    """Its methods are called by `RayWorker`; `live` and `about` on threads beside the one that trains."""
+    """Its methods are called by `RayWorker`; `live` and `about` run on threads other than the training one."""
 
     def __init__(
         self, environment: Mapping[str, str], versions: Mapping[str, str], pools: dict[PoolKey, RawPool]

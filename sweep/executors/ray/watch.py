@@ -1,4 +1,4 @@
-"""Whether the processes of Ray that a driver cannot do without are there: the head's GCS, and the raylet beside it.
+"""Check that the Ray processes a driver depends on are running: the head's GCS, and the raylet of its node.
 
 Actors train on without them for a while, then Ray ends this process itself, from C++: we notice before.
 """

@@ -52,7 +52,7 @@ class RayWorker:
             self._answers.append(self._actor.do.remote(encode(message)))
 
     def receive(self) -> dict[str, Any] | None:
-        """The answer that is ready, {} if there is none; None if the actor is dead."""
+        """Return the answer that is ready, {} if there is none yet, None if the actor has exited."""
         try:
             while self._answers and _is_ready(self._answers[0]):
                 answer = ray.get(self._answers.popleft())
@@ -72,7 +72,7 @@ class RayWorker:
             ray.kill(self._actor)
 
     def end(self) -> None:
-        """Kill it, too; Ray sees to it that it dies."""
+        """Kill the actor; Ray ensures that it ends."""
         self.hang_up()
 
     def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
@@ -85,7 +85,7 @@ class RayWorker:
         return WorkerExit(cause, error, None, log_tail or last_lines(str(self._death or "")))
 
     def log_tail(self) -> str:
-        """What it printed last; nothing is known of one that is dead or stands still."""
+        """Return what it printed last; "" if it has exited or does not answer."""
         with suppress(RayError, GetTimeoutError):
             return str(ray.get(self._ask_about(), timeout=PATIENCE_S)[2])
         return ""

@@ -73,7 +73,7 @@ class RayWorkers(Workers):
         self._waited_s = waited_s
 
     def _start(self) -> RayWorker:
-        """The first ones find their places while this process goes on; the place of a lost one may be gone."""
+        """Start a worker: the first ones without waiting for their placement, as only a replacement may lack a node."""
         worker = RayWorker(self._asked, *self._arguments)
         self._unplaced.append(worker)
         if self._num_to_place:

@@ -28,7 +28,7 @@ from sweep.text import mask_passwords
 CONNECT_TIMEOUT_S = 10
 # else a host that lost its power would hold its locks for hours
 ALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-FINISHED_STAYS = (  # as on SQLite: what is finished is not told over
+FINISHED_STAYS = (  # as on SQLite: a finished trial is not overwritten
     """
 CREATE OR REPLACE FUNCTION sweep_finished_trials_stay() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the trial is finished' USING ERRCODE = 'integrity_constraint_violation'; END $$

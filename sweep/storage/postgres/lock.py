@@ -51,7 +51,7 @@ class ServerLock:
 
 
 def session_name() -> str:
-    """`sweep on HOST, process 123`: what a second launcher, and the server's administrator, are told."""
+    """Return `sweep on HOST, process 123`, which a second launcher and the server's administrator see."""
     return f"sweep on {platform.node()[:30]}, process {os.getpid()}"[:MOST_BYTES]
 
 

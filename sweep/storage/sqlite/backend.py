@@ -31,8 +31,8 @@ from sweep.storage.sqlite.integrity import file_problem, row_problem, row_proble
 from sweep.storage.sqlite.lock import FileLock
 
 READER_TIMEOUT_S = 30
-# Optuna tells in two steps, a look at the state and the writing, outside of one transaction: a trial that was told in
-# between would be told over. It takes the refusal for a race that it lost.
+# Optuna sets a state in two steps, reading it and writing it, outside of one transaction: a trial that another program
+# finished in between would be overwritten. It treats the refusal as a race that it lost.
 FINISHED_STAYS = """
 CREATE TRIGGER IF NOT EXISTS sweep_finished_trials_stay BEFORE UPDATE OF state ON trials
 WHEN OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL') BEGIN SELECT RAISE(ABORT, 'the trial is finished'); END
@@ -82,7 +82,7 @@ class SqliteBackend:
         def _on_connect(connection: Any, _: Any) -> None:
             reading_any_text(connection)
             connection.isolation_level = None  # the driver shall not begin by itself
-            connection.execute("PRAGMA synchronous=FULL")  # what is told survives a power cut too
+            connection.execute("PRAGMA synchronous=FULL")  # what is committed survives a power failure
 
         @sqlalchemy.event.listens_for(engine, "begin")
         def _on_begin(connection: sqlalchemy.Connection) -> None:
@@ -146,7 +146,7 @@ class SqliteBackend:
         return False
 
     def identity(self) -> object:
-        """Of the file: SQLite would go on writing into one that has no name any more."""
+        """Identify the file: SQLite would continue to write into one that was deleted."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -160,13 +160,13 @@ class SqliteBackend:
         return FileLock(self.path, study_name)
 
     def back_up(self) -> None:
-        """Into the folder `backups` beside it."""
+        """Copy it into the folder `backups` next to it."""
         back_up(self.path)
 
     def release(self, writer: sqlalchemy.Engine) -> None:
         """Put everything into the one file, so that it can be copied.
 
-        Where that cannot be done now (the disk is full, another program has locked it) the log stays beside the file.
+        Where that cannot be done now (the disk is full, another program has locked it) the log stays next to the file.
         """
         with suppress(*DRIVER_ERRORS), closing(writer.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,6 +1,6 @@
 """Backups of a database: taken at each start of a sweep, a bounded number kept, and named where a file is damaged.
 
-`backups/` stands beside the database: `sweep.db.000017` is a whole database, as it was before the 17th start. A backup
+`backups/` is next to the database: `sweep.db.000017` is a whole database, as it was before the 17th start. A backup
 appears under its name complete, on the disk, and checked.
 """
 

@@ -1,4 +1,4 @@
-"""Database files beside SQLite's own care: a lock for one process at a time, what is on the disk, how to read."""
+"""Handle database files: a lock for one process at a time, what is on the disk, how to open one read-only."""
 
 import ctypes
 import errno
@@ -105,7 +105,7 @@ def reading_any_text(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _uri_to_read(path: Path) -> str:
-    """SQLite makes a log to read too, unless told that nobody writes: on a read-only medium nobody does."""
+    """SQLite creates a log even to read, unless it is opened as immutable, which a file on a read-only medium is."""
     has_log = path.with_name(f"{path.name}-wal").exists() or _journal(path).exists()
     is_medium_read_only = not has_log and not os.access(path.parent, os.W_OK)
     return f"file:{path}?mode=ro" + ("&immutable=1" if is_medium_read_only else "")

@@ -36,7 +36,7 @@ def row_problem_after(path: Path, study_id: int, row: int) -> str | None:
 
 
 def copy_problem(path: Path, *, with_rows: bool = True) -> str | None:
-    """Both, of a file that nobody writes; nothing is created beside it. Rows are of studies, not of the whole."""
+    """Both, of a file that nobody writes; nothing is created next to it. Rows are of studies, not of the whole."""
 
     def look() -> str | None:
         if path.stat().st_size == 0:

@@ -10,7 +10,7 @@ from sweep.system.process_lock import ProcessLock
 
 
 class FileLock(ProcessLock):
-    """Of a study: a hidden file beside its database."""
+    """Lock a study by a hidden file next to its database."""
 
     def __init__(self, database: Path, study_name: str) -> None:
         path = database.with_name(f".{database.name}.{name_as_file(study_name)}.lock")
