@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sweep.config.data import DataConfig
-from sweep.data import Dataset, forget, load, load_raw_test
+from sweep.data import Dataset, clear_cache, load, load_raw_test
 
 
 class DataSourceContract:
@@ -33,7 +33,7 @@ class DataSourceContract:
     @pytest.fixture
     def datasets(self, configs: list[DataConfig]) -> list[Dataset]:
         """Return what a sweep of each config loads."""
-        forget()
+        clear_cache()
         return [load(config) for config in configs]
 
     def test_there_is_something_to_test(self, configs: list[DataConfig]) -> None:
@@ -51,7 +51,7 @@ class DataSourceContract:
 
     def test_every_call_returns_the_same_images(self, configs: list[DataConfig], datasets: list[Dataset]) -> None:
         """Each worker calls the source again, and so does a resumed sweep."""
-        forget()
+        clear_cache()
         for config, dataset in zip(configs, datasets, strict=True):
             again = load(config)
             assert again.content_hash == dataset.content_hash

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweep.config.data import DataConfig
-from sweep.data import Arrays, forget
+from sweep.data import Arrays, clear_cache
 from sweep.testing.data_source import DataSourceContract
 
 
@@ -40,6 +40,6 @@ class TestNpz(DataSourceContract):
 class TestMnist(DataSourceContract):
     @pytest.fixture
     def configs(self, mnist_folder):
-        forget()
+        clear_cache()
         yield [DataConfig(name="mnist", path=str(mnist_folder), num_train=500, num_validation=200)]
-        forget()
+        clear_cache()
