@@ -22,7 +22,7 @@ class Database(Protocol):
     """A connection of SQLite's module, or what stands in for one: parameters are question marks."""
 
     def execute(self, query: str, parameters: tuple[Any, ...], /) -> Iterable[Any]:
-        """The rows."""
+        """Return the rows."""
 
 
 def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_only: bool = False) -> str | None:
@@ -48,7 +48,7 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
 
 
 def find_any_damage(database: Database, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
-    """The same of all studies, or of one by its name."""
+    """Return the first damage of all studies, or of one by its name, as `find_damage` does."""
     for study_id, name in [*database.execute("SELECT study_id, study_name FROM studies", ())]:
         if study_name in (None, name):
             problem = find_damage(database, study_id, ends_only=ends_only)

@@ -24,7 +24,7 @@ class DashboardStorage(LiveStorage):
     """A `LiveStorage` whose refusals are bottle's `HTTPError`."""
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """400 for values that do not fit the objectives, 404 without such a trial, 409 if it is finished."""
+        """Set the state. Respond with 400 for invalid values, 404 without such a trial, 409 if it is finished."""
         with _in_status_codes():
             num_objectives = len(self.get_study_directions(self.study_of(trial_id)))
             problem = values_problem(state, values, num_objectives)
@@ -35,19 +35,19 @@ class DashboardStorage(LiveStorage):
         return True
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """400 for what the sweep itself stores with its trials."""
+        """Set the attribute as Optuna does. Respond with 400 for those that sweep stores with its trials."""
         with _in_status_codes():
             if key in OWN_TRIAL_ATTRS and is_ours(self.get_trial(trial_id)):
                 raise HTTPError(BAD_REQUEST, f"{key} is an attribute of the sweep; choose another name")
             super().set_trial_user_attr(trial_id, key, value)
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        """404 without such a study."""
+        """Return the name of a study. Respond with 404 if there is no such study."""
         with _in_status_codes():
             return super().get_study_name_from_id(study_id)
 
     def on_damage(self, error: StudyError) -> None:
-        """The page shows the reason, and none of the trials."""
+        """Show the reason on the page, and none of the trials."""
         raise HTTPError(SERVER_ERROR, str(error))
 
 

@@ -20,9 +20,15 @@ WHAT_TO_USE = "use sqlite:///folder/sweep.db or postgresql+psycopg://user@host/d
 
 
 def database_url(studies: Path, storage: str | None = None, flag: str = "--storage") -> str:
-    """The SQLAlchemy URL: `storage`, else that of SWEEP_STORAGE, else sweep.db in the folder `studies`.
+    """Return the SQLAlchemy URL of the database.
 
-    StudyError for what is not supported, and for a password in `storage`, which comes from the command line.
+    Args:
+        studies: Folder of the default database `sweep.db`.
+        storage: URL from the command line; None for that of SWEEP_STORAGE, or the default.
+        flag: Name of the option, for messages.
+
+    Raises:
+        StudyError: The URL is not supported, or `storage` contains a password, which other users could read.
     """
     given = storage or os.environ.get("SWEEP_STORAGE")
     if not given:
@@ -55,7 +61,7 @@ def _sqlite_url(path: Path) -> str:
 
 
 def backend_of(url: str) -> Backend:
-    """The database behind a URL of `database_url`."""
+    """Return the backend for a URL of `database_url`."""
     parsed = make_url(url)
     if parsed.drivername not in POSTGRES:
         return SqliteBackend(Path(str(parsed.database)))
@@ -67,20 +73,20 @@ def backend_of(url: str) -> Backend:
 
 
 def create_database(url: str) -> None:
-    """Make what is missing: a file, Optuna's schema, our trigger."""
+    """Create what is missing: a file, Optuna's schema, the trigger that protects finished trials."""
     backend_of(url).create()
 
 
 def connect_reader(url: str, *, write: bool = False, **engine_options: Any) -> Reader:
-    """Optuna's storage on an existing database, read-only unless `write`. StudyError if there is none."""
+    """Open Optuna's storage on an existing database; see `Backend.connect_reader`."""
     return backend_of(url).connect_reader(write=write, **engine_options)
 
 
 def study_lock(url: str, study_name: str) -> AbstractContextManager[Lock]:
-    """One launcher for each study. StudyError, with its owner, while another one holds it."""
+    """Lock a study for this launcher. Raise StudyError, with the owner, while another one has locked it."""
     return backend_of(url).lock(study_name)
 
 
 def back_up(url: str) -> None:
-    """Keep a copy of everything, where that is ours to do."""
+    """Keep a copy of the whole database, unless its server is backed up by its owner."""
     backend_of(url).back_up()

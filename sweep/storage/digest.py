@@ -54,7 +54,7 @@ class TrialContent:
     system_attrs: dict[str, str] = field(default_factory=dict)
 
     def rows(self) -> dict[str, Any]:
-        """Which rows the digests are of: names and keys, and steps as pairs of the first and the last one in a row."""
+        """Return the rows that the digests cover: names, keys, and pairs of the first and last step in sequence."""
         return {
             "params": [*self.params],
             "steps": _ranges(self.intermediate_values),
@@ -64,7 +64,7 @@ class TrialContent:
         }
 
     def of_rows(self, rows: Mapping[str, Any]) -> "TrialContent":
-        """The same with these rows alone."""
+        """Return the same content with these rows alone."""
         steps = [step for first, last in rows["steps"] for step in range(first, last + 1)]
         return TrialContent(
             self.number,
@@ -77,16 +77,16 @@ class TrialContent:
         )
 
     def run_hash(self, fixed: str = "") -> str:
-        """`fixed` is `fixed_hash`, where it is known."""
+        """Return the hash of `run`; `fixed` is `fixed_hash`, if it is known."""
         reals = {step: value + 0.0 for step, value in self.intermediate_values.items()}  # SQLite has no -0.0
         return _hash(self.number, fixed or self.fixed_hash(), reals)
 
     def fixed_hash(self) -> str:
-        """Of the part of `run` that does not change from epoch to epoch."""
+        """Return the hash of the part of `run` that does not change from epoch to epoch."""
         return _hash(self.params, {key: text for key, text in self.user_attrs.items() if key in OWN_TRIAL_ATTRS})
 
     def end_hash(self) -> str:
-        """`end`, as of the state now."""
+        """Return the hash of `end` for the current state."""
         reals = {objective: value + 0.0 for objective, value in self.values.items()}
         remembered = {key: text for key, text in self.system_attrs.items() if _is_remembered(key)}
         return _hash(self.number, self.state, reals, remembered)
@@ -99,7 +99,7 @@ class TrialDigests:
         self._known: dict[int, tuple[Any, str, str, dict[str, Any]]] = {}  # number -> of what, fixed, end, rows
 
     def of(self, trial: FrozenTrial) -> dict[str, Any]:
-        """What is to be stored with the trial as it is now."""
+        """Return what is stored with the trial in its current state."""
         source = (trial.state, trial.values, {**trial.params}, {**trial.user_attrs}, {**trial.system_attrs})
         before, fixed, end, rows = self._known.get(trial.number, (None, "", "", {}))
         if source != before:
@@ -115,7 +115,7 @@ class TrialDigests:
 
 
 def content_of(trial: FrozenTrial) -> TrialContent:
-    """A trial of Optuna's, from whichever storage."""
+    """Return the content of an Optuna trial, from any storage."""
     return TrialContent(
         trial.number,
         trial.state.name,
@@ -131,10 +131,15 @@ def content_of(trial: FrozenTrial) -> TrialContent:
 
 
 def is_intact(trial: TrialContent, position: int | None = None, *, end_only: bool = False) -> bool:
-    """Whether a stored trial is as its digest says; without one it is another program's, and not judged.
+    """Return whether a stored trial agrees with its digest; one without a digest is another program's and passes.
 
-    `position` is the trial's place among the study's rows, where it is known; with `end_only`, `run` is not looked at.
-    May raise anything over damaged content.
+    Args:
+        trial: The stored trial.
+        position: Its place among the study's rows; None if unknown.
+        end_only: Whether only state and values are compared.
+
+    Raises:
+        Exception: Anything, if the content is damaged.
     """
     text = trial.system_attrs.get(DIGEST)
     if text is None:
@@ -152,7 +157,7 @@ def is_intact(trial: TrialContent, position: int | None = None, *, end_only: boo
 
 
 def is_ours(trial: FrozenTrial) -> bool:
-    """Whether the trial's digest is its own; one that plain Optuna copied is of another number."""
+    """Return whether the trial's digest is its own; one that plain Optuna copied is of another number."""
     digest = trial.system_attrs.get(DIGEST)
     return isinstance(digest, dict) and digest.get("number", trial.number) == trial.number
 
@@ -164,7 +169,7 @@ def study_digest(name: str, directions: Sequence[StudyDirection], user_attrs: Ma
 
 
 def is_study_intact(text: str, name: str, directions: Mapping[int, str], user_attrs: Mapping[str, str]) -> bool:
-    """Whether a stored study is as its digest says. May raise anything over damaged content."""
+    """Return whether a stored study agrees with its digest. Damaged content may raise anything."""
     digest = json.loads(text)
     if isinstance(digest, str):  # an older one
         digest = {"name": name, "hash": digest}
@@ -172,7 +177,7 @@ def is_study_intact(text: str, name: str, directions: Mapping[int, str], user_at
 
 
 def study_hash(name: str, directions: Mapping[int, str], user_attrs: Mapping[str, str]) -> str:
-    """Of a study as it is stored: directions by objective, attributes as JSON."""
+    """Return the hash of a study as it is stored: directions by objective, attributes as JSON."""
     return _hash(name, directions, {key: text for key, text in user_attrs.items() if key in OWN_STUDY_ATTRS})
 
 

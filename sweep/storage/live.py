@@ -47,7 +47,7 @@ class LiveStorage(TrialCache):
         self._first_trials: dict[int, tuple[str, int | None, datetime | None]] = {}
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
-        """Optuna's, of a study that is still the same. StudyError if what was read for the first time is damaged."""
+        """Return the trials as Optuna does. Raise StudyError if a trial that is read for the first time is damaged."""
         self._forget_if_replaced(study_id)
         with self.lock:
             known = self.last_known_row(study_id)
@@ -63,19 +63,19 @@ class LiveStorage(TrialCache):
         return copy.deepcopy(chosen) if deepcopy else chosen
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Of the trials that are served."""
+        """Return the best of the trials that are served."""
         return BaseStorage.get_best_trial(self, study_id)
 
     def study_of(self, trial_id: int) -> int:
-        """The row id of the trial's study. KeyError if there is no such trial."""
+        """Return the row id of the trial's study. Raise KeyError if there is no such trial."""
         database: Any = self.database
         return int(database.study_of(trial_id))
 
     def on_damage(self, error: StudyError) -> None:
-        """Nothing: it is raised."""
+        """Do nothing: the error is raised."""
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Optuna's, or the one study alone."""
+        """Return Optuna's studies, or only the one that is served."""
         return [study for study in super().get_all_studies() if self._only in (None, study.study_name)]
 
     def _selection(self, study_id: int, trials: list[FrozenTrial]) -> Selection:

@@ -24,7 +24,7 @@ NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # typ
 
 
 def schema_table(name: str) -> sqlalchemy.Table:
-    """The table of Optuna's schema with this name, for statements of our own.
+    """Return the table of Optuna's schema with this name, for our own statements.
 
     Optuna's storages write one value at a time, through objects: 111 to 161 ms of CPU a trial.
     """
@@ -33,40 +33,40 @@ def schema_table(name: str) -> sqlalchemy.Table:
 
 
 def stored_value(value: float) -> tuple[float | None, Any]:
-    """An objective's value as two columns: a number and its kind, as no column holds an infinity."""
+    """Return an objective's value as two columns: a number and its type, as a column cannot store an infinity."""
     return models.TrialValueModel.value_to_stored_repr(value)
 
 
 def stored_intermediate_value(value: float) -> tuple[float | None, Any]:
-    """A reported value as two columns; it may be NaN too."""
+    """Return a reported value as two columns; it may be NaN."""
     return models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
 
 
 def row_id(trial: FrozenTrial) -> int:
-    """The trial's id in its storage, which public API gives for a study and a number alone, by another query."""
+    """Return the trial's id in its storage; Optuna's public API needs another query for it."""
     return trial._trial_id
 
 
 def storage_of(study: Study) -> BaseStorage:
-    """The study's storage, which is handed to whoever makes the study and to nobody later."""
+    """Return the study's storage, which Optuna does not make public."""
     return study._storage
 
 
 def contains(distribution: BaseDistribution, internal_value: float) -> bool:
-    """Whether a value, as Optuna stores it, is one of the distribution's.
+    """Return whether a value in Optuna's internal representation is one of the distribution's.
 
-    Public is the check of a whole trial alone, which raises.
+    Optuna's public check is of a whole trial, and raises.
     """
     return distribution._contains(internal_value)
 
 
 def study_seen_by_sampler(study: Study, trial: FrozenTrial) -> Study:
-    """What Optuna's `Trial` hands to the sampler: with Hyperband, the trials of this trial's bracket."""
+    """Return the study that Optuna's `Trial` passes to the sampler: with Hyperband, only this trial's bracket."""
     return _filter_study(study, trial)
 
 
 def forget_trials(dashboard: Any) -> None:
-    """Empty the cache of an application of optuna-dashboard, which takes a study's id for the study for ever."""
+    """Clear the cache of an optuna-dashboard application, which assumes that a study's id never changes its study."""
     dashboard._inmemory_cache.clear()
 
 
@@ -83,7 +83,7 @@ class MemoryStorage(InMemoryStorage):
         self._update_cache(trial_id, study_id)
 
     def known_distributions(self, study_id: int) -> dict[str, BaseDistribution]:
-        """By parameter, what later trials are held to; it can be added to."""
+        """Return the distributions that later trials must be compatible with, by parameter; more can be added."""
         return self._studies[study_id].param_distribution
 
 
@@ -122,7 +122,7 @@ class TrialCache(_CachedStorage):
 
     @property
     def lock(self) -> Any:
-        """Held while what is remembered is looked at or changed."""
+        """Return the lock that protects the cache."""
         return self._lock
 
     def forget(self, study_id: int) -> None:
@@ -130,7 +130,7 @@ class TrialCache(_CachedStorage):
         self._studies.pop(study_id, None)
 
     def last_known_row(self, study_id: int) -> int:
-        """All trials up to this row id are finished and were read. The caller holds the `lock`."""
+        """Return the row id up to which all trials are finished and cached. The caller holds the `lock`."""
         study = self._studies.get(study_id)
         if study is None:
             return 0
@@ -154,7 +154,7 @@ class RestoringCmaEsSampler(CmaEsSampler):
 
     @abstractmethod
     def restored(self, trial: FrozenTrial, text: Callable[[], str]) -> Any:
-        """The optimizer that this trial stores; `text` gives the hex digits of its pickle, or raises."""
+        """Return the optimizer that this trial stores. `text` returns the hex digits of its pickle, or raises."""
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:
         """The newest one, None without any."""

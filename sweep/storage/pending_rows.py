@@ -36,33 +36,33 @@ class PendingRows:
         return {key for _, key in self._rows.get(rows.STUDY_USER_ATTRS, ())}
 
     def add(self, table: sqlalchemy.Table, number: int | None, key: Any, **values: Any) -> None:
-        """A row of a trial (or, with number None, of the study)."""
+        """Add a row of a trial or, with number None, of the study."""
         self._rows.setdefault(table, {})[(number, key)] = values
         if number is not None:
             self.touch(number)
 
     def add_attr(self, table: sqlalchemy.Table, number: int | None, key: str, text: str) -> None:
-        """An attribute, given as JSON."""
+        """Add an attribute, given as JSON."""
         self.add(table, number, key, value_json=text)
 
     def add_param(self, number: int, name: str, value: float, distribution: BaseDistribution) -> None:
-        """A parameter in Optuna's internal representation."""
+        """Add a parameter in Optuna's internal representation."""
         json_text = distribution_to_json(distribution)
         self.add(rows.TRIAL_PARAMS, number, name, param_value=value, distribution_json=json_text)
 
     def add_intermediate_value(self, number: int, step: int, value: float) -> None:
-        """NaN and infinity are stored as kinds."""
+        """Add a reported value; NaN and infinity are stored by their type."""
         stored, kind = stored_intermediate_value(value)
         self.add(rows.TRIAL_INTERMEDIATE_VALUES, number, step, intermediate_value=stored, intermediate_value_type=kind)
 
     def add_state(self, trial: FrozenTrial) -> None:
-        """State, times and values of a trial as they are now."""
+        """Add the current state, times and values of a trial."""
         self._states[trial.number] = trial
         self.touch(trial.number)
         self._add_values(trial)
 
     def add_content(self, trial: FrozenTrial) -> None:
-        """All rows of a trial that another program wrote, as they were read: it may have written them otherwise."""
+        """Add all rows of a trial that another program wrote, since it may have written them differently."""
         self.touch(trial.number)
         self._add_values(trial)
         for name, distribution in trial.distributions.items():

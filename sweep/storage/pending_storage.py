@@ -71,7 +71,7 @@ class PendingStorage(StudyMemory):
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        """As Optuna's, of the value that it returns: if 2.5 is enqueued for an int, 2 is stored."""
+        """Set the value that Optuna returns: if 2.5 is enqueued for an integer, 2 is stored."""
         pending = self._to_write()
         stored = distribution.to_internal_repr(distribution.to_external_repr(param_value_internal))
         super().set_trial_param(trial_id, param_name, stored, distribution)

@@ -36,7 +36,7 @@ class Reader(RowStorage):
     """
 
     def read_trials(self, study_id: int, after_row: int, included: Collection[int]) -> list[FrozenTrial]:
-        """Those of which the row id is above the given one, or is included; by row id. KeyError without the study."""
+        """Return trials with a row id above the given one, and the included ones. KeyError without the study."""
         is_read = rows.TRIALS.c.trial_id > after_row
         if included:
             is_read |= rows.TRIALS.c.trial_id.in_(sqlalchemy.literal([*included], literal_execute=True))
@@ -46,27 +46,27 @@ class Reader(RowStorage):
             return _read_trials(connection, chosen, study_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """By the same rules. KeyError if there is none."""
+        """Return a trial, read by the same rules. Raise KeyError if there is none."""
         with self.at_one_moment() as connection:
             study_id = _study_of(connection, trial_id)
             (trial,) = _read_trials(connection, rows.TRIALS.c.trial_id == trial_id, study_id)
             return trial
 
     def study_of(self, trial_id: int) -> int:
-        """The row id of the trial's study. KeyError if there is no such trial."""
+        """Return the row id of the trial's study. Raise KeyError if there is no such trial."""
         with self.at_one_moment() as connection:
             return _study_of(connection, trial_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Those that can be read."""
+        """Return the attributes that can be read."""
         return self._study_attrs(rows.STUDY_USER_ATTRS, study_id)
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Those that can be read."""
+        """Return the attributes that can be read."""
         return self._study_attrs(rows.STUDY_SYSTEM_ATTRS, study_id)
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """All but those without a direction that can be read, which cannot be shown."""
+        """Return all studies except those without a readable direction, which cannot be shown."""
         with self.at_one_moment() as connection:
             query = sqlalchemy.select(_STUDIES.study_id, rows.STUDY_NAME).order_by(_STUDIES.study_id)
             names = dict(map(tuple, connection.execute(query)))
@@ -87,7 +87,7 @@ class Reader(RowStorage):
 
     @contextmanager
     def at_one_moment(self) -> Iterator[sqlalchemy.Connection]:
-        """A connection whose queries all see the database as it is now."""
+        """Open a connection whose queries all see one snapshot of the database."""
         if self.scoped_session().in_transaction():  # Optuna's, within which it requests a trial
             yield self.scoped_session().connection()
             return
@@ -101,7 +101,7 @@ class Reader(RowStorage):
 
 
 def study_directions(connection: sqlalchemy.Connection) -> dict[int, list[StudyDirection]]:
-    """By the study's row id, of those whose directions can be read."""
+    """Return the directions by the study's row id, of those that can be read."""
     found: dict[int, dict[Any, Any]] = {}
     columns = (_DIRECTIONS.study_id, plain(_DIRECTIONS.objective), plain(_DIRECTIONS.direction))
     for study_id, objective, direction in connection.execute(sqlalchemy.select(*columns)):

@@ -58,7 +58,7 @@ def insert_study(
     user_attrs: dict[str, Any],
     system_attrs: dict[str, Any],
 ) -> int:
-    """A new study with its directions and user attributes; returns its row id."""
+    """Insert a new study with its directions and attributes. Return its row id."""
     study_id = insert(connection, STUDIES, {"study_name": name})
     told = [{"study_id": study_id, "direction": one, "objective": number} for number, one in enumerate(directions)]
     connection.execute(STUDY_DIRECTIONS.insert(), told)
@@ -72,26 +72,26 @@ def insert_study(
 def select_trials(
     connection: sqlalchemy.Connection, study_id: int, after_row: int, rows: Sequence[int]
 ) -> Sequence[Any]:
-    """(trial_id, state as text) of rows above `after_row` and of the named rows, by row id."""
+    """Return (trial_id, state as text) of the rows above `after_row` and of the named rows, by row id."""
     bound = {"study_id": study_id, "after_row": after_row, "rows": list(rows)}
     return connection.execute(_SELECT_TRIALS, bound).all()
 
 
 def lock_study(connection: sqlalchemy.Connection, study_id: int) -> str | None:
-    """The study's name, None if it is not there. Who creates a trial waits for the end of this transaction."""
+    """Return the study's name, None if it does not exist. Trials cannot be created until this transaction ends."""
     query = sqlalchemy.select(STUDIES.c.study_name).where(STUDIES.c.study_id == study_id)
     return connection.execute(query.with_for_update()).scalar()
 
 
 def select_study_attr(connection: sqlalchemy.Connection, study_id: int, key: str) -> str | None:
-    """A system attribute of the study as JSON."""
+    """Return a system attribute of the study as JSON."""
     table = STUDY_SYSTEM_ATTRS.c
     query = sqlalchemy.select(table.value_json).where(table.study_id == study_id, table.key == key)
     return connection.execute(query).scalar()
 
 
 def count_trials(connection: sqlalchemy.Connection, study_id: int) -> int:
-    """All rows of a study."""
+    """Return the number of the study's trials."""
     return int(connection.execute(_COUNT_TRIALS, {"study_id": study_id}).scalar_one())
 
 

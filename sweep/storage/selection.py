@@ -22,5 +22,5 @@ class Selection:
         self._numbers |= {trial.number for trial in trials if not trial.state.is_finished()}
 
     def of(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Those of the study's trials as they are now."""
+        """Return the selected ones of the study's trials as they are now."""
         return [trial for trial in trials if trial.number > self._last or trial.number in self._numbers]

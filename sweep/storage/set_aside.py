@@ -24,9 +24,9 @@ WITH_VALUES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def values_problem(state: TrialState, values: Sequence[float] | None, num_objectives: int) -> str | None:
-    """What is wrong with the values of a trial in this state; None if they can be used.
+    """Return what is wrong with the values of a trial in this state, None if they can be used.
 
-    COMPLETE needs a number for each objective, PRUNED may have them; a number is not NaN.
+    COMPLETE needs a number for each objective, PRUNED may have them; NaN is not a number.
     """
     if state not in WITH_VALUES or (values is None and state == TrialState.PRUNED):
         return None
@@ -38,7 +38,7 @@ def values_problem(state: TrialState, values: Sequence[float] | None, num_object
 
 
 def attrs_problem(system_attrs: dict[str, Any]) -> str | None:
-    """What Optuna would fail over when it asks for the trial or ranks it."""
+    """Return what would make Optuna fail when it asks for the trial or ranks it, None if nothing."""
     strange = [key for key, value in system_attrs.items() if not _is_optunas(key, value)]
     return f"its system attribute {strange[0]} is not as Optuna writes it" if strange else None
 
@@ -63,7 +63,7 @@ def set_aside(trial: FrozenTrial, problem: str) -> None:
 
 
 def set_aside_lines(study_name: str, trials: Iterable[FrozenTrial]) -> Iterator[str]:
-    """One for each trial that is set aside, of many the first ones."""
+    """Return a line for each trial that is set aside; if they are many, for the first ones."""
     found = [trial for trial in trials if SET_ASIDE in trial.user_attrs]
     for trial in found[:MOST_LINES]:
         yield f"study {study_name}: trial {trial.number} is set aside: {trial.user_attrs[SET_ASIDE]}"

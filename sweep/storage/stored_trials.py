@@ -13,7 +13,7 @@ EPOCH_KEYS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "l
 
 
 def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """The trial's epochs as its engine gave them: epoch, loss, accuracy, val_loss, ... (see `EpochRecord`)."""
+    """Return the trial's epochs as reported: epoch, loss, accuracy, val_loss, ... (see `EpochRecord`)."""
     stored = trial.user_attrs.get("history")
     return [epoch for epoch in stored if isinstance(epoch, dict)] if isinstance(stored, list) else []
 
@@ -24,20 +24,20 @@ def further_metrics(history: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def code_digest(trial: FrozenTrial) -> str:
-    """Of the user's code that trained the trial; "" if that is unknown, or something else stands there."""
+    """Return the digest of the user code that trained the trial; "" if it is unknown or invalid."""
     digest = trial.user_attrs.get(CODE)
     return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else ""
 
 
 def cause_and_error(trial: FrozenTrial) -> tuple[str, str]:
-    """Of a FAIL trial."""
+    """Return cause and error of a FAIL trial."""
     if SET_ASIDE in trial.user_attrs:
         return "set aside", str(trial.user_attrs[SET_ASIDE])
     return str(trial.user_attrs.get("cause", "unknown")), str(trial.user_attrs.get("error", ""))
 
 
 def section(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """A table of a stored attribute; empty where something else stands there."""
+    """Return a table of a stored attribute; empty if it is not a table."""
     value = values.get(key)
     return value if isinstance(value, dict) else {}
 

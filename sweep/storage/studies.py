@@ -23,9 +23,12 @@ from sweep.storage.trial_rows import plain, read_number
 
 
 def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
-    """StudyError, with the newest good backup, where a study or trial has been changed since the sweep wrote it.
+    """Raise StudyError, with the newest good backup, if a study or trial was changed since the sweep wrote it.
 
-    Of all studies, or of one; with `ends_only`, only the studies themselves and the results of their trials.
+    Args:
+        url: URL of the database.
+        study_name: Name of a study; None for all.
+        ends_only: Whether only the studies themselves and the results of their trials are compared.
     """
     backend = backend_of(url)
     problem = backend.row_problem(study_name, ends_only=ends_only)
@@ -34,7 +37,7 @@ def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = Fal
 
 
 def check_rows_after(url: str, study_id: int, row: int) -> None:
-    """The same for the study's trials with a row id above `row`."""
+    """Check the study's trials with a row id above `row` as `check_rows` does."""
     backend = backend_of(url)
     problem = backend.row_problem_after(study_id, row)
     if problem is not None:
@@ -43,7 +46,7 @@ def check_rows_after(url: str, study_id: int, row: int) -> None:
 
 @contextmanager
 def reading(url: str) -> Iterator[None]:
-    """What Optuna raises over rows that it cannot read, as a StudyError: a damaged row may raise anything."""
+    """Convert what Optuna raises over rows that it cannot read to a StudyError; a damaged row may raise anything."""
     try:
         yield
     except SweepError:
@@ -55,7 +58,7 @@ def reading(url: str) -> Iterator[None]:
 
 
 def read_study(url: str, name: str) -> optuna.Study:
-    """A study to read, checked. StudyError, with the names there are, if it does not exist."""
+    """Return a checked study for reading. Raise StudyError, with the existing names, if it does not exist."""
     backend_of(url).check()
     storage = connect_reader(url)
     check_rows(url, name)
@@ -67,7 +70,7 @@ def read_study(url: str, name: str) -> optuna.Study:
 
 
 def check_is_there(url: str, name: str) -> None:
-    """StudyError, with the names there are, if there is no such study."""
+    """Raise StudyError, with the existing names, if there is no such study."""
     backend_of(url).check()
     with reading(url):
         _check_is_there(connect_reader(url), name)

@@ -21,7 +21,7 @@ _distribution = lru_cache(maxsize=10_000)(json_to_distribution)  # trials share 
 
 
 def plain(column: Any) -> Any:
-    """The column as the driver gives it."""
+    """Return the column as the driver returns it."""
     return sqlalchemy.type_coerce(column, sqlalchemy.types.NullType())
 
 
@@ -48,7 +48,7 @@ class TrialReading:
             self._cannot_read(f"number {number!r}")
 
     def add_param(self, name: Any, value: Any, distribution_json: Any) -> None:
-        """As Optuna gives it; one that Optuna could not store again counts as unreadable."""
+        """Add a parameter as Optuna returns it; one that Optuna could not store again counts as unreadable."""
         try:
             if not isinstance(name, str):
                 raise TypeError
@@ -63,20 +63,20 @@ class TrialReading:
             self.frozen.params[name], self.frozen.distributions[name] = external, distribution
 
     def add_value(self, objective: Any, value: Any, kind: Any) -> None:
-        """Of an objective."""
+        """Add the value of an objective."""
         try:
             self._values[objective] = read_number(value, kind)
         except (KeyError, TypeError):
             self._cannot_read(f"value {value!r}")
 
     def add_intermediate_value(self, step: Any, value: Any, kind: Any) -> None:
-        """A reported one."""
+        """Add a reported value."""
         with suppress(KeyError, TypeError):
             if isinstance(step, int):
                 self.frozen.intermediate_values[step] = read_number(value, kind)
 
     def trial(self, num_objectives: int) -> FrozenTrial:
-        """What was read; of a trial that cannot be used, the FAIL that stands for it."""
+        """Return the trial that was read or, if it cannot be used, the FAIL that represents it."""
         trial, told = self.frozen, self._values
         if self._problem is None and told.keys() != {*range(len(told))}:
             self._cannot_read(f"objectives {[*told]}")
@@ -95,7 +95,7 @@ class TrialReading:
 
 
 def read_number(stored: Any, kind: Any) -> float:
-    """KeyError or TypeError if it is none."""
+    """Return a stored number. Raise KeyError or TypeError if it is not one."""
     if kind == "FINITE":
         if not isinstance(stored, int | float):
             raise TypeError(stored)

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def say(text: str) -> None:
-    """The notice of a command without progress."""
+    """Print the notice of a command without progress."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -32,9 +32,9 @@ WAIT = Wait()
 def tried_again(
     action: Callable[[], Result], is_passing: Callable[[Exception], bool], wait: Wait, reason: str, end: str
 ) -> Result:
-    """What `action` gives, tried again as long as what it raises `is_passing`.
+    """Return the result of `action`, which is retried as long as what it raises `is_passing`.
 
-    Says once that it waits, for what `reason`, and at the `end` how long it took.
+    Prints once that it waits and for what `reason`, and at the `end` how long it took.
     """
     started, is_said = time.monotonic(), False
     while True:

@@ -34,9 +34,12 @@ class StudyWriter:
         self._looked: tuple[int, Sequence[int], list[Any]] = (0, (), [])
 
     def begin(self) -> sqlalchemy.Connection:
-        """A transaction that nobody else changes the study in. StudyError if the study is not as the last one left it.
+        """Begin a transaction during which nobody else changes the study.
 
-        What is in memory follows from that one: written on top of an older state, it would be of no use to anybody.
+        What is in memory follows from the sweep's last transaction: written on top of another state it would be wrong.
+
+        Raises:
+            StudyError: The study is not as the last transaction left it.
         """
         connection, mark = self._begin()
         if mark != self._mark:
@@ -45,7 +48,7 @@ class StudyWriter:
         return connection
 
     def look(self, connection: sqlalchemy.Connection, last_row: int, open_rows: Sequence[int]) -> tuple[list[Any], int]:
-        """(trial_id, state as text) of the rows above `last_row` and of the named ones; how many trials there are."""
+        """Return (trial_id, state as text) of rows above `last_row` and of named ones; and the number of trials."""
         found = [*rows.select_trials(connection, self._study_row, last_row, open_rows)]
         count = rows.count_trials(connection, self._study_row)
         self._looked = last_row, open_rows, [*map(tuple, found), count]
@@ -109,13 +112,13 @@ class StudyWriter:
 
 
 def retry_while_locked(action: Callable[[], Result], backend: Backend, wait: Wait = WAIT) -> Result:
-    """What `action` gives, tried again as long as the database is locked or away."""
+    """Return the result of `action`, which is retried as long as the database is locked or unreachable."""
     return tried_again(action, backend.is_passing, wait, backend.why_waiting, backend.end_of_waiting)
 
 
 @contextmanager
 def in_words(backend: Backend) -> Iterator[None]:
-    """Whatever the driver raises in the body becomes a StudyError with the fix."""
+    """Convert whatever the driver raises in the body to a StudyError with the fix."""
     try:
         yield
     except backend.driver_errors as error:
@@ -123,7 +126,7 @@ def in_words(backend: Backend) -> Iterator[None]:
 
 
 def begin(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
-    """A connection in a transaction."""
+    """Return a connection in a transaction."""
     connection = engine.connect()
     try:
         connection.begin()

@@ -70,11 +70,11 @@ class PostgresBackend:
             engine.dispose()
 
     def check(self) -> None:
-        """StudyError if the server cannot be reached, or has no studies."""
+        """Raise StudyError if the server cannot be reached, or has no studies."""
         self.connect_reader().engine.dispose()
 
     def connect_writer(self, study_name: str | None = None) -> sqlalchemy.Engine:
-        """One connection at a time, which holds the study's lock."""
+        """Return an engine with a single connection, which holds the study's lock."""
         engine = self._engine(session_name(), pool_size=1, max_overflow=0)
         if study_name is not None:
 
@@ -89,7 +89,7 @@ class PostgresBackend:
         return engine
 
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
-        """Sessions of a read-only one cannot write."""
+        """Open Optuna's storage; sessions of a read-only one cannot write."""
         read_only = "" if write else "-c default_transaction_read_only=on"
         arguments = self._connect_args("sweep", read_only)
         options = {"poolclass": sqlalchemy.pool.NullPool, **engine_options, "connect_args": arguments}
@@ -102,52 +102,52 @@ class PostgresBackend:
         return storage
 
     def row_problem(self, study_name: str | None, *, ends_only: bool) -> str | None:
-        """As of one moment."""
+        """Check the rows in one snapshot."""
         return self._look(lambda database: find_any_damage(database, study_name, ends_only=ends_only))
 
     def row_problem_after(self, study_id: int, row: int) -> str | None:
-        """As of one moment."""
+        """Check the rows in one snapshot."""
         return self._look(lambda database: find_damage(database, study_id, after_row=row))
 
     def damaged(self, problem: str) -> StudyError:
-        """The owner of the server has the backups."""
+        """Return the error, which refers to the backups of the server's owner."""
         advice = "keep a dump of it as it is (pg_dump), then restore it from the server's backups"
         return StudyError(f"{self.name}: not usable as a study database: {problem}; {advice}")
 
     def unreadable(self, said: str) -> StudyError:
-        """`damaged` only where a check finds that too."""
+        """Return `damaged` only if a check confirms it."""
         problem = self.row_problem(None, ends_only=False)
         return self.damaged(problem) if problem else StudyError(f"{self.name}: {UNREADABLE.format(said=said)}")
 
     def error(self, error: BaseException) -> StudyError:
-        """In words."""
+        """Return the error as a StudyError."""
         return postgres_error(self.name, error)
 
     def is_damage(self, error: BaseException) -> bool:
-        """Not the server's fault."""
+        """Return whether the content, and not the server, caused the error."""
         return is_damage(error)
 
     def is_passing(self, error: BaseException) -> bool:
-        """The server is restarted, or has no place now."""
+        """Return whether the server is restarting, or has no free connection."""
         return is_passing(error)
 
     def is_connection_lost(self, error: BaseException) -> bool:
-        """Whether a commit may have been made all the same."""
+        """Return whether a commit may have succeeded in spite of the error."""
         return is_connection_lost(error)
 
     def identity(self) -> object:
-        """A server is not replaced while the connection stands."""
+        """Return a constant: a server is not replaced while the connection is open."""
         return None
 
     def lock(self, study_name: str) -> ServerLock:
-        """On the server."""
+        """Lock the study on the server."""
         return ServerLock(self._psycopg, study_name)
 
     def back_up(self) -> None:
-        """Not ours to do."""
+        """Do nothing: the server's owner makes the backups."""
 
     def release(self, writer: sqlalchemy.Engine) -> None:
-        """Ends the connection, and its lock."""
+        """Close the connection, which releases its lock."""
         writer.dispose()
 
     def _look(self, find: Any) -> str | None:
@@ -184,5 +184,5 @@ class _QuestionMarks:
         self._connection = connection
 
     def execute(self, query: str, parameters: tuple[Any, ...], /) -> Any:
-        """The rows."""
+        """Return the rows."""
         return self._connection.execute(query.replace("?", "%s").encode(), parameters)

@@ -28,7 +28,7 @@ BY_CODE = {
 
 
 def postgres_error(name: str, error: BaseException) -> StudyError:
-    """The StudyError that an error of psycopg becomes, as SQLAlchemy or Optuna may have wrapped it."""
+    """Convert an error of psycopg, possibly wrapped by SQLAlchemy or Optuna, to a StudyError."""
     said, code = said_by_driver(error), _code(error)
     advice = BY_CODE.get(code or "") or next((fix for text, fix in FINAL.items() if text in said), None)
     if advice is None and is_connection_lost(error):
@@ -37,25 +37,25 @@ def postgres_error(name: str, error: BaseException) -> StudyError:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the server, or the way to it, went away: nobody knows then if a commit was made."""
+    """Return whether the connection was lost, so that it is unknown whether a commit succeeded."""
     inner = innermost(error)
     has_no_code = isinstance(inner, (psycopg.OperationalError, psycopg.InterfaceError)) and not inner.sqlstate
     return has_no_code or _code(error) in SERVER_ENDS or (_code(error) or "").startswith("08")
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same may succeed later."""
+    """Return whether the same action may succeed later."""
     is_final = any(text in said_by_driver(error) for text in FINAL)
     return _code(error) in NO_PLACE_NOW or (is_connection_lost(error) and not is_final)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error while reading is the content's fault: not the server's."""
+    """Return whether an error while reading is caused by damaged content, not by the server."""
     return not isinstance(innermost(error), psycopg.Error)
 
 
 def speak_plainly(engine: sqlalchemy.Engine, name: str) -> None:
-    """Errors of this engine reach the caller as StudyError, also through Optuna, which would wrap SQLAlchemy's."""
+    """Convert errors of this engine to StudyError, also below Optuna, which would wrap SQLAlchemy's."""
 
     @sqlalchemy.event.listens_for(engine, "handle_error")
     def _on_error(context: sqlalchemy.engine.ExceptionContext) -> None:

@@ -66,7 +66,7 @@ class SqliteBackend:
             raise study_error(path, error) from None
 
     def check(self) -> None:
-        """StudyError if there is none, or, with the newest good backup, if it is damaged as a whole."""
+        """Raise StudyError if there is no file or, with the newest good backup, if it is damaged as a whole."""
         try:
             problem = file_problem(self._existing_path())
         except OSError as error:
@@ -75,7 +75,7 @@ class SqliteBackend:
             raise self.damaged(problem)
 
     def connect_writer(self, study_name: str | None = None) -> sqlalchemy.Engine:
-        """Its transactions take SQLite's write lock at BEGIN: what one checks still holds when it writes."""
+        """Return an engine whose transactions take SQLite's write lock at BEGIN, before they read."""
         engine = sqlalchemy.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": BUSY_TIMEOUT_S})
 
         @sqlalchemy.event.listens_for(engine, "connect")
@@ -91,7 +91,7 @@ class SqliteBackend:
         return engine
 
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
-        """Waits while it is locked against readers too; a read-only one raises nothing but StudyError."""
+        """Open Optuna's storage, waiting while readers are locked out. A read-only one raises only StudyError."""
         path = self.path
         try:
             when_unlocked(path, lambda: _check_is_optunas(self._existing_path()))
@@ -113,36 +113,36 @@ class SqliteBackend:
         return storage
 
     def row_problem(self, study_name: str | None, *, ends_only: bool) -> str | None:
-        """By SQLite's own module."""
+        """Check the rows through Python's sqlite3 module."""
         return row_problem(self.path, study_name, ends_only=ends_only)
 
     def row_problem_after(self, study_id: int, row: int) -> str | None:
-        """By SQLite's own module."""
+        """Check the rows through Python's sqlite3 module."""
         return row_problem_after(self.path, study_id, row)
 
     def damaged(self, problem: str) -> StudyError:
-        """With the newest good backup."""
+        """Return the error with the newest good backup."""
         return damaged(self.path, problem)
 
     def unreadable(self, said: str) -> StudyError:
-        """`damaged` only where a check finds that too."""
+        """Return `damaged` only if a check confirms it."""
         problem = file_problem(self.path) or row_problem(self.path)
         return self.damaged(problem) if problem else StudyError(f"{self.path}: {UNREADABLE.format(said=said)}")
 
     def error(self, error: BaseException) -> StudyError:
-        """In words."""
+        """Return the error as a StudyError."""
         return study_error(self.path, error)
 
     def is_damage(self, error: BaseException) -> bool:
-        """Not a lock's fault, nor the disk's."""
+        """Return whether the content, not a lock or the disk, caused the error."""
         return is_damage(error)
 
     def is_passing(self, error: BaseException) -> bool:
-        """Locked by another program."""
+        """Return whether another program has locked the file."""
         return is_locked(self.path, error)
 
     def is_connection_lost(self, error: BaseException) -> bool:
-        """A file has no connection that could be lost."""
+        """Return False: a file has no connection that could be lost."""
         return False
 
     def identity(self) -> object:
@@ -156,7 +156,7 @@ class SqliteBackend:
         return status.st_dev, status.st_ino
 
     def lock(self, study_name: str) -> FileLock:
-        """Beside the file."""
+        """Lock the study by a file next to the database."""
         return FileLock(self.path, study_name)
 
     def back_up(self) -> None:

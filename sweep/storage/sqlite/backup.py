@@ -49,7 +49,7 @@ def back_up(path: Path) -> Path | None:
 
 
 def damaged(path: Path, problem: str) -> StudyError:
-    """The one line about a damaged database: what is wrong, and the command that puts the newest good backup back."""
+    """Return the error for a damaged database: the problem, and the command that restores the newest good backup."""
     start = f"{path}: not usable as a study database: {problem}"
     backup = newest_good(path)
     if backup is None:
@@ -88,7 +88,7 @@ def _num_finished(path: Path, flags: str) -> int:
 
 
 def newest_good(path: Path) -> Path | None:
-    """The newest backup of the database that is whole."""
+    """Return the newest intact backup of the database."""
     return next((backup for backup in reversed(_backups(path)) if _is_good(backup)), None)
 
 

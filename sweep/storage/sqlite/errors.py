@@ -44,26 +44,26 @@ ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
 
 
 def when_unlocked(path: Path, action: Callable[[], Result], wait: Wait = WAIT) -> Result:
-    """What `action` gives, tried again as long as another program has the database locked.
+    """Return the result of `action`, which is retried while another program has the database locked.
 
-    The action itself waits a second or so inside SQLite.
+    The action itself waits about a second inside SQLite.
     """
     why, end = "another program has locked the database", "the database is free again"
     return tried_again(action, lambda error: is_locked(path, error), wait, why, end)
 
 
 def is_locked(path: Path, error: BaseException) -> bool:
-    """Whether it is an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, that passes."""
+    """Return whether an error, possibly wrapped by SQLAlchemy or Optuna, is SQLite's for a temporary lock."""
     return _code(error) in LOCKED and grants_locks(path)
 
 
 def is_read_only(error: BaseException) -> bool:
-    """Whether something was to be written through a connection that reads."""
+    """Return whether something was to be written through a read-only connection."""
     return _code(error) == sqlite3.SQLITE_READONLY
 
 
 def study_error(path: Path, error: BaseException) -> StudyError:
-    """The StudyError that an error of SQLite, as SQLAlchemy or Optuna may have wrapped it, or of a file becomes."""
+    """Convert an error of SQLite, possibly wrapped by SQLAlchemy or Optuna, or of a file to a StudyError."""
     if isinstance(error, OSError):
         advice = f"cannot be written ({error.strerror}); choose another --studies"
         return StudyError(f"{path}: {ADVICE_OF_SYSTEM.get(error.errno, advice)}")
@@ -75,12 +75,12 @@ def study_error(path: Path, error: BaseException) -> StudyError:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error while reading is the content's fault: not a lock's, nor the system's."""
+    """Return whether an error while reading is caused by damaged content, not by a lock or the system."""
     return not isinstance(error, OSError) and _code(error) not in ADVICE
 
 
 def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
-    """Errors of this engine reach the caller as StudyError, also through Optuna, which would wrap SQLAlchemy's."""
+    """Convert errors of this engine to StudyError, also below Optuna, which would wrap SQLAlchemy's."""
 
     @sqlalchemy.event.listens_for(engine, "handle_error")
     def _on_error(context: sqlalchemy.engine.ExceptionContext) -> None:
@@ -109,13 +109,13 @@ def _advice_of_system(path: Path, code: int | None) -> str | None:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The driver's own error."""
+    """Return the driver's own error."""
     cause = error.__cause__ or error
     return getattr(cause, "orig", None) or cause
 
 
 def said_by_driver(error: BaseException) -> str:
-    """What SQLite or Optuna says, in one line without SQLAlchemy's words around it."""
+    """Return the message of SQLite or Optuna in one line, without what SQLAlchemy adds."""
     return first_line(innermost(error))
 
 

@@ -40,7 +40,7 @@ def grants_locks(path: Path) -> bool:
 
 
 def creation_lock(path: Path) -> Path:
-    """The file that is `held` while the database is made: two processes creating the schema would collide."""
+    """Return the file that is locked while the database is created: two processes creating the schema would collide."""
     return path.with_name(f".{path.name}.creating")
 
 
@@ -86,9 +86,9 @@ def _descriptor(file: Path, _: int) -> int:
 
 
 def connect_to_read(path: Path, timeout_s: float, **options: Any) -> sqlite3.Connection:
-    """A connection that cannot write, to a file that exists.
+    """Open a read-only connection to an existing file.
 
-    What a process that died in a transaction has left half written is rolled back before, where it may be written.
+    What a process left half written when it was killed is rolled back first, if the file is writable.
     """
     if _journal(path).exists():
         uri = f"file:{path}?mode=rw"
@@ -99,7 +99,7 @@ def connect_to_read(path: Path, timeout_s: float, **options: Any) -> sqlite3.Con
 
 
 def reading_any_text(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Over one text of another program's that is no UTF-8, SQLite's module would give no row of the query at all."""
+    """Read text that is not UTF-8 too: Python's sqlite3 module would fail the whole query for one such value."""
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 

@@ -21,12 +21,12 @@ EMPTY = "it is empty (if no study was ever in it, move it away, and its log too 
 
 
 def file_problem(path: Path) -> str | None:
-    """What is wrong with the file as a whole; it exists."""
+    """Return what is wrong with an existing file as a whole, None if nothing."""
     return _confirmed(path, lambda: _whole_problem(path))
 
 
 def row_problem(path: Path, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
-    """Which study or trial, of all studies or of one, has been changed since the sweep wrote it."""
+    """Return which study or trial, of all studies or of one, has been changed since the sweep wrote it."""
     return _row_problem(path, lambda database: find_any_damage(database, study_name, ends_only=ends_only))
 
 
@@ -36,7 +36,7 @@ def row_problem_after(path: Path, study_id: int, row: int) -> str | None:
 
 
 def copy_problem(path: Path, *, with_rows: bool = True) -> str | None:
-    """Both, of a file that nobody writes; nothing is created next to it. Rows are of studies, not of the whole."""
+    """Return the problem of a file that nobody writes, or of its rows; nothing is created next to it."""
 
     def look() -> str | None:
         if path.stat().st_size == 0:

@@ -14,7 +14,7 @@ HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 
 
 def loses_transactions(path: Path) -> bool:
-    """Whether the log holds transactions behind a frame that is damaged. A log that is being written is not judged."""
+    """Return whether the log contains transactions after a damaged frame. A log that is being written is not judged."""
     content = _read(path)
     if not _is_damaged(content):
         return False
