@@ -28,7 +28,7 @@ QUERY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounit
 
 
 def check_worker_options(workers: WorkerOptions, device: DeviceOptions) -> None:
-    """InputError for options that contradict each other, and for a Ray that is not installed."""
+    """Raise InputError for options that contradict each other, and for a Ray that is not installed."""
     if workers.ray is not None:
         _check_ray_options(workers)
         return
@@ -57,9 +57,12 @@ def _check_ray_options(workers: WorkerOptions) -> None:
 
 
 def choose_num_workers(workers: WorkerOptions, stored: int | None) -> int:
-    """As asked, else as the study began (`stored`), else 0.
+    """Return the requested number of workers, else the study's (`stored`), else 0.
 
-    0 trains in this process, or on a Ray leaves the number to its nodes. InputError for retries without workers.
+    0 trains in this process or, with Ray, leaves the number to its nodes.
+
+    Raises:
+        InputError: Retries are requested without workers.
     """
     if workers.ray is not None:
         return workers.workers or stored or 0
@@ -129,14 +132,17 @@ def check_gpus(gpus: Sequence[str]) -> None:
 
 
 def gpu_environments(options: WorkerOptions) -> list[dict[str, str]]:
-    """Of each worker: the one GPU that it sees, and JAX's share of its memory. Slots of a GPU are not neighbours."""
+    """Return each worker's environment: the one GPU that it sees, and JAX's share of its memory.
+
+    Workers that share a GPU are not next to each other.
+    """
     share = MEMORY_TO_SHARE / (options.slots_per_gpu or 1)
     places = [gpu for _ in range(options.slots_per_gpu or 1) for gpu in options.gpus]
     return [{"CUDA_VISIBLE_DEVICES": gpu, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{share:.3f}"} for gpu in places]
 
 
 def gpu_memory_gb(workers: WorkerOptions, device: DeviceOptions) -> float | None:
-    """The cap on a worker's GPU memory for TensorFlow: as asked, else its share of the smallest GPU's."""
+    """Return the limit on a worker's GPU memory in GiB for TensorFlow; by default a share of the smallest GPU."""
     slots = workers.slots_per_gpu or 1
     if device.gpu_memory_gb is not None or not workers.gpus or slots == 1:
         return device.gpu_memory_gb

@@ -74,20 +74,20 @@ class Executor(Protocol):
         """Start a config on a free lane, with `keeps_model` if `model` will be called. Failures are events."""
 
     def stop(self, lane: int) -> None:
-        """Free a lane: its run was pruned, cancelled or is over."""
+        """Free a lane whose run was pruned, was cancelled or has ended."""
 
     def wait(self) -> list[Event]:
-        """Block until something happened; at least one event while any lane is taken."""
+        """Block until something happened, and return the events: at least one if any lane has a run."""
 
     def model(self, lane: int) -> Any:
-        """The compiled `keras.Model` of a run that is over and whose lane is not free yet, with its kept weights."""
+        """Return the compiled `keras.Model`, with the kept weights, of a run that has ended and still has its lane."""
 
     def close(self) -> None:
         """Stop every lane and whatever runs engines."""
 
 
 def failure_context(attempt: int = 1) -> FailureContext:
-    """Of this process now."""
+    """Return the context of this process at this time."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MB
     return FailureContext(attempt, platform.node(), round(peak, 1))
 

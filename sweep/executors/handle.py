@@ -31,14 +31,14 @@ class WorkerHandle(Protocol):
 
     @property
     def pid(self) -> int:
-        """Of its process, on its host."""
+        """Return the id of its process on its host."""
 
     @property
     def waitables(self) -> list[Any]:
-        """What is ready when there is an answer, or no worker any more."""
+        """Return what becomes ready when there is an answer or the worker has exited."""
 
     def send(self, **message: Any) -> None:
-        """A message; that the worker has died is seen when the answer is awaited."""
+        """Send a message. That the worker has exited is noticed when the answer is awaited."""
 
     def receive(self) -> dict[str, Any] | None:
         """Return the answer that is ready, {} if there is none yet, None if the worker has exited."""
@@ -50,17 +50,17 @@ class WorkerHandle(Protocol):
         """Let it end; kill it if it does not."""
 
     def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
-        """Say how it ended; one that is still ending after `patience_s` is killed."""
+        """Return how the worker ended; one that has not ended after `patience_s` is killed."""
 
     def log_tail(self) -> str:
-        """What it printed last."""
+        """Return what it printed last."""
 
 
 def is_of_no_memory(text: str) -> bool:
-    """Whether what was printed last says that memory ran out."""
+    """Return whether the last output says that the memory was exhausted."""
     return any(words in text for words in _WORDS_OF_NO_MEMORY)
 
 
 def last_lines(text: str) -> str:
-    """As many as are kept of a log."""
+    """Return as many of the last lines as are kept of a log."""
     return "\n".join(text.splitlines()[-LOG_LINES:])

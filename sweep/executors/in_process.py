@@ -28,7 +28,7 @@ class InProcessExecutor:
         self._waiting: list[Event] = []
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Admit a config; a failure to build it is an event of the next `wait`."""
+        """Start a config on a lane; a failure to build it is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
         except BaseException as error:  # whatever a user's builder raises fails this trial alone
@@ -39,22 +39,22 @@ class InProcessExecutor:
             self._configs[lane] = config
 
     def stop(self, lane: int) -> None:
-        """Evict."""
+        """Free the lane."""
         self._trained_s.pop(lane, None)
         if self._configs.pop(lane, None) is not None:
             self._engine.evict(lane)
 
     def wait(self, lanes: Collection[int] | None = None) -> list[Event]:
-        """Events that wait already, else one epoch (of these lanes alone)."""
+        """Return pending events, else train an epoch (of these lanes alone)."""
         events, self._waiting = self._waiting, []
         return events or self._train_epoch(lanes)
 
     def model(self, lane: int) -> Any:
-        """The engine's."""
+        """Return the engine's model."""
         return self._engine.model(lane)
 
     def close(self) -> None:
-        """Evict every lane."""
+        """Free every lane."""
         for lane in list(self._configs):
             self.stop(lane)
 

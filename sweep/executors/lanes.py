@@ -17,7 +17,7 @@ class Lanes(Generic[Job]):
         self._jobs: dict[int, Job] = {}  # by lane
 
     def __iter__(self) -> Iterator[Job]:
-        """The jobs on lanes, in the order in which they took them."""
+        """Iterate over the jobs on lanes, in the order in which they were started."""
         return iter([*self._jobs.values()])
 
     def __len__(self) -> int:
@@ -28,7 +28,7 @@ class Lanes(Generic[Job]):
 
     @property
     def num_free(self) -> int:
-        """Lanes without a job."""
+        """Return the number of lanes without a job."""
         return self._executor.num_lanes - len(self._jobs)
 
     def take(self, job: Job) -> None:
@@ -46,13 +46,13 @@ class Lanes(Generic[Job]):
         self.start(job, config)
 
     def free(self, job: Job) -> None:
-        """The job has ended; its lane is free."""
+        """Free the lane of a job that has ended."""
         lane = self._lane_of(job)
         del self._jobs[lane]
         self._executor.stop(lane)
 
     def model(self, job: Job) -> Any:
-        """The trained model of a job that is over and still has its lane."""
+        """Return the trained model of a job that has ended and still has its lane."""
         return self._executor.model(self._lane_of(job))
 
     def rounds(

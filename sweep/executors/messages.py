@@ -22,12 +22,12 @@ from sweep.executors.base import EpochDone, FailureContext, LaneLost
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """As sent."""
+    """Return the message as bytes."""
     return json.dumps(message).encode()
 
 
 def decode(received: bytes) -> dict[str, Any]:
-    """The message again."""
+    """Return the message of these bytes."""
     return dict(json.loads(received))
 
 
@@ -37,7 +37,7 @@ def event_values(event: EpochDone | LaneLost) -> dict[str, Any]:
 
 
 def event_of(values: dict[str, Any]) -> EpochDone | LaneLost:
-    """The event again."""
+    """Return the event of these values."""
     context = FailureContext(**values["context"]) if values["context"] else None
     if "metrics" in values:
         return EpochDone(values["lane"], EpochRecord(**values["metrics"]), context)

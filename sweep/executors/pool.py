@@ -51,7 +51,7 @@ class Workers(ABC):
 
     @abstractmethod
     def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
-        """Those of the workers' waitables that are ready, once one of them is or the time is up."""
+        """Return those of the workers' waitables that are ready, once one of them is or the timeout was reached."""
 
     @property
     def num_workers(self) -> int:
@@ -60,7 +60,7 @@ class Workers(ABC):
 
     @property
     def pids(self) -> list[int]:
-        """Of the workers as they are now."""
+        """Return the process ids of the current workers."""
         return [slot.worker.pid for slot in self._slots]
 
     def set_up(
@@ -123,12 +123,12 @@ class Workers(ABC):
         slot.start(own, config, keeps_model=keeps_model)
 
     def stop(self, lane: int) -> None:
-        """Free it there."""
+        """Free the lane in its worker."""
         slot, own = self._place(lane)
         slot.stop(own)
 
     def wait(self) -> list[Event]:
-        """The epoch, or the loss, of every lane that is taken; and what was retried meanwhile."""
+        """Return an epoch, or a loss, of every lane with a run, and what was retried meanwhile."""
         events: list[Event] = []
         for slot in self._slots:
             slot.begin_round()
@@ -141,7 +141,7 @@ class Workers(ABC):
         return events
 
     def model(self, lane: int) -> Any:
-        """Made here, with the weights that the worker has sent with the last epoch."""
+        """Build the model in this process, with the weights that the worker sent with the last epoch."""
         from sweep.engines.saved_weights import decode_model
 
         slot, own = self._place(lane)

@@ -27,19 +27,19 @@ class QueuedRun(Generic[Key]):
 
     @property
     def is_over(self) -> bool:
-        """Whether it leaves its lane: all epochs are trained, a loss is not finite, or it failed."""
+        """Return whether it leaves its lane: all epochs are trained, a loss is not finite, or it failed."""
         if self.lost is not None or not self.history:
             return self.lost is not None
         last = self.history[-1]
         return last.is_last or last.not_finite() is not None or len(self.history) == self.num_epochs
 
     def raise_if_lost(self) -> None:
-        """SweepError with the traceback's end, where the run failed."""
+        """Raise SweepError with the end of the traceback if the run failed."""
         if self.lost is not None:
             raise SweepError("\n".join(filter(None, (self.lost.error, self.lost.traceback_tail))))
 
     def follow(self, event: Event) -> None:
-        """What happened on its lane."""
+        """Record an event of its lane."""
         if isinstance(event, EpochDone):
             self.history.append(event.metrics)
         elif isinstance(event, LaneLost):
@@ -75,7 +75,7 @@ class RunQueue(Generic[Key]):
         self._check, self._notice, self._at_once, self._keeps_models = check, notice, at_once, keeps_models
 
     def rounds(self) -> Iterator[list[QueuedRun[Key]]]:
-        """Those that ended an epoch, or failed, in each round. Those that are over leave their lanes after it."""
+        """Yield the runs that completed an epoch or failed, by round. Those that ended leave their lanes after it."""
         for events in self._lanes.rounds(self._fill, self._check):
             for run, event in events:
                 run.follow(event)
@@ -88,7 +88,7 @@ class RunQueue(Generic[Key]):
                     self._lanes.free(run)
 
     def model(self, run: QueuedRun[Key]) -> Any:
-        """The compiled `keras.Model` of a run that is over in this round, with the weights that are kept."""
+        """Return the compiled `keras.Model` of a run that ended in this round, with the kept weights."""
         return self._lanes.model(run)
 
     def _fill(self) -> None:

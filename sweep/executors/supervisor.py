@@ -90,21 +90,21 @@ class WorkerSlot:
             self.worker.send(do="stop", lane=lane)
 
     def trained(self, lane: int) -> tuple[RunConfig, str]:
-        """The config and the weights of a run that is over and kept its model."""
+        """Return the config and weights of a run that has ended and kept its model."""
         run = self._runs[lane]
         return run.config, run.weights
 
     # ---- a round ----
 
     def begin_round(self) -> None:
-        """Every run owes an epoch, or its end."""
+        """Begin a round, in which every run has to report an epoch or its end."""
         self._most_at_once = None
         for run in self._runs.values():
             run.is_due, run.is_suspect = True, False
 
     @property
     def is_due(self) -> bool:
-        """Whether the round still waits for this worker."""
+        """Return whether the round still waits for this worker."""
         return any(run.is_due for run in self._runs.values())
 
     def ask(self) -> None:
@@ -116,7 +116,7 @@ class WorkerSlot:
             self.worker.send(do="train", lanes=self._training)
 
     def take(self) -> list[Event]:
-        """What the worker has answered, or what its death means."""
+        """Return the events of the worker's answer, or those that follow from its exit."""
         answer = self.worker.receive()
         if answer is None:
             return self._replace(self.worker.reap())

@@ -37,7 +37,7 @@ class Worker:
         self._keeping: set[int] = set()  # lanes of which the trained model is sent
 
     def do(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """One message; the answer, where there is one."""
+        """Execute a message. Return the answer, None if there is none."""
         answer: dict[str, Any] | None = getattr(self, f"_{message.pop('do')}")(**message)
         return answer
 

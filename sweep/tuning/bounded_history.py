@@ -46,7 +46,7 @@ class RecentStorage:
     def get_all_trials(
         self, study_id: int, deepcopy: bool = False, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """As Optuna's storages, but never copied."""
+        """Return the trials as Optuna's storages do, but never copied."""
         self._follow()
         open_trials = map(self._storage.get_trial, self._storage.open_numbers)
         trials = [trial for trial in (*self._finished, *open_trials) if states is None or trial.state in states]
@@ -89,25 +89,25 @@ class RecentSampler(optuna.samplers.BaseSampler):
         self._sampler, self._study = sampler, study
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The sampler's."""
+        """Call the wrapped sampler's method."""
         return self._sampler.infer_relative_search_space(self._study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The sampler's."""
+        """Call the wrapped sampler's method."""
         return self._sampler.sample_relative(self._study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The sampler's."""
+        """Call the wrapped sampler's method."""
         return self._sampler.sample_independent(self._study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """The sampler's."""
+        """Call the wrapped sampler's method."""
         self._sampler.before_trial(self._study, trial)
 
     def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        """The sampler's."""
+        """Call the wrapped sampler's method."""
         self._sampler.after_trial(self._study, trial, state, values)

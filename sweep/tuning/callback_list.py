@@ -60,7 +60,7 @@ class CallbackList:
 
     @contextmanager
     def sweep(self, study: optuna.Study, info: SweepInfo) -> Iterator[None]:
-        """`on_sweep_start`, the body, `on_sweep_end`; those within transactions end by `end_within`."""
+        """Call `on_sweep_start`, the body, and `on_sweep_end` (by `end_within` for those in transactions)."""
         for callbacks in (self._within, self._after):
             self._call_all(callbacks, lambda callback: callback.on_sweep_start(study, info))
         try:
@@ -70,11 +70,11 @@ class CallbackList:
             self._call_all(self._after, lambda callback: callback.on_sweep_end(study))
 
     def end_within(self, study: optuna.Study) -> None:
-        """`on_sweep_end` of those that are called in transactions, in the last one."""
+        """Call `on_sweep_end` of the callbacks that are called in transactions, within the last one."""
         self._call_all(self._within, lambda callback: callback.on_sweep_end(study))
 
     def post(self, call: Call) -> None:
-        """Inside a transaction: call those that belong there now, the others by `deliver`."""
+        """Call, inside a transaction, the callbacks that belong in it; `deliver` calls the others."""
         self._call_all(self._within, call)
         self._posted.append(call)
 

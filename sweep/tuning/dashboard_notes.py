@@ -35,13 +35,13 @@ PANELS = (("accuracy", "y", [0.56, 1.0]), ("loss", "y2", [0.0, 0.44]))
 
 
 def study_attrs(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """System attributes of a new study: the objective's name, and a note with the command and the space."""
+    """Return the system attributes of a new study: the objective's name, and a note with the command and the space."""
     metrics = settings["space"].get("metrics", [settings["space"]["metric"]])
     return {"dashboard:objective_names": metrics, **_note(_study_text(settings))}
 
 
 def rewrite_study_attrs(storage: WriteBehindStorage, settings: Mapping[str, Any]) -> None:
-    """Inside a transaction: follow changed settings, unless somebody has edited the note."""
+    """Update the attributes to changed settings, inside a transaction, unless somebody has edited the note."""
     if storage.stored_system_attrs().get("dashboard:note_ver", 1) == 1:
         _set_attrs(storage, study_attrs(settings), "dashboard:note_str")
 
@@ -62,7 +62,7 @@ class DashboardNotes(Callback):
     in_transaction = True
 
     def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
-        """Curves are drawn from now on."""
+        """Start the interval after which curves are drawn."""
         storage = storage_of(study)
         assert isinstance(storage, WriteBehindStorage)
         self._storage = storage
@@ -94,7 +94,7 @@ class DashboardNotes(Callback):
 
 
 def learning_curves(trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """A plotly figure as plain JSON: accuracy over loss, training and validation, by epoch."""
+    """Return a plotly figure as plain JSON: training and validation accuracy above their losses, by epoch."""
     traces = [
         _trace(trial, key, color, axis)
         for trial, color in zip(trials, COLORS, strict=False)

@@ -18,7 +18,11 @@ NUM_EPOCHS = 4
 
 
 def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.BasePruner) -> None:
-    """SpaceError if some trial of a made-up study makes sampler or pruner raise. Costs nothing without options."""
+    """Sample and prune trials of an in-memory study, so that a failing sampler or pruner is found before training.
+
+    Raises:
+        SpaceError: Sampler or pruner raises. Without options of the user's nothing is tried.
+    """
     is_ours = space.sampler.name in SAMPLERS and space.pruner.name in PRUNERS
     if is_ours and not space.sampler.options and not space.pruner.options:
         return

@@ -34,16 +34,16 @@ class Failure:
 
     @classmethod
     def of(cls, event: LaneLost) -> "Failure":
-        """Of a run that an executor has lost."""
+        """Describe the failure of a run that an executor has lost."""
         return cls(event.cause, event.error, event.traceback_tail, event.context)
 
     @classmethod
     def at(cls, where: FailureContext | None, cause: Cause, error: str) -> "Failure":
-        """Of a run in a context that a worker may have told."""
+        """Describe the failure of a run in a context that a worker may have reported."""
         return cls(cause, error, where=where or failure_context())
 
     def attrs(self) -> tuple[Any, ...]:
-        """The values of FAILURE_ATTRS."""
+        """Return the values of FAILURE_ATTRS."""
         where = self.where
         told = (self.cause.value, self.error, self.traceback_tail)
         return (*told, where.attempt, where.host, where.peak_memory_mb, where.log_tail)
@@ -58,11 +58,11 @@ class FailureStreak:
         self._reason: str | None = None
 
     def count(self, number: int) -> None:
-        """A trial was set to FAIL."""
+        """Count a trial that was set to FAIL."""
         self._reason = reason_to_stop(self._storage, number, self._max_failures) or self._reason
 
     def would_end(self, number: int) -> bool:
-        """Whether `check` would raise, were this trial counted too."""
+        """Return whether `check` would raise if this trial were counted too."""
         return (self._reason or reason_to_stop(self._storage, number, self._max_failures)) is not None
 
     def check(self, study_name: str) -> None:

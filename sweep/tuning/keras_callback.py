@@ -89,7 +89,7 @@ class CallbackFactory:
         _check_hooks(self._originals)
 
     def __call__(self, trial: optuna.Trial) -> list[Any]:
-        """The callbacks of one training of this trial."""
+        """Return the callbacks of one training of this trial."""
         if self._make is None:
             return [_copied(callback) for callback in self._originals]
         made = list(self._make(trial))

@@ -25,10 +25,10 @@ class SweepClock:
 
     @property
     def elapsed_s(self) -> float:
-        """Until now."""
+        """Return the seconds of all processes of the sweep so far."""
         return self._elapsed_before_s + time.monotonic() - self._started
 
     @property
     def is_timed_out(self) -> bool:
-        """Whether they are as many as the sweep may take."""
+        """Return whether the timeout has been reached."""
         return self._timeout_s is not None and self.elapsed_s >= self._timeout_s

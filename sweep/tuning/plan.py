@@ -37,12 +37,12 @@ class RunPlan:
 
     @property
     def device(self) -> Device | None:
-        """What trains; None for an engine without Keras."""
+        """Return the device that trains; None for an engine without Keras."""
         return self.probe.device
 
     @property
     def needs_device(self) -> bool:
-        """Whether the engine trains with Keras."""
+        """Return whether the engine trains with Keras."""
         return self.choice.engine not in ("fake", "function")
 
 
@@ -80,7 +80,7 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
 
 
 def check_function_options(options: RunOptions) -> None:
-    """InputError for options that have no effect where a function is called and nothing is trained."""
+    """Raise InputError for options that have no effect if a function is called and nothing is trained."""
     has_no_effect = {
         f"--engine {options.engine.engine}": options.engine.engine is not None,
         f"--device {options.device.device}": options.device.device != AUTO,

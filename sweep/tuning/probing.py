@@ -83,12 +83,12 @@ class Probe:
 
     @property
     def num_processes(self) -> int:
-        """That train."""
+        """Return the number of processes that train."""
         return max(1, self.num_workers)
 
 
 def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> Probe:
-    """Everything but the device, which a first plan says how to set up."""
+    """Probe everything but the device, whose setup depends on a first plan."""
     return Probe(
         data=data,
         resources=workers.resources if workers else Resources(os.cpu_count() or 1, host_memory_bytes()),
@@ -101,7 +101,7 @@ def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> P
 
 
 def check_names(space: Space, seed: int) -> None:
-    """SpaceError for samplers, pruners and options that Optuna would fail with."""
+    """Raise SpaceError for samplers, pruners and options that Optuna would reject."""
     warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose it by name; Optuna's page says what is new
     rehearse(space, sampler_factory(space, seed), build_pruner(space))
 
@@ -197,7 +197,7 @@ def search_code(space: Space) -> tuple[str, ...]:
 
 
 def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) -> str | None:
-    """What is said before a function or a model of the user's is run; how the sweep survives it, if an option can."""
+    """Return the notice printed before a user's function or model runs, with the option that isolates it, if any."""
     others = [name for name in (*space.user_code, *search_code(space)) if name != space.user_source]
     if not others:
         return None

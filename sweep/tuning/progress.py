@@ -59,12 +59,12 @@ class Scoreboard:
 
     @classmethod
     def of(cls, info: SweepInfo) -> "Scoreboard":
-        """Of a sweep that starts."""
+        """Return the scoreboard of a sweep that starts."""
         return cls(info.metrics, info.directions, info.num_trials, info.epochs, info.trials, info.num_runs)
 
     @property
     def is_done(self) -> bool:
-        """Whether all trials are finished."""
+        """Return whether all trials are finished."""
         return self.num_finished >= self.num_trials
 
     def add(self, trial: FrozenTrial) -> None:
@@ -77,11 +77,11 @@ class Scoreboard:
                 del self.best[1:]  # of equal ones the first
 
     def epoch_done(self, number: int, epoch: int, run: int = 1) -> None:
-        """A running trial ended so many epochs of its run: the time that is left counts them."""
+        """Note that a running trial completed this number of epochs of its run; the remaining time depends on it."""
         self._epochs_done[number] = (run - 1) * self.epochs + epoch
 
     def summary(self) -> str:
-        """`3/30, best 0.9861 (trial 2), about 0:01:10 left`."""
+        """Return a summary such as `3/30, best 0.9861 (trial 2), about 0:01:10 left`."""
         return f"{self.num_finished}/{self.num_trials}, {self._best()}{self._time_left()}"
 
     def _best(self) -> str:
@@ -92,7 +92,7 @@ class Scoreboard:
         return f"best {shown(self.best[0].values[0])} (trial {self.best[0].number})"
 
     def finished_line(self, trial: FrozenTrial) -> str:
-        """`trial 7 PRUNED val_accuracy 0.9132 after 6 epochs`."""
+        """Return a line such as `trial 7 PRUNED val_accuracy 0.9132 after 6 epochs`."""
         line = f"trial {trial.number} {trial.state.name}"
         if trial.state == TrialState.FAIL:
             return f"{line} ({': '.join(cause_and_error(trial))})"
@@ -123,7 +123,7 @@ class PlainProgress(Progress):
 
     @property
     def scoreboard(self) -> Scoreboard:
-        """Of the sweep that has started."""
+        """Return the scoreboard of the sweep that has started."""
         assert self._scoreboard is not None, "on_sweep_start comes first"
         return self._scoreboard
 
@@ -136,7 +136,7 @@ class PlainProgress(Progress):
         self._scoreboard = Scoreboard.of(info)
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
         self.scoreboard.epoch_done(number, epoch, run)
 
     def on_trial_end(self, trial: FrozenTrial) -> None:
@@ -178,7 +178,7 @@ class LiveProgress(PlainProgress):
             self._live.stop()
 
     def on_trial_start(self, trial: FrozenTrial) -> None:
-        """A new line."""
+        """Add a line for the trial."""
         self._lines[trial.number] = f"trial {trial.number}: starting"
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
@@ -195,7 +195,7 @@ class LiveProgress(PlainProgress):
         self._draw_in_notebook()
 
     def on_trial_end(self, trial: FrozenTrial) -> None:
-        """The line scrolls up."""
+        """Print the trial's final line above the live view."""
         self.scoreboard.add(trial)
         self._lines.pop(trial.number, None)
         self.notice(self.scoreboard.finished_line(trial))
@@ -217,7 +217,7 @@ class LiveProgress(PlainProgress):
 
 
 def make_progress(*, quiet: bool = False) -> Progress:
-    """Live on a terminal and in a notebook's cell, plain lines elsewhere, quiet on demand."""
+    """Return live progress for a terminal or a notebook, plain lines elsewhere, and none if it is quiet."""
     if quiet:
         return QuietProgress()
     console = Console()

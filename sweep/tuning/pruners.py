@@ -61,7 +61,7 @@ def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner
 
 
 def check_reports(space: Space) -> None:
-    """SpaceError where the pruner makes no sense of what trials report; not asked of a study that has begun."""
+    """Raise SpaceError if the pruner cannot use what trials report. Not called for a study that has trials."""
     wrapped = _wrapped(space, space.pruner)
     names = {space.pruner.name, wrapped.name if wrapped is not None else ""}
     if "wilcoxon" in names and space.plan.num_runs == 1:

@@ -29,7 +29,7 @@ class ResumePlan:
         self._repeats[repeat.number] = repeat
 
     def discard(self, number: int) -> bool:
-        """The trial waits no longer: it starts, or is finished; whether it did wait."""
+        """Remove a trial that starts or is finished. Return whether it was pending."""
         return self._repeats.pop(number, None) is not None
 
     def __contains__(self, number: int) -> bool:
@@ -37,12 +37,12 @@ class ResumePlan:
 
     @property
     def numbers(self) -> list[int]:
-        """Of the trials that wait."""
+        """Return the numbers of the pending trials."""
         return [*self._repeats]
 
     @property
     def is_repeating(self) -> bool:
-        """Whether the sweep is not yet where the earlier process ended."""
+        """Return whether the sweep has not yet reached the point where the earlier process ended."""
         return self._rounds_left > 0
 
     def due(self, *, is_idle: bool) -> list[Repeat]:
@@ -58,5 +58,5 @@ class ResumePlan:
         return [repeat for repeat in self._repeats.values() if repeat.num_stored == self._rounds_left]
 
     def end_round(self) -> None:
-        """An epoch was trained."""
+        """Note that an epoch was trained."""
         self._rounds_left = max(0, self._rounds_left - 1)

@@ -27,27 +27,27 @@ class RunningTrial:
 
     @property
     def num_epochs(self) -> int:
-        """Trained so far, of all runs."""
+        """Return the number of epochs trained so far, over all runs."""
         return sum(map(len, self.histories))
 
     @property
     def is_between_runs(self) -> bool:
-        """Whether the run that was started last is over."""
+        """Return whether the run that was started last has ended."""
         return 0 < len(self.values) == len(self.histories)
 
     def begin_run(self) -> RunConfig:
-        """The config to train next."""
+        """Return the config to train next."""
         self.histories.append([])
         return self.runs[len(self.values)]
 
     def add(self, metrics: EpochRecord, objectives: Sequence[str]) -> None:
-        """An epoch of the run that was started last; the last one scores it."""
+        """Add an epoch of the run that was started last; its last epoch scores it."""
         self.histories[-1].append(metrics)
         if metrics.is_last and not metrics.not_finite():
             self.values.append(run_values(self.histories[-1], objectives))
 
     def records(self) -> list[dict[str, Any]]:
-        """The trial's epochs as they are stored; of several runs, with the number of the run."""
+        """Return the trial's epochs as they are stored; with several runs, with the number of the run."""
         if len(self.runs) == 1:
             return [metrics.values() for history in self.histories for metrics in history]
         numbered = enumerate(self.histories, start=1)
@@ -60,9 +60,9 @@ def num_stored_epochs(trial: FrozenTrial) -> int:
 
 
 def num_starts(trial: FrozenTrial) -> int:
-    """How many processes began the epoch after the trial's last stored one and did not end in order.
+    """Return how many processes began the epoch after the trial's last stored one and ended unexpectedly.
 
-    Repeating stored epochs does not count: the trial got through them before. The first process leaves no note.
+    Repeating stored epochs does not count: the trial completed them before. The first process leaves no note.
     """
     starts = trial.system_attrs.get(STARTS)
     return int(starts["count"]) if starts and starts["epoch"] == num_stored_epochs(trial) else 1

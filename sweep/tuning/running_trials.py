@@ -47,11 +47,11 @@ class RunningTrials:
 
     @property
     def num_free(self) -> int:
-        """Lanes without a trial."""
+        """Return the number of lanes without a trial."""
         return self._lanes.num_free
 
     def take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
-        """The trial has a lane; it is not trained before `start`."""
+        """Reserve a lane for the trial, which is not trained before `start`."""
         running = RunningTrial(number, runs, num_stored)
         self._lanes.take(running)
         return running
@@ -64,19 +64,19 @@ class RunningTrials:
         self._lanes.start(running, running.begin_run())
 
     def start_next_runs(self) -> None:
-        """Of the trials whose last run has ended and been stored."""
+        """Start the next run of each trial whose last run has ended and been stored."""
         for running in self._lanes:
             if running.is_between_runs:
                 self._lanes.start_next(running, running.begin_run())
 
     def drop(self, number: int) -> None:
-        """Another program has finished it: it is trained no further."""
+        """Stop training a trial that another program has finished."""
         for running in self._lanes:
             if running.number == number:
                 self._lanes.free(running)
 
     def follow(self, running: RunningTrial, event: Event) -> None:
-        """What happened on the trial's lane; nothing, where it has none any more."""
+        """Handle an event of the trial's lane; do nothing if it has none any more."""
         if running not in self._lanes:
             return
         if isinstance(event, LaneRetried):
@@ -98,7 +98,7 @@ class RunningTrials:
         self._failures.count(number)
 
     def ended(self, number: int) -> None:
-        """The trial is finished in the study: tell the callbacks."""
+        """Report to the callbacks that the trial is finished in the study."""
         trial = self._study.write_behind.get_trial(number)
         self._callbacks.post(lambda callback: callback.on_trial_end(_own_copy(callback, trial)))
 

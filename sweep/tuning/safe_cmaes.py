@@ -26,14 +26,14 @@ class FencedCmaEsSampler(RestoringCmaEsSampler):
     """Optuna's own but for how an optimizer is read; a subclass, as plain Optuna in this process stays as it is."""
 
     def sample_relative(self, study: optuna.Study, trial: Any, search_space: Any) -> dict[str, Any]:
-        """Optuna's. StudyError if a trial of the study holds anything but a CMA-ES optimizer."""
+        """Sample as Optuna does. Raise StudyError if a trial of the study contains anything but a CMA-ES optimizer."""
         try:
             return super().sample_relative(study, trial, search_space)
         except _Refused as error:
             raise StudyError(f"study {study.study_name}: {error}; resume under another --study") from None
 
     def restored(self, trial: optuna.trial.FrozenTrial, text: Callable[[], str]) -> Any:
-        """The optimizer that the trial stores."""
+        """Return the optimizer that the trial stores."""
         try:
             return read_optimizer(text())
         except Exception as error:  # pickles fail in many ways
@@ -46,7 +46,7 @@ class _Refused(Exception):
 
 
 def read_optimizer(text: str) -> Any:
-    """A `cmaes` optimizer from the hex digits of its pickle. Any exception if it is something else; nothing is run."""
+    """Read a `cmaes` optimizer from the hex digits of its pickle, running nothing. Raises anything if it is not one."""
     found = _Reader(io.BytesIO(bytes.fromhex(text))).load()
     if not isinstance(found, _Optimizer):
         raise ValueError(f"{type(found).__name__} instead of an optimizer")
@@ -83,7 +83,7 @@ class _Optimizer:
         self.state = state
 
     def rebuilt(self) -> Any:
-        """A real one. ValueError unless its attributes are those of a fresh one: numbers, arrays, an optimizer."""
+        """Return a real one. Raise ValueError if its attributes are other than numbers, arrays and an optimizer."""
         if self.state.keys() not in self.attributes:
             raise ValueError(f"a {self.kind.__name__} with other attributes")
         state = {name: _real(value) for name, value in self.state.items()}
@@ -125,7 +125,7 @@ class _Reader(pickle.Unpickler):
     """Every name that a pickle can say is one of these stand-ins, or refused."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Called for each name before anything is done with it."""
+        """Return the stand-in for a name; called for each one before anything is done with it."""
         known = NUMPYS.get((module, name)) or _optimizers().get((module, name))
         if known is None:
             raise pickle.UnpicklingError(f"it names {module[:40]}.{name[:40]}")

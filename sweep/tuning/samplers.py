@@ -54,7 +54,7 @@ class SamplerFactory(Protocol):
     """Makes the sampler of a trial; those of further attempts draw something else."""
 
     def __call__(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
-        """The sampler of the trial of this number."""
+        """Return the sampler of the trial with this number."""
 
 
 def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> SamplerFactory:

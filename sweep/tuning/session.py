@@ -112,7 +112,7 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
 
 
 def check_options(space: Space, options: RunOptions) -> None:
-    """InputError for options that contradict each other or the space. Reads no data."""
+    """Raise InputError for options that contradict each other or the space. Reads no data."""
     check_device_name(options.device.device)
     check_worker_options(options.workers, options.device)
     check_names(space, space.study.seed if options.seed is None else options.seed)
@@ -123,7 +123,7 @@ def check_options(space: Space, options: RunOptions) -> None:
 
 
 def say_source(space: Space, say: Say) -> None:
-    """Say that a data source of the user's is about to be called."""
+    """Print that a user's data source is about to be called."""
     line = source_line(space)
     if line is not None:
         say(line)
@@ -182,7 +182,7 @@ def probe_and_plan(
 def plan_more_runs(
     space: Space, options: RunOptions, stored: StudySettings, workers: Workers | None, say: Say
 ) -> RunPlan:
-    """The plan for more runs of a study that there is. StudyError if the data is not what the study saw."""
+    """Return the plan for more runs of an existing study. Raise StudyError if the data is not the study's."""
     data = summarize_data(space)
     if data.content_hash != stored.data_hash:
         raise StudyError("the data is not what the sweep saw (its hash differs); correct data.path or SWEEP_DATA")
@@ -192,7 +192,7 @@ def plan_more_runs(
 def make_executor(
     made: RunPlan, interruption: Interruption, workers: Workers | None = None, trial_timeout_s: float | None = None
 ) -> Executor:
-    """Of the workers, or with an engine in this process."""
+    """Return an executor on the workers, or with an engine in this process."""
     settings, widest = made.settings, made.space.widest()
     if workers is not None:
         workers.make(settings.engine, settings.num_lanes, settings.threads, widest)

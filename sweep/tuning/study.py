@@ -63,7 +63,7 @@ class SweepStudy(optuna.Study):
         self._num_before = None if distinct else num_points_before(space)
 
     def frozen_trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """The trials in these states (all without any), not copied: do not change them."""
+        """Return the trials in these states (all by default), not copied: do not change them."""
         return self.get_trials(deepcopy=False, states=states or None)
 
     def ask_next(self) -> optuna.Trial:
@@ -75,13 +75,13 @@ class SweepStudy(optuna.Study):
         return trial
 
     def note_code(self, number: int, digest: str = "") -> None:
-        """The trial is trained by the code of this digest, else by that of the start. Call inside a transaction."""
+        """Note, inside a transaction, the digest of the code that trains the trial; by default that of the start."""
         digest = digest or (self.code.digest if self.code is not None else "")
         if digest:
             self.write_behind.set_trial_user_attr(number, CODE, digest)
 
     def code_change(self) -> str | None:
-        """What to say if trials were trained by other code than what is there now; None if none was."""
+        """Return the notice for trials that were trained by code other than the current one, None if there are none."""
         if self.code is None or not self.code.digest:
             return None
         ours = [trial for trial in self.frozen_trials() if self.write_behind.is_ours(trial.number)]
@@ -97,7 +97,7 @@ class SweepStudy(optuna.Study):
         )
 
     def suggest(self, trial: optuna.Trial) -> Params:
-        """The params of a trial that was asked; of a finite space, ones that no other trial has."""
+        """Return the params of a new trial; in a finite space, ones that no other trial has."""
         is_enqueued = "fixed_params" in self.write_behind.get_trial(trial.number).system_attrs
         if self._untried is not None and not is_enqueued:
             self.sampler = ChosenParams(self._untried.choose(trial.number, partial(self._draw, trial.number)))
@@ -108,7 +108,7 @@ class SweepStudy(optuna.Study):
         return self._space.suggest(DraftTrial(self, self.write_behind.get_trial(number)))
 
     def num_left(self) -> int | None:
-        """How many trials the sampler has until all points of the space are tried; None where there is no such end."""
+        """Return how many trials are left until all combinations have been tried, None if there is no such end."""
         if self._untried is not None:
             return self._untried.num_left()
         if self._num_before is None:
@@ -117,7 +117,7 @@ class SweepStudy(optuna.Study):
         return max(0, self._num_before - asked)
 
     def info(self, num_trials: int) -> SweepInfo:
-        """What a sweep to so many finished trials is to do; fewer where the space has no more."""
+        """Return what a sweep to this number of finished trials will do; fewer if the space has fewer combinations."""
         trials, num_left, space = self.frozen_trials(), self.num_left(), self._space
         return SweepInfo(
             study_name=self.study_name,
@@ -130,7 +130,7 @@ class SweepStudy(optuna.Study):
         )
 
     def should_prune(self, number: int) -> bool:
-        """What the pruner says of a running trial."""
+        """Return whether the pruner prunes a running trial."""
         return self.pruner.prune(self._seen_by_pruner, self.write_behind.get_trial(number))
 
     def tell_number(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
@@ -143,11 +143,11 @@ class SweepStudy(optuna.Study):
         return sampler if self._seen_by_sampler is None else RecentSampler(sampler, self._seen_by_sampler)
 
     def stop(self) -> None:
-        """Grid and brute-force samplers call this when their points are used up; see `num_left`."""
+        """Do nothing. Grid and brute-force samplers call this when all combinations are used; see `num_left`."""
 
 
 def stored_settings(url: str, name: str) -> StudySettings | None:
-    """The settings of an existing study, None if there is no such study; StudyError if it is not ours."""
+    """Return a study's settings, None if there is no such study. Raise StudyError if sweep did not create it."""
     create_database(url)
     check_rows(url, name, ends_only=True)
     reader = connect_reader(url)
@@ -208,7 +208,7 @@ def num_points_before(space: Space) -> int | None:
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Optuna's of each parameter, active or not."""
+    """Return the Optuna distribution of each parameter, active or not."""
     trial = FixedTrial({name: parameter.extremes()[0] for name, parameter in space.parameters.items()})
     for name, parameter in space.parameters.items():
         parameter.suggest(trial, name)

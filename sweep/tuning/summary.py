@@ -21,7 +21,7 @@ ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an imag
 
 
 def start_lines(made: "RunPlan", url: str, name: str) -> list[str]:
-    """Where the study is, what is sought, on what device and engine, and what the user should know of it."""
+    """Return lines with the study, the goal, the device, the engine, and notes for the user."""
     return [line for line in _start_lines(made, url, name) if line]
 
 
@@ -47,7 +47,7 @@ def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
 
 
 def end_lines(outcome: "Outcome") -> list[str]:
-    """Best trial and counts.
+    """Return lines with the best trial and the counts by state.
 
     Raises:
         NoUsableTrial: No trial is COMPLETE.

@@ -21,18 +21,18 @@ class TrialRecorder:
         self._edited: set[str] = set()  # digests of the user's code that workers imported later
 
     def count_start(self, number: int, change: int) -> None:
-        """One process more, or less, has begun the trial's next epoch without ending in order."""
+        """Add `change` to the number of processes that began the trial's next epoch and did not end normally."""
         if self._counts_starts:
             trial = self._storage.get_trial(number)
             value = {"epoch": num_stored_epochs(trial), "count": num_starts(trial) + change}
             self._storage.set_trial_system_attr(number, STARTS, value)
 
     def retried(self, number: int, attempt: int) -> None:
-        """Another worker trains it from now on."""
+        """Note that another worker trains it from now on."""
         self._storage.set_trial_system_attr(number, ATTEMPTS, attempt)
 
     def trained_by(self, running: RunningTrial, digest: str) -> str | None:
-        """Of a worker that was replaced: it imports the user's code as it is by then; what to say of other code."""
+        """Note the code of a replaced worker, which imports the user's current code. Return a notice if it differs."""
         code = self._study.code
         if code is None or not code.digest or digest in ("", running.code or code.digest):
             return None
@@ -47,7 +47,7 @@ class TrialRecorder:
         )
 
     def epoch_ended(self, running: RunningTrial, metrics: EpochRecord) -> bool:
-        """Whether that reported a value: an epoch's, or of several runs the score of one that is over."""
+        """Record an epoch. Return whether a value was reported: the epoch's, or of several runs the score of one."""
         if len(running.runs) == 1:
             self._report(running.number, metrics.epoch, self.score(metrics))
             return True
@@ -71,7 +71,7 @@ class TrialRecorder:
         self._study.tell_number(number, state, values)
 
     def score(self, metrics: EpochRecord) -> float:
-        """Of several objectives the first one's: Optuna stores one."""
+        """Return the score; with multiple objectives the first one's, as Optuna stores one intermediate value."""
         return metrics.score(self._metrics[0])
 
     def _report(self, number: int, count: int, value: float) -> None:

@@ -96,7 +96,7 @@ class Tuner:
 
     @property
     def num_finished(self) -> int:
-        """Trials that count towards `num_trials`."""
+        """Return the number of trials that count towards `num_trials`."""
         return len(self._study.write_behind.finished_numbers)
 
     # ---- resume ----

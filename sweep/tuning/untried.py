@@ -50,13 +50,13 @@ class UntriedPoints:
         self._finished: set[Point | None] = set()  # a trial of another program may be on none
 
     def num_left(self) -> int:
-        """How many points no trial has."""
+        """Return how many combinations no trial has."""
         self._follow()
         num_tried = len(self._finished - {None}) + len(self._running - self._finished - {None})
         return (self._points.count or 0) - num_tried
 
     def choose(self, number: int, draw: DrawParams) -> Params:
-        """The params of the trial of this number; what `draw` gives at first, if nothing is left."""
+        """Return the params of the trial with this number; the first result of `draw` if no combination is left."""
         self._follow()
         for attempt in range(0 if self._lists else MOST_DRAWS):
             params = draw(attempt)
@@ -109,15 +109,15 @@ class DraftTrial:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """As Optuna's."""
+        """Suggest as Optuna does."""
         return float(self._suggest(name, FloatDistribution(low, high, log=log, step=step)))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """As Optuna's."""
+        """Suggest as Optuna does."""
         return int(self._suggest(name, IntDistribution(low, high, log=log, step=step)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """As Optuna's."""
+        """Suggest as Optuna does."""
         return self._suggest(name, CategoricalDistribution(choices))
 
     def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
@@ -142,17 +142,17 @@ class ChosenParams(optuna.samplers.BaseSampler):
         self._params = params
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """None: the params are given one by one."""
+        """Return an empty space: the params are sampled one by one."""
         return {}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """None."""
+        """Return no params."""
         return {}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The param's value."""
+        """Return the param's value."""
         return self._params[param_name]

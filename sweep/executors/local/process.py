@@ -47,16 +47,16 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Return the id of the process."""
         return self._process.pid
 
     @property
     def waitables(self) -> list[Any]:
-        """What `multiprocessing.connection.wait` takes: ready when there is an answer, or no process any more."""
+        """Return what `multiprocessing.connection.wait` takes; ready on an answer or when the process has exited."""
         return [self.connection] if self._handle is None else [self.connection, self._handle]
 
     def send(self, **message: Any) -> None:
-        """A message; that the process has died is seen when the answer is awaited."""
+        """Send a message. That the process has exited is noticed when the answer is awaited."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(encode(message))
 
@@ -81,7 +81,7 @@ class WorkerProcess:
         self._release()
 
     def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
-        """Say how it ended; a process whose pipe is closed may still be ending, after `patience_s` it is killed."""
+        """Return how the process ended; one that closed its pipe but has not ended after `patience_s` is killed."""
         status, usage = self._wait(patience_s)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         log_tail = self.log_tail()
@@ -110,7 +110,7 @@ class WorkerProcess:
         return Cause.KILLED, f"the worker exited with code {code}"
 
     def log_tail(self) -> str:
-        """What the process printed last."""
+        """Return what the process printed last."""
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - LOG_BYTES))
         return last_lines(self._log.read().decode(errors="replace"))

@@ -31,5 +31,5 @@ class LocalWorkers(Workers):
         super().__init__(starts, num_retries, trial_timeout_s, pause)
 
     def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
-        """Pipes and handles of processes."""
+        """Wait for pipes and process handles."""
         return [*wait(waitables, timeout_s)]

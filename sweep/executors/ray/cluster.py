@@ -28,7 +28,7 @@ class Place:
     gpus: float = 0.0
 
     def __str__(self) -> str:
-        """`2 CPUs and 0.5 GPUs`."""
+        """Return a text such as `2 CPUs and 0.5 GPUs`."""
         return counted(self.cpus, "CPU") + (f" and {counted(self.gpus, 'GPU')}" if self.gpus else "")
 
 
@@ -41,7 +41,7 @@ class Node:
     memory_bytes: int
 
     def room(self, place: Place) -> int:
-        """How many workers fit."""
+        """Return how many workers fit."""
         fitting = self.cpus // place.cpus
         return int(min(fitting, (self.gpus + 1e-9) // place.gpus) if place.gpus else fitting)
 
@@ -74,7 +74,7 @@ def connected(address: str) -> Iterator[None]:
 
 
 def nodes() -> list[Node]:
-    """Those that are alive and have a CPU to give."""
+    """Return the nodes that are alive and have a CPU."""
     there = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     return [Node(has["CPU"], has.get("GPU", 0.0), int(has.get("memory", 0))) for has in there]
 
@@ -101,7 +101,7 @@ def choose_places(num_workers: int | None, cpus: int | None, gpus: float | None)
 
 
 def memory_bytes(place: Place) -> int:
-    """A worker's part of the node that has the least for it."""
+    """Return a worker's share of the node with the least memory for it."""
     return min(int(node.memory_bytes * place.cpus / node.cpus) for node in nodes())
 
 

@@ -48,11 +48,11 @@ class WorkerHost:
         return None if answer is None else encode(answer)
 
     def live(self) -> None:
-        """Never returns: its end is the actor's."""
+        """Block until the actor ends."""
         threading.Event().wait()
 
     def about(self) -> tuple[str, int, str]:
-        """Host, process, and what it printed last."""
+        """Return host, process, and what it printed last."""
         sys.stdout.flush()
         sys.stderr.flush()
         self._log.seek(0)
@@ -60,7 +60,7 @@ class WorkerHost:
 
 
 def versions() -> dict[str, str]:
-    """Of what trains, in this environment."""
+    """Return the versions of the packages that train in this environment."""
     return {"python": ".".join(map(str, sys.version_info[:2])), **{name: version(name) for name in SAME_VERSIONS}}
 
 

@@ -34,20 +34,20 @@ class RayWorker:
 
     @property
     def pid(self) -> int:
-        """Of its process, on its host."""
+        """Return the id of its process on its host."""
         return int(ray.get(self._about, timeout=START_S)[1])
 
     def is_placed(self, timeout_s: float = 0.0) -> bool:
-        """Whether the cluster has found room for it within that time."""
+        """Return whether the cluster has found a node for it within this time."""
         return _is_ready(self._about, timeout_s)
 
     @property
     def waitables(self) -> list[Any]:
-        """The first answer that is awaited, and the end of the actor."""
+        """Return the first awaited answer, and the end of the actor."""
         return [*list(self._answers)[:1], self._life]
 
     def send(self, **message: Any) -> None:
-        """A call; that the actor has died is seen when its answer is awaited."""
+        """Send a call. That the actor has exited is noticed when its answer is awaited."""
         with suppress(RayError):
             self._answers.append(self._actor.do.remote(encode(message)))
 
@@ -76,7 +76,7 @@ class RayWorker:
         self.hang_up()
 
     def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
-        """Say how it ended; one that lives is killed."""
+        """Return how the actor ended; one that is alive is killed."""
         log_tail = self.log_tail() if self._death is None else ""
         if self._death is None and patience_s and _is_ready(self._life, patience_s):
             self.receive()

@@ -59,7 +59,7 @@ class RayWorkers(Workers):
         super().__init__([self._start] * num_workers, num_retries, trial_timeout_s, pause_and_look)
 
     def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
-        """References of Ray."""
+        """Wait for Ray references."""
         first, _ = ray.wait(waitables, num_returns=1, timeout=timeout_s)
         self._say_if_crowded(0.0 if first else self._waited_s + timeout_s)
         return list(ray.wait(waitables, num_returns=len(waitables), timeout=0)[0]) if first else []
@@ -95,7 +95,14 @@ class RayWorkers(Workers):
 def ray_workers(
     address: str, asked: tuple[int | None, int | None, float | None], pools: Mapping[PoolKey, RawPool], *options: Any
 ) -> Iterator[RayWorkers]:
-    """Workers on the Ray of this address: `asked` of `choose_places`, the `options` given to `RayWorkers`."""
+    """Open workers on the Ray cluster of this address.
+
+    Args:
+        address: As of `connected`.
+        asked: The request, see `choose_places`.
+        pools: Images that workers take from the cluster's memory.
+        options: Arguments of `RayWorkers`.
+    """
     patience_s = PATIENCE_AT_HOME_S if address == LOCAL else PATIENCE_S
     with connected(address), RayWorkers(*choose_places(*asked), pools, *options, patience_s=patience_s) as workers:
         yield workers
