@@ -105,7 +105,7 @@ class Cause(StrEnum):
 
 
 def ends_process(error: BaseException) -> bool:
-    """Whether an exception out of a user's code is a signal's; all others are the code's own and end one trial.
+    """Return whether an exception of user code is a signal's; all others are the code's own and fail one trial.
 
     While `Interruption` handles SIGINT, a KeyboardInterrupt is one that the code raised itself.
     """
@@ -115,12 +115,12 @@ def ends_process(error: BaseException) -> bool:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether there is no space left, or none of the user's share."""
+    """Return whether there is no space left on the disk, or in the user's quota."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def message_of(error: BaseException) -> str:
-    """Its text; "" where a user's own class fails to give one."""
+    """Return the error's text; "" if a user's exception class fails to produce one."""
     try:
         return str(error)
     except Exception:
@@ -128,7 +128,7 @@ def message_of(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the host's or the device's memory was too small, in the words of Python, TensorFlow or JAX."""
+    """Return whether the host's or the device's memory was too small, as Python, TensorFlow or JAX report it."""
     return (
         isinstance(error, MemoryError)
         or "RESOURCE_EXHAUSTED" in message_of(error)

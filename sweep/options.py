@@ -17,12 +17,12 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def default_studies() -> Path:
-    """The folder of studies and outputs: SWEEP_STUDIES, else `studies` in the working directory."""
+    """Return the folder of studies and outputs: SWEEP_STUDIES, else `studies` in the working directory."""
     return Path(os.environ.get("SWEEP_STUDIES", "studies"))
 
 
 def seconds(time: str | float) -> float:
-    """Seconds from `90`, "90s", "10m", "2h", "1d". InputError if it is no time.
+    """Convert `90`, "90s", "10m", "2h" or "1d" to seconds. Raise InputError if it is not a time.
 
     >>> seconds("10m"), seconds(1.5)
     (600.0, 1.5)

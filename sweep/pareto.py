@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def metric_names(user_attrs: dict[str, Any], num_objectives: int) -> list[str]:
-    """Of each objective: as `sweep run` stored them with the study, else as Optuna names the columns of its tables."""
+    """Return the name of each objective as `sweep run` stored it, else as Optuna names the columns of its tables."""
     if num_objectives == 1:
         return [str(user_attrs.get("metric", "value"))]
     settings: Any = user_attrs.get("sweep")
@@ -20,13 +20,13 @@ def metric_names(user_attrs: dict[str, Any], num_objectives: int) -> list[str]:
 
 
 def losses(values: Sequence[float], directions: Sequence[StudyDirection]) -> tuple[float, ...]:
-    """The values with their signs such that less is better."""
+    """Return the values with signs such that lower is better."""
     pairs = zip(values, directions, strict=True)
     return tuple(-value if direction == StudyDirection.MAXIMIZE else value for value, direction in pairs)
 
 
 def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
-    """COMPLETE trials by value, ties by number; of several objectives the Pareto-optimal ones alone."""
+    """Return COMPLETE trials by value, ties by number; with multiple objectives only the Pareto-optimal ones."""
     if len(directions) > 1:
         return pareto_front(trials, directions)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.values]
@@ -34,7 +34,7 @@ def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirectio
 
 
 def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
-    """The Pareto-optimal COMPLETE trials, best in the first objective first; ties by number.
+    """Return the Pareto-optimal COMPLETE trials, best in the first objective first; ties by number.
 
     A trial is Pareto-optimal if no other one is at least as good in every objective and better in one.
     """
@@ -44,7 +44,7 @@ def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirect
 
 
 def unbeaten(points: Sequence[tuple[float, ...]]) -> list[int]:
-    """Indices of the points (less is better) that no other one beats, in the points' own order.
+    """Return the indices of the non-dominated points (lower is better), in the order of the points.
 
     >>> unbeaten([(2, 1), (1, 3), (2, 2)])
     [1, 0]
@@ -58,17 +58,17 @@ def unbeaten(points: Sequence[tuple[float, ...]]) -> list[int]:
 
 
 def shown_values(metrics: Sequence[str], trial: FrozenTrial) -> str:
-    """`val_accuracy 0.9861, seconds 0.3120`; nothing without values."""
+    """Format values as `val_accuracy 0.9861, seconds 0.3120`; "" without values."""
     return ", ".join(f"{metric} {shown(value)}" for metric, value in zip(metrics, trial.values or (), strict=False))
 
 
 def only_value(trial: FrozenTrial) -> float | None:
-    """The value of a trial of one objective; None where it has none, or several."""
+    """Return the value of a trial with one objective; None if it has none, or several."""
     return trial.values[0] if trial.values and len(trial.values) == 1 else None
 
 
 def shown(value: float) -> str:
-    """Four decimals, as an accuracy has; four digits of what is much smaller or larger, as a function's value may be.
+    """Format a value with four decimals, as an accuracy, or with four digits if it is much smaller or larger.
 
     >>> shown(0.98614), shown(2.07e-12), shown(0.0)
     ('0.9861', '2.07e-12', '0.0000')

@@ -59,6 +59,6 @@ def closest(name: str, known: Iterable[str], others: Mapping[str, str] = NONE) -
 
 
 def did_you_mean(name: str, known: Iterable[str], others: Mapping[str, str] = NONE) -> str:
-    """`; did you mean "training.epochs"?`, or nothing where no known name is similar."""
+    """Return `; did you mean "training.epochs"?`, or "" if no known name is similar."""
     meant = closest(name, known, others)
     return f'; did you mean "{meant}"?' if meant is not None else ""

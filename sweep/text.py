@@ -17,7 +17,7 @@ MOST_CHARACTERS = 2000
 
 
 def shown_params(params: Mapping[str, Any]) -> str:
-    """Parameters in one line, numbers with four significant digits.
+    """Format parameters in one line, numbers with four significant digits.
 
     >>> shown_params({"l2": 1.2345678e-05, "optimizer": "adam", "filters": 32})
     'l2=1.235e-05, optimizer=adam, filters=32'
@@ -26,12 +26,12 @@ def shown_params(params: Mapping[str, Any]) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """`ValueError: what it says`, whatever lines it has."""
+    """Return `ValueError: message` in one line."""
     return " ".join(f"{type(error).__name__}: {message_of(error)}".split())
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what it says, else its kind."""
+    """Return the first line of the message, else the name of the error's class."""
     lines = message_of(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -41,12 +41,12 @@ def _shown(value: Any) -> str:
 
 
 def counted(number: float, what: str) -> str:
-    """`1 trial`, `5,000 trials`, `0.5 GPUs`."""
+    """Format a count: `1 trial`, `5,000 trials`, `0.5 GPUs`."""
     return f"{number:,}".removesuffix(".0") + f" {what}{'' if number == 1 else 's'}"
 
 
 def make_console() -> "Console":
-    """As wide as the terminal; wide enough for every column where the output is piped."""
+    """Return a console as wide as the terminal, or wide enough for every column if the output is piped."""
     from rich.console import Console
 
     console = Console()
@@ -54,17 +54,17 @@ def make_console() -> "Console":
 
 
 def print_as_json(record: Any) -> None:
-    """Strict JSON: a loss that is NaN or infinite becomes null, as few readers take anything else."""
+    """Print strict JSON: a loss that is NaN or infinite becomes null, as few readers accept anything else."""
     print(json.dumps(json.loads(json.dumps(record), parse_constant=lambda _: None), indent=2, allow_nan=False))
 
 
 def mask_passwords(text: str) -> str:
-    """The text with *** for each password of a URL, as in `postgresql://user:***@host/db`."""
+    """Return the text with *** for each password of a URL, as in `postgresql://user:***@host/db`."""
     return IN_QUERY.sub(r"\1***", IN_URL.sub(r"\1***@", text))
 
 
 def one_line(text: str) -> str:
-    """A message of one line for a terminal: passwords masked, control characters written out, cut if it is long."""
+    """Return a message of one line for a terminal: passwords masked, control characters escaped, shortened if long."""
     masked = mask_passwords(text)
     plain = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in masked)
     return plain if len(plain) <= MOST_CHARACTERS else f"{plain[:MOST_CHARACTERS]}..."

@@ -19,7 +19,7 @@ MOST_CORNERS = 2000  # ends of ranges and choices, of all parameters together
 
 
 def check_space(space: Space) -> None:
-    """SpaceError for the first thing that is wrong, with the fix."""
+    """Raise SpaceError, with the fix, for the first problem of the space."""
     if space.function is not None:
         _check_function(space)
     else:
@@ -173,7 +173,7 @@ def _check_set_once(space: Space, params: Params) -> None:
 
 
 def check_feature_maps(space: Space, image_shape: ImageShape) -> None:
-    """SpaceError if the network of some config cannot take such images, as it leaves no feature map of them."""
+    """Raise SpaceError if the network of some config would shrink images of this shape to nothing."""
     shape_keys = {f"model.{key}" for config in space.extreme_configs() for key in config.model.shape_keys}
     conditions = {name for parameter in space.parameters.values() for name in parameter.when or {}}
     shaping = [name for name, one in space.parameters.items() if one.key in shape_keys or name in conditions]

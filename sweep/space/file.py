@@ -60,7 +60,7 @@ def stored_space(study_name: str, record: dict[str, Any], code: UserCode | None 
 
 
 def stored_family_code(settings: Mapping[str, Any]) -> UserCode | None:
-    """The user's own family that `stored_space` imports, as the study has recorded it; None if there is none."""
+    """Return the recorded code of the custom family that `stored_space` imports; None if there is none."""
     space = settings.get("space", {})
     named = named_families({**space.get("fixed", {}), "space": space.get("space", {})})
     codes = [code for name in named if (code := FAMILIES.code_of(name)) is not None]
@@ -107,7 +107,11 @@ def _named(section: Any) -> Any:
 
 
 def parse_choice(text: str, flag: str) -> Choice:
-    """`NAME`, `module:Class` or `NAME:KEY=VALUE,...` of the command line, as in `percentile:percentile=25`.
+    """Parse a sampler or pruner of the command line: `NAME`, `module:Class` or `NAME:KEY=VALUE,...`.
+
+    Args:
+        text: Such as `percentile:percentile=25`.
+        flag: Name of the option, for messages.
 
     Raises:
         SpaceError: An option has no `=`.

@@ -31,19 +31,19 @@ BUILT_IN: dict[str, Callable[..., Any]] = {"beale": beale}
 
 
 def is_own(function: str) -> bool:
-    """Whether the name is one of a user's code."""
+    """Return whether the name is one of user code."""
     return ":" in function
 
 
 def find_function(function: str) -> Callable[..., Any]:
-    """The built-in one, or `module:function` imported. SpaceError if there is no such thing."""
+    """Return the built-in function, or import `module:function`. Raise SpaceError if it does not exist."""
     if not is_own(function):
         return BUILT_IN[function]
     return import_code(function, "study.function")
 
 
 def check_calls(function: str, calls: Iterable[Iterable[str]]) -> None:
-    """SpaceError unless the function can be called with each of these sets of parameter names."""
+    """Raise SpaceError unless the function can be called with each of these sets of parameter names."""
     found = find_function(function)
     try:
         signature = inspect.signature(found)

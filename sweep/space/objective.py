@@ -74,14 +74,14 @@ class ObjectiveSection(Section):
 
     @property
     def sought_metrics(self) -> tuple[str, ...]:
-        """The metric of each objective."""
+        """Return the metric of each objective."""
         if self.function is not None:
             return value_names(len(self.sought_directions))
         return self.metrics or (self.metric or "val_accuracy",)
 
     @property
     def sought_directions(self) -> tuple[Direction, ...]:
-        """Of each objective; where the file is silent, what the metric wants, and `minimize` of a function."""
+        """Return the direction of each objective: the file's, else the metric's, or `minimize` for a function."""
         if self.directions is not None:
             return self.directions
         if self.direction is not None:
@@ -99,7 +99,7 @@ class ObjectiveSection(Section):
 
 
 def stored_objectives(record: dict[str, Any]) -> dict[str, Any]:
-    """The keys of `[study]` that give this `record` again; it may have more."""
+    """Return the keys of `[study]` that result in this `record`, which may have more."""
     keys = ("metrics", "directions") if "directions" in record else ("metric", "direction")
     if "function" in record:
         keys = ("function", keys[1])

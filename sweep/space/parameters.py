@@ -26,7 +26,7 @@ Params = dict[str, Any]
 
 
 def stored_choice(choice: Any) -> Any:
-    """A choice as Optuna stores it: a list as text, since Optuna's choices are None, bool, int, float and str.
+    """Return a choice as Optuna stores it: a list as text, since Optuna's choices are None, bool, int, float and str.
 
     >>> stored_choice([16, 32]), stored_choice(0.5)
     ('[16, 32]', 0.5)
@@ -50,11 +50,11 @@ class _Varied(Section):
     """Values of earlier parameters, by name, with which it is sampled. Default: always."""
 
     def is_active(self, params: Mapping[str, Any]) -> bool:
-        """Whether the conditions hold for the params suggested so far."""
+        """Return whether the conditions hold for the params suggested so far."""
         return all(name in params and params[name] in wanted for name, wanted in (self.when or {}).items())
 
     def value_of(self, param: Any) -> Any:
-        """What the config is given for a param of a trial."""
+        """Return the config value for a param of a trial."""
         return param
 
 
@@ -78,7 +78,7 @@ class Float(_Varied):
         return self
 
     def can_be(self, value: Any) -> bool:
-        """Whether a condition may ask for this value: never, as real numbers are not compared for equality."""
+        """Return whether a condition may compare with this value: False, as floats are not compared for equality."""
         return False
 
     def suggest(self, trial: Any, name: str) -> float:
@@ -88,24 +88,24 @@ class Float(_Varied):
             return float(trial.suggest_float(name, self.low, self.extremes()[1], step=self.step, log=self.log))
 
     def extremes(self) -> list[Any]:
-        """Both ends; with a step, the top is the last grid point."""
+        """Return both bounds; with a step, the upper one is the last grid value."""
         num_values = self.num_values()
         return [self.low, self.high if num_values is None else self._value(num_values - 1)]
 
     def num_values(self) -> int | None:
-        """How many values there are, None for a continuum."""
+        """Return the number of values, None for a continuous range."""
         if self.step is None:
             return 1 if self.low == self.high else None
         low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
         return int((high - low) // step) + 1
 
     def values(self) -> list[float] | None:
-        """All values if they are finitely many, else None."""
+        """Return all values if they are finitely many, else None."""
         num_values = self.num_values()
         return None if num_values is None else [self._value(index) for index in range(num_values)]
 
     def position(self, value: Any) -> int | None:
-        """Which of the `values` this is, as Optuna's arithmetic may have rounded it; None if it is none of them."""
+        """Return the index of a value in `values`, allowing for rounding by Optuna; None if it is not one of them."""
         num_values = self.num_values()
         if num_values is None or not isinstance(value, int | float) or not math.isfinite(value):
             return None
@@ -143,7 +143,7 @@ class Int(_Varied):
         return self
 
     def can_be(self, value: Any) -> bool:
-        """Whether a condition may ask for this value."""
+        """Return whether a condition may compare with this value."""
         return value in self._range()
 
     def suggest(self, trial: Any, name: str) -> int:
@@ -151,19 +151,19 @@ class Int(_Varied):
         return int(trial.suggest_int(name, self.low, self.extremes()[1], step=self.step or 1, log=self.log))
 
     def extremes(self) -> list[Any]:
-        """Both ends."""
+        """Return both bounds."""
         return [self.low, self._range()[-1]]
 
     def num_values(self) -> int:
-        """How many values there are."""
+        """Return the number of values."""
         return len(self._range())
 
     def values(self) -> list[int]:
-        """All values."""
+        """Return all values."""
         return list(self._range())
 
     def position(self, value: Any) -> int | None:
-        """Which of the `values` this is; None if it is none of them."""
+        """Return the index of a value in `values`; None if it is not one of them."""
         return self._range().index(value) if isinstance(value, int) and value in self._range() else None
 
     def _range(self) -> range:
@@ -195,19 +195,19 @@ class Categorical(_Varied):
         return trial.suggest_categorical(name, self.values())
 
     def value_of(self, param: Any) -> Any:
-        """The choice as the file has it."""
+        """Return the choice as the file has it."""
         return next((choice for choice in self.choices if stored_choice(choice) == param), param)
 
     def extremes(self) -> list[Any]:
-        """Every choice."""
+        """Return every choice."""
         return self.values()
 
     def num_values(self) -> int:
-        """How many choices there are."""
+        """Return the number of choices."""
         return len(self.choices)
 
     def values(self) -> list[Any]:
-        """Every choice."""
+        """Return every choice."""
         return [stored_choice(choice) for choice in self.choices]
 
     def position(self, value: Any) -> int | None:
@@ -233,7 +233,7 @@ def _check_range(parameter: "Float | Int") -> None:
 
 
 def active_parameters(parameters: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
-    """Names of the params that the conditions let through, in file order."""
+    """Return the names of the parameters whose conditions hold, in file order."""
     return [name for name, parameter in parameters.items() if name in params and parameter.is_active(params)]
 
 
@@ -262,9 +262,9 @@ class _Fixed:
 
 
 def extreme_params(parameters: Mapping[str, Any]) -> Iterator[Params]:
-    """Params for every pair of corners of two parameters (also for one, and none), the others at random corners.
+    """Yield params for every pair of corners of two parameters (also for one, and none), the others at random corners.
 
-    Then each corner once more with all the others at their highest: there the largest models are.
+    Then each corner once more with all others at their highest: there the largest models are.
     """
     chooser = random.Random(0)
     corners = _corners(parameters)
@@ -296,9 +296,9 @@ def _highest(values: Sequence[Any]) -> Any:
 
 
 def combined_params(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[Params]:
-    """Params for all combinations of the corners of the named parameters, the others at random corners.
+    """Yield params for all combinations of the corners of the named parameters, the others at random corners.
 
-    If there are thousands, for a sample of them.
+    If there are thousands, a sample of them.
     """
     chooser, corners = random.Random(0), _corners(parameters)
     chosen = [corners[name] for name in names]

@@ -35,7 +35,7 @@ class Points:
 
     @cached_property
     def count(self) -> int | None:
-        """How many there are; None where they are more than MOST_POINTS."""
+        """Return the number of combinations; None if they are more than MOST_POINTS."""
         groups: list[tuple[Params, int]] = [({}, 1)]  # the deciding params, and how many points have them
         for name in self.parameters:
             extended, total = [], 0
@@ -57,7 +57,7 @@ class Points:
 
     @cached_property
     def all(self) -> list[Point]:
-        """Every point, in the order of the file's values."""
+        """Yield every combination, in the order of the file's values."""
         points: list[tuple[Point, Params]] = [((), {})]
         for name in self.parameters:
             points = [((*point, at), more) for point, params in points for at, more in self._choices(name, params)]
@@ -72,7 +72,7 @@ class Points:
             yield position, {**params, name: value} if name in self._deciding else params
 
     def of(self, params: Mapping[str, Any]) -> Point | None:
-        """The point of these params; None if they are not on one, as those of another program may be."""
+        """Return the combination of these params; None if they are not one, as those of another program may be."""
         active: Params = {}
         point: Point = ()
         for name, parameter in self.parameters.items():
@@ -93,13 +93,13 @@ class Points:
         return values.index(value) if value in values else None
 
     def params(self, point: Point) -> Params:
-        """The values of a point's active parameters."""
+        """Return the values of a combination's active parameters."""
         pairs = zip(self.values.items(), point, strict=True)
         return {name: values[position] for (name, values), position in pairs if position != INACTIVE}
 
 
 def points_of(space: Space) -> Points | None:
-    """The points of a space; None where they are more than MOST_POINTS, or nothing varies.
+    """Return the combinations of a space; None if they are more than MOST_POINTS, or nothing varies.
 
     A partial_fixed sampler fixes some parameters; a grid may take a number of values of each range without a step.
     """
@@ -125,20 +125,20 @@ def _values(parameter: Parameter, num_values: int | None) -> Sequence[Any] | Non
 
 
 def spread(parameter: Float, num_values: int) -> list[float]:
-    """So many values of a range, from low to high; of a log range with equal ratios."""
+    """Return this number of values of a range, from low to high; of a log range with equal ratios."""
     space = np.geomspace if parameter.log else np.linspace
     values = [float(value) for value in space(parameter.low, parameter.high, num_values)]
     return [min(max(value, parameter.low), parameter.high) for value in values]
 
 
 def num_trials_at_most(space: Space, num_trials: int) -> int:
-    """So many trials, or as many as the space has points."""
+    """Return this number of trials, or the number of combinations if the space has fewer."""
     points = points_of(space)
     return num_trials if points is None or points.count is None else min(num_trials, points.count)
 
 
 def size_line(space: Space, num_trials: int) -> str | None:
-    """`space: 16 points, 10 of them with --trials 10`; None where a parameter has infinitely many values."""
+    """Return a line such as `space: 16 points, 10 of them with --trials 10`; None if a parameter is continuous."""
     if not space.parameters:
         return "space: no parameters, so trials differ by their seeds alone; add a section [space.NAME]"
     points = points_of(space)

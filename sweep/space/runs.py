@@ -25,38 +25,38 @@ class RunPlan:
 
     @property
     def num_runs(self) -> int:
-        """Of each trial."""
+        """Return the number of runs of each trial."""
         return (self.repeats or 1) * (self.cross_validation or 1)
 
     def runs(self, config: TrialConfig) -> tuple[TrialConfig, ...]:
-        """The configs to train, in this order. pydantic's ValidationError if the data section cannot have folds."""
+        """Return the configs to train, in order. Raise pydantic's ValidationError if the data cannot have folds."""
         seeds = seeds_from(config.training.seed, self.repeats or 1)
         folds = range(1, self.cross_validation + 1) if self.cross_validation else (None,)
         return tuple(_run(config, seed, fold, self.cross_validation) for seed, fold in product(seeds, folds))
 
 
 def trial_values(values: Sequence[Sequence[float]]) -> list[float]:
-    """The mean over all runs, of each objective."""
+    """Return the mean over all runs, for each objective."""
     return [fmean(column) for column in zip(*values, strict=True)]
 
 
 def derived_seed(seed: int, number: int) -> int:
-    """A 31-bit seed from (study seed, trial number), by NumPy's SeedSequence."""
+    """Return a 31-bit seed from (study seed, trial number), by NumPy's SeedSequence."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
 def seeds_from(first: int, num_seeds: int) -> list[int]:
-    """The config's own seed, then seeds derived from it; the first n are the same for every larger number."""
+    """Return the config's own seed, then seeds derived from it; the first n are the same for every larger number."""
     return [first, *(derived_seed(first, number) for number in range(1, num_seeds))]
 
 
 def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
-    """The same config under another training seed."""
+    """Return the same config with another training seed."""
     return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
 def with_fresh_seed(config: TrialConfig, seed: int) -> TrialConfig:
-    """The same config with nothing drawn as before, initial weights with a seed of their own included."""
+    """Return the same config with all random numbers new, including initial weights with a seed of their own."""
     training = config.training.model_copy(update={"seed": seed, "weights_seed": None})
     return config.model_copy(update={"training": training})
 

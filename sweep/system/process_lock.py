@@ -24,7 +24,7 @@ class ProcessLock:
     """
 
     def __init__(self, path: Path, refusal: Callable[[str], SweepError]) -> None:
-        """Entering it makes the file, and raises `refusal(pid)` while process `pid` holds it."""
+        """Create a lock. Entering it creates the file, and raises `refusal(pid)` while process `pid` holds it."""
         self._path, self._refusal = path, refusal
         self._descriptor: int | None = None
         self.ended_in_order = False  # the owner before

@@ -21,7 +21,7 @@ FEW = {"num_train": 150, "num_validation": 280}  # digits, in minibatches that d
 
 
 def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochRecord]:
-    """The records of a lane that was admitted, as long as there are any; raises what ended its run."""
+    """Return the records of an admitted lane until there are no more; raise the error that ended its run."""
     history: list[EpochRecord] = []
     while outcomes := engine.train_epoch():
         assert len(history) < MAX_EPOCHS, "the engine continues to train after the record with is_last"
@@ -30,7 +30,7 @@ def train_to_the_end(engine: Any, lane: int = 0) -> list[EpochRecord]:
 
 
 def without_seconds(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
-    """All that a machine's load does not change."""
+    """Return the records without what the load of the machine changes."""
     return [
         {**{key: value for key, value in record.values().items() if key != "seconds"}, "best": record.best_epoch}
         for record in history
@@ -49,17 +49,17 @@ class EngineContract:
     values: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
     def make_engine(self) -> Engine:
-        """A new engine; lane 0 is used."""
+        """Return a new engine; lane 0 is used."""
         raise NotImplementedError
 
     def make_config(self, seed: int = 0, epochs: int = 3) -> RunConfig:
-        """What it trains."""
+        """Return a config that it trains."""
         training = {"epochs": epochs, "seed": seed}
         return TrialConfig.from_values({"data": FEW, "model": {"filters": [4]}, "training": training}, "test")
 
     @pytest.fixture
     def engine(self) -> Engine:
-        """Of each test."""
+        """Return the engine of a test."""
         return self.make_engine()
 
     def test_an_engine_without_runs_has_nothing_to_train(self, engine: Any) -> None:

@@ -20,7 +20,7 @@ from sweep.executors.base import EpochDone, Executor, LaneLost
 
 
 def make_config(epochs: int = 3, **model: Any) -> TrialConfig:
-    """For the failing engine, which reads the dense units."""
+    """Return a config for the failing engine, which reads the dense units."""
     return TrialConfig.from_values({"training": {"epochs": epochs}, "model": model}, "test")
 
 
@@ -28,12 +28,12 @@ class ExecutorContract:
     """Inherit from it, and override `make_executor`."""
 
     def make_executor(self, num_lanes: int) -> Executor:
-        """An executor of so many lanes of `sweep.testing.failing_engine`."""
+        """Return an executor with this number of lanes of `sweep.testing.failing_engine`."""
         raise NotImplementedError
 
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
-        """Of each test, with two lanes."""
+        """Return the executor of a test, with two lanes."""
         executor = self.make_executor(2)
         yield executor
         executor.close()

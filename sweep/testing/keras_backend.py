@@ -44,11 +44,11 @@ class _Setting:
         self.source: Source = backend.source(type(arrays)(images, arrays.labels), self.placed.divisor)
 
     def start(self) -> LaneArrays:
-        """The state of a lane before its first epoch."""
+        """Return the state of a lane before its first epoch."""
         return initial_arrays(self.config, self.structure)
 
     def epoch_input(self) -> EpochInput:
-        """The input of the first epoch."""
+        """Return the input of the first epoch."""
         order = self.placed.train[minibatch_order(self.config.training.seed, 1, len(self.placed.train))]
         num_steps = -(-len(order) // self.config.training.batch_size)
         rates = learning_rates(self.config, num_steps)[:num_steps]
@@ -65,7 +65,7 @@ class KerasBackendContract:
 
     @pytest.fixture
     def backend(self) -> Backend:
-        """The backend of this process."""
+        """Return the backend of this process."""
         return current_backend()
 
     def test_it_names_the_device_in_use(self, backend: Any) -> None:

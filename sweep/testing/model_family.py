@@ -40,7 +40,7 @@ class ModelFamilyContract:
     image_shape: ClassVar[tuple[int, int, int]] = (28, 28, 1)
 
     def configs(self, **training: Any) -> list[TrialConfig]:
-        """A config of each of `models`."""
+        """Return a config for each of `models`."""
         values = ({"data": FEW, "model": dict(model), "training": {"epochs": 1, **training}} for model in self.models)
         return [TrialConfig.from_values(one, "test") for one in values]
 
