@@ -20,6 +20,7 @@ from sweep.errors import StudyError
 from sweep.storage.database import connect_reader, create_database, study_lock
 from sweep.storage.memory import STUDY_ID
 from sweep.storage.new_study import create_study
+from sweep.storage.optuna_internals import row_id
 from sweep.storage.write_behind import ChangedMeanwhile, WriteBehindStorage
 
 NAME = "study"
@@ -104,7 +105,7 @@ class StudyDatabaseContract:
         reader = connect_reader(url, write=True)
         (trial,) = reader.get_all_trials(reader.get_study_id_from_name(NAME))
         with suppress(Exception):  # Optuna's error, or the database's
-            reader.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [1.0])
+            reader.set_trial_state_values(row_id(trial), TrialState.COMPLETE, [1.0])
         assert self.others(url).trials[0].value == 0.25
 
     def test_a_study_has_one_sweep_at_a_time(self, url: str) -> None:
