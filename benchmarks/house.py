@@ -3,8 +3,10 @@
     python benchmarks/house.py            # of this checkout
     python benchmarks/house.py ../older   # of another one
 
-A room is a package of `sweep/`, or a module that lies in its root; an arrow says that a room imports another one. A
-floor is a place in the order that all arrows point down through; an arrow within a cycle of rooms cannot.
+A room is a package of `sweep/`; the modules in its root and the packages below all others are one room, the ground
+floor. An arrow says that a room imports another one. A floor is a place in the order that all arrows point down
+through; an arrow within a cycle of rooms cannot. The counts with each part of the ground floor as a room of its own are
+printed too.
 """
 
 import ast
@@ -14,6 +16,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 Arrow = tuple[str, str]
+GROUND = "the ground floor"
+GROUND_PACKAGES = ("plugins", "system")
 
 
 def main() -> None:
@@ -25,8 +29,11 @@ def main() -> None:
     arrows = {arrow for path in modules for arrow in arrows_of(path, root) if arrow[1] in rooms}
     seen = [path for path in modules if sees_options(path)]
     print(f"modules: {len(modules)}, in the root {len(flat)}")
-    print(f"rooms: {len(rooms)}, packages among them {sum((root / room).is_dir() for room in rooms)}")
-    print(f"arrows between rooms: {len(arrows)}; floors: {num_floors(rooms, arrows)}")
+    grouped = {(ground(one, root), ground(other, root)) for one, other in arrows}
+    print_floors(
+        "rooms", {ground(room, root) for room in rooms}, {(one, other) for one, other in grouped if one != other}
+    )
+    print_floors("with each part of the ground floor apart, rooms", rooms, arrows)
     print(f"modules that see the options of a command: {len(seen)}")
     print("  " + ", ".join(str(path.relative_to(root)) for path in seen))
 
@@ -34,6 +41,16 @@ def main() -> None:
 def room_of(path: Path, root: Path) -> str:
     """The package in the root that holds the module, or the module itself."""
     return path.relative_to(root).parts[0].removesuffix(".py")
+
+
+def ground(room: str, root: Path) -> str:
+    """The room itself, or the ground floor where it is a part of that."""
+    return GROUND if room in GROUND_PACKAGES or (root / f"{room}.py").is_file() else room
+
+
+def print_floors(title: str, rooms: set[str], arrows: set[Arrow]) -> None:
+    """A line with the numbers of rooms, arrows and floors."""
+    print(f"{title}: {len(rooms)}; arrows between rooms: {len(arrows)}; floors: {num_floors(rooms, arrows)}")
 
 
 def arrows_of(path: Path, root: Path) -> Iterator[Arrow]:

@@ -21,8 +21,8 @@ WENT_ON = "trains a new epoch after {:.3f} s"
 ANY_TIME = {
     "in the schema": ("sweep.storage.sqlite.backend", "_create_schema", "after"),
     "after the study's creation": ("sweep.tuning.study", "create_study", "after"),
-    "before resuming": ("sweep.tuning.tuner.Tuner", "_find_trials_to_repeat", "before"),
-    "after resuming": ("sweep.tuning.tuner.Tuner", "_find_trials_to_repeat", "after"),
+    "before resuming": ("sweep.tuning.resume.Resume", "find", "before"),
+    "after resuming": ("sweep.tuning.resume.Resume", "find", "after"),
 }
 ONCE_FURTHER = {  # two deaths in one epoch of a trial are held against it, by design
     "between ask and start": ("sweep.tuning.running_trials.RunningTrials", "start", "before"),
