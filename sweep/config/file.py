@@ -41,6 +41,7 @@ class Provenance(Section):
     num_runs: int = 1  # that were scored; a pruned trial may have fewer than its space says
     num_epochs: int  # trained in the sweep, of all runs
     best_epoch: int  # whose score it is, where there is one run
+    losses: list[float] = Field(default_factory=list)  # training loss of each of those epochs
     seed: int  # of the study
     engine: str
     num_lanes: int
