@@ -104,7 +104,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
 def _check_function(space: Space) -> None:
     """Import a user's function, which runs its module, and check its parameters."""
     assert space.function is not None
-    check_calls(space.function, space.function_calls())
+    check_calls(space.function, space.function_calls(), prunes=space.pruner.name != "none")
 
 
 def _count_weights(source: str, config: TrialConfig, dataset: Dataset) -> int:

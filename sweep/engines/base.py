@@ -6,17 +6,37 @@ An **engine** trains; a **lane** is one of the training runs that it trains at a
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from sweep.metrics import TIMING
 
 LEARNING_RATE = "learning_rate"
 
 
+Ending = Literal["", "returned", "pruned"]
+
+
+@dataclass(frozen=True)
+class OwnReport:
+    """What a user's own training loop adds to a record.
+
+    Attributes:
+        step: The step that was reported; None for the record that ends the run.
+        asks: Whether the loop has called `should_prune`.
+        ending: How the function ended: it returned a value, or it raised `optuna.TrialPruned`; "" for a report.
+        attrs: User attributes that were set since the last record.
+    """
+
+    step: int | None = None
+    asks: bool = False
+    ending: Ending = ""
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of one lane.
+    """One epoch of one lane, or one report of a user's own training loop.
 
     Attributes:
         epoch: Number of the epoch, from 1.
@@ -27,6 +47,7 @@ class EpochRecord:
         seconds: Wall time of training and validation, or of the function's call.
         is_last: Whether the run is over: all epochs are done, or it was stopped early.
         best_epoch: In the last record the epoch whose weights are kept (without patience, the last one); otherwise 0.
+        own: Of a user's own training loop, whose reports are counted from 1 as epochs; None for all others.
     """
 
     epoch: int
@@ -34,6 +55,22 @@ class EpochRecord:
     seconds: float
     is_last: bool = False
     best_epoch: int = 0
+    own: OwnReport | None = None
+
+    @property
+    def is_epoch(self) -> bool:
+        """Return whether this is an epoch or a report, and not only the end of a user's own training loop."""
+        return self.own is None or not self.own.ending
+
+    @property
+    def is_pruned(self) -> bool:
+        """Return whether a user's own training loop has pruned itself."""
+        return self.own is not None and self.own.ending == "pruned"
+
+    @property
+    def may_prune(self) -> bool:
+        """Return whether the pruner is asked after this record."""
+        return self.own is None or self.own.asks
 
     def score(self, metric: str) -> float:
         """Return the value of a metric in this epoch."""
@@ -46,7 +83,8 @@ class EpochRecord:
 
     def values(self) -> dict[str, Any]:
         """Return epoch, metrics and seconds as plain values for a JSON attribute."""
-        return {"epoch": self.epoch, **self.logs, "seconds": self.seconds}
+        step = {} if self.own is None or self.own.step is None else {"step": self.own.step}
+        return {"epoch": self.epoch, **step, **self.logs, "seconds": self.seconds}
 
 
 def not_finite_line(record: EpochRecord) -> str:

@@ -16,7 +16,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from sweep.engines.base import EpochRecord
+from sweep.engines.base import EpochRecord, OwnReport
 from sweep.errors import Cause
 from sweep.executors.base import EpochDone, FailureContext, LaneLost
 
@@ -40,6 +40,11 @@ def event_of(values: dict[str, Any]) -> EpochDone | LaneLost:
     """Return the event of these values."""
     context = FailureContext(**values["context"]) if values["context"] else None
     if "metrics" in values:
-        return EpochDone(values["lane"], EpochRecord(**values["metrics"]), context)
+        return EpochDone(values["lane"], _record_of(values["metrics"]), context)
     cause = Cause(values["cause"])
     return LaneLost(values["lane"], cause, values["error"], values["traceback_tail"], context or FailureContext())
+
+
+def _record_of(values: dict[str, Any]) -> EpochRecord:
+    own = values["own"]
+    return EpochRecord(**{**values, "own": None if own is None else OwnReport(**own)})

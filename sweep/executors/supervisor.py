@@ -165,7 +165,7 @@ class WorkerSlot:
         event = replace(event, code=self._code)
         if isinstance(event, LaneLost):
             return self._lose(event, run)
-        if event.metrics.epoch <= run.num_told:
+        if event.metrics.epoch <= run.num_told and not event.metrics.is_last:  # a shorter repetition ends, too
             return []
         run.num_told, run.is_due, run.is_suspect = event.metrics.epoch, False, False
         where = event.context

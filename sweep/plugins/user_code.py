@@ -23,6 +23,7 @@ from sweep.errors import SpaceError, SweepError, ends_process, message_of
 
 BUILDER = "model.builder"  # the config key that names a user's own
 IN_A_FILE = "move it to a .py file: workers and other commands do not see what a notebook or script defines"
+USER_THREAD = "sweep-user-code"  # how the names of threads begin that run a user's code
 NUM_DIGITS = 16
 
 
@@ -157,7 +158,7 @@ def no_silent_exit() -> Iterator[None]:
     leave, process = os._exit, os.getpid()
 
     def refuse(status: int) -> None:
-        if os.getpid() != process or threading.current_thread() is not threading.main_thread():
+        if os.getpid() != process or not _runs_user_code(threading.current_thread()):
             leave(status)
         raise SystemExit(f"os._exit({status})")
 
@@ -166,6 +167,10 @@ def no_silent_exit() -> Iterator[None]:
         yield
     finally:
         os._exit = leave
+
+
+def _runs_user_code(thread: threading.Thread) -> bool:
+    return thread is threading.main_thread() or thread.name.startswith(USER_THREAD)
 
 
 def _place_of(top: str) -> Path | None:

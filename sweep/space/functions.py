@@ -4,12 +4,13 @@ A built-in name is data. `module:function` names a user's code, which runs only 
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from sweep.errors import SpaceError
 from sweep.plugins.user_code import import_code
 
+TRIAL = "trial"  # the argument of a function that reports its epochs
 OWN_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
@@ -42,16 +43,50 @@ def find_function(function: str) -> Callable[..., Any]:
     return import_code(function, "study.function")
 
 
-def check_calls(function: str, calls: Iterable[Iterable[str]]) -> None:
-    """Raise SpaceError unless the function can be called with each of these sets of parameter names."""
-    found = find_function(function)
+def takes_trial(function: Callable[..., Any], names: Collection[str]) -> bool:
+    """Return whether the function has the argument `trial` that is not one of these parameters."""
+    return TRIAL not in names and TRIAL in (_arguments_of(function) or ())
+
+
+def arguments(function: Callable[..., Any], params: Mapping[str, Any], trial: Any) -> dict[str, Any]:
+    """Return the arguments of a call: the params and, where the function has that argument, the trial.
+
+    A function that has no other argument gets the trial alone, and finds the params in it.
+    """
+    if not takes_trial(function, params):
+        return dict(params)
+    alone = [*(_arguments_of(function) or ())] == [TRIAL]
+    return {TRIAL: trial} if alone else {**params, TRIAL: trial}
+
+
+def _arguments_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """By name; None for some functions in C."""
     try:
-        signature = inspect.signature(found)
-    except ValueError:  # of some functions in C
+        return inspect.signature(function).parameters
+    except ValueError:
+        return None
+
+
+def check_calls(function: str, calls: Iterable[Collection[str]], *, prunes: bool = False) -> None:
+    """Raise SpaceError unless the function can be called as trials will.
+
+    Args:
+        function: A built-in name, or `module:function`.
+        calls: The sets of parameter names that trials have.
+        prunes: Whether there is a pruner, which needs a function that reports.
+    """
+    found = find_function(function)
+    if _arguments_of(found) is None:
         return
+    signature = inspect.signature(found)
+    if prunes and not takes_trial(found, {name for names in calls for name in names}):
+        raise SpaceError(
+            f"study.function: {function}{signature} has no argument `trial` to report to, so nothing can be pruned; "
+            'add the argument, or use the pruner "none"'
+        )
     for names in calls:
         try:
-            signature.bind(**dict.fromkeys(names))
+            signature.bind(**arguments(found, dict.fromkeys(names), None))
         except TypeError as error:
             given = ", ".join(names) or "no parameters"
             raise SpaceError(

@@ -126,6 +126,11 @@ class Space:
         """The objective function, if the objective is a plain function; None if models are trained."""
         return self.study.function
 
+    @property
+    def is_own_function(self) -> bool:
+        """Whether the objective is a function of the user's, which may train and report."""
+        return self.function is not None and is_own(self.function)
+
     @cached_property
     def families(self) -> tuple[str, ...]:
         """Names of the model families that occur in the space."""
@@ -258,19 +263,21 @@ class Space:
         """Return the combinations of parameter names that trials can have."""
         return [[*names] for names in dict.fromkeys(tuple(params) for params in extreme_params(self.parameters))]
 
-    def runs(self, params: Mapping[str, Any], seed: int) -> tuple[RunConfig, ...]:
+    def runs(self, params: Mapping[str, Any], seed: int, number: int = 0) -> tuple[RunConfig, ...]:
         """Return the config of each run of a trial: a `TrialConfig`, or the call of the objective function.
 
         Args:
             params: The values of a trial.
             seed: Seed of the trial.
+            number: Number of the trial, which its own training loop may ask for.
         """
         if self.function is None:
             return self.plan.runs(self.resolve(params, seed))
         active = {
             name: self.parameters[name].value_of(params[name]) for name in active_parameters(self.parameters, params)
         }
-        return (FunctionConfig(function=self.function, params=active, seed=seed, num_values=len(self.metrics)),)
+        num_values = len(self.metrics)
+        return (FunctionConfig(function=self.function, params=active, seed=seed, num_values=num_values, number=number),)
 
     def resolve(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """Return fixed values and parameters as one config.

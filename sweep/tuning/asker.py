@@ -46,7 +46,7 @@ class Asker:
         seed = derived_seed(self._seed, trial.number)
         trial.set_user_attr("seed", seed)
         try:
-            return Asked(trial.number, self._space.runs(self._study.suggest(trial), seed))
+            return Asked(trial.number, self._space.runs(self._study.suggest(trial), seed, trial.number))
         except (SpaceError, ValueError) as error:
             return self._failed(trial, str(error))
         except Exception as error:  # an enqueued trial may hold anything

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import optuna
 
+from sweep.engines.reporting_callback import ReportingCallback
 from sweep.errors import InputError
 
 BATCH_HOOKS = tuple(
@@ -23,7 +24,7 @@ SAVERS = tuple(  # older Keras has no OrbaxCheckpoint
 Callbacks = Sequence[Any] | Callable[[optuna.Trial], Iterable[Any]]
 
 
-class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
+class PruningCallback(ReportingCallback):
     """Report a metric to the trial after each epoch, and stop the training if the trial should be pruned.
 
     Steps count from 0, as epochs in Keras. Works in Keras's own `fit`; call `raise_if_pruned` after it.
@@ -34,38 +35,7 @@ class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     def __init__(self, trial: optuna.Trial, monitor: str = "val_accuracy") -> None:
-        super().__init__()
-        self._trial, self._monitor = trial, monitor
-        self._pruned_after: int | None = None
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Reset the callback, as it may be used in several trainings.
-
-        Args:
-            logs: Not used.
-        """
-        self._pruned_after = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Report the metric, and stop the training if the trial should be pruned.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            logs: Metrics of the epoch.
-
-        Raises:
-            InputError: The metric is not among the logs.
-        """
-        if self._monitor not in (logs or {}):
-            raise InputError(
-                f'metric "{self._monitor}" is not a metric of this training; it has {", ".join(logs or {})}'
-            )
-        self._trial.report(float((logs or {})[self._monitor]), step=epoch)
-        is_last = epoch + 1 == (self.params or {}).get("epochs")
-        if not is_last and self._trial.should_prune():
-            self._pruned_after = epoch + 1
-            if self.model is not None:
-                self.model.stop_training = True
+        super().__init__(trial, monitor)
 
     def raise_if_pruned(self) -> None:
         """Raise `optuna.TrialPruned` if the training was stopped; call it after the training."""

@@ -130,11 +130,11 @@ def summarize_data(space: Space) -> DataSummary:
 def probe_function(space: Space, workers: Workers | None) -> None:
     """Look for the space's function where it will run. SpaceError if it cannot be called as trials will."""
     assert space.function is not None
-    calls = space.function_calls()
+    calls, prunes = space.function_calls(), space.pruner.name != "none"
     if workers is None:
-        check_calls(space.function, calls)
+        check_calls(space.function, calls, prunes=prunes)
     else:
-        function = {"function": space.function, "calls": calls}
+        function = {"function": space.function, "calls": calls, "prunes": prunes}
         workers.set_up(None, threads=1, function=function, code=space.user_code)
 
 

@@ -45,12 +45,13 @@ def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner
     Raises:
         SpaceError: A name or option is unknown or missing, or the objective cannot be pruned.
     """
-    choice, steps = space.pruner, space.max_steps()
+    choice, steps = space.pruner, None if space.is_own_function else space.max_steps()
     _check(space, choice, "pruner")
-    if choice.name != "none" and (space.function is not None or len(space.metrics) > 1):
+    returns_once = space.function is not None and not space.is_own_function
+    if choice.name != "none" and (returns_once or len(space.metrics) > 1):
         why = (
             "a function returns its only value at the end"
-            if space.function
+            if returns_once
             else "Optuna does not prune multi-objective studies"
         )
         raise SpaceError(f'{space.source}: pruner.name: {why}; use "none" (got {choice.name})')
@@ -64,7 +65,7 @@ def check_reports(space: Space) -> None:
     """Raise SpaceError if the pruner cannot use what trials report. Not called for a study that has trials."""
     wrapped = _wrapped(space, space.pruner)
     names = {space.pruner.name, wrapped.name if wrapped is not None else ""}
-    if "wilcoxon" in names and space.plan.num_runs == 1:
+    if "wilcoxon" in names and space.plan.num_runs == 1 and not space.is_own_function:
         raise SpaceError(
             f"{space.source}: pruner.name: wilcoxon compares the runs of a trial, and here each trial has one run; "
             "set study.cross_validation or study.repeats, or use median"
@@ -97,7 +98,7 @@ def _wrapped(space: Space, choice: Choice) -> Choice | None:
     return None
 
 
-def _build(space: Space, choice: Choice, steps: int, first_step: int) -> optuna.pruners.BasePruner:
+def _build(space: Space, choice: Choice, steps: int | None, first_step: int) -> optuna.pruners.BasePruner:
     options = _options(choice, steps, first_step)
     if choice.name == "patient":
         wrapped = _wrapped(space, choice)
@@ -105,15 +106,17 @@ def _build(space: Space, choice: Choice, steps: int, first_step: int) -> optuna.
     return CHOICES.get(choice.name)(**options)  # type: ignore[no-any-return]
 
 
-def _options(choice: Choice, steps: int, first_step: int) -> dict[str, Any]:
+def _options(choice: Choice, steps: int | None, first_step: int) -> dict[str, Any]:
     options = dict(choice.options)
     if choice.name == "hyperband":
         if options.get("max_resource", "auto") == "auto":
+            if steps is None:
+                raise ValueError("how often a function reports is unknown; set max_resource = 30, its most steps")
             options["max_resource"] = steps
         least, most = options.get("min_resource", 1), options["max_resource"]
         if isinstance(most, int) and most < least:  # Optuna would fail at the first report
             raise ValueError(f"{most} steps (max_resource) are less than min_resource {least}; lower min_resource")
     if choice.name == "successive_halving" and options.get("min_resource", "auto") == "auto":
-        last_step = first_step + steps - 1
+        last_step = first_step + (steps or 1) - 1
         options["min_resource"] = max(last_step // 100, 1)  # Optuna's own rule, from the longest possible trial
     return options

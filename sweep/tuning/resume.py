@@ -88,7 +88,7 @@ class Resume:
             error = "the process ended twice in the same epoch of this trial; --workers 1 survives that"
             self._trials.fail(trial.number, Failure(Cause.KILLED, error))
             return
-        runs = self._space.runs(trial.params, trial.user_attrs["seed"])
+        runs = self._space.runs(trial.params, trial.user_attrs["seed"], trial.number)
         self._plan.add(Repeat(trial.number, runs, num_stored_epochs(trial)))
         self._study.note_code(trial.number)
         if is_too_often:  # the database could not be written when that process ended normally

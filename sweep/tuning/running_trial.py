@@ -23,12 +23,13 @@ class RunningTrial:
     num_stored: int = 0
     histories: list[list[EpochRecord]] = field(default_factory=list)  # of each run so far
     values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
+    differs: bool = False  # from its stored reports, as is known so far
     code: str = ""  # the digest of the user's that trains it, where that is not what the start found
 
     @property
     def num_epochs(self) -> int:
         """Return the number of epochs trained so far, over all runs."""
-        return sum(map(len, self.histories))
+        return sum(metrics.is_epoch for history in self.histories for metrics in history)
 
     @property
     def is_between_runs(self) -> bool:
@@ -43,13 +44,14 @@ class RunningTrial:
     def add(self, metrics: EpochRecord, objectives: Sequence[str]) -> None:
         """Add an epoch of the run that was started last; its last epoch scores it."""
         self.histories[-1].append(metrics)
-        if metrics.is_last and not metrics.not_finite():
+        if metrics.is_last and not metrics.is_pruned and not metrics.not_finite():
             self.values.append(run_values(self.histories[-1], objectives))
 
     def records(self) -> list[dict[str, Any]]:
         """Return the trial's epochs as they are stored; with several runs, with the number of the run."""
         if len(self.runs) == 1:
-            return [metrics.values() for history in self.histories for metrics in history]
+            history = [metrics for history in self.histories for metrics in history]
+            return [metrics.values() for metrics in [one for one in history if one.is_epoch] or history]
         numbered = enumerate(self.histories, start=1)
         return [{"run": run, **metrics.values()} for run, history in numbered for metrics in history]
 

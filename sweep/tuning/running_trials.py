@@ -104,17 +104,23 @@ class RunningTrials:
 
     def _report(self, running: RunningTrial, metrics: EpochRecord, where: FailureContext | None) -> None:
         running.add(metrics, self._objectives)
-        if running.num_epochs <= running.num_stored:
+        if not running.differs and (difference := self._recorder.difference(running, metrics)):
+            running.differs = True
+            self._notice(difference)
+        if running.num_epochs <= running.num_stored and not metrics.is_last:
             if running.num_epochs == running.num_stored:
                 self._recorder.count_start(running.number, +1)
             return
-        self._tell_epoch(running.number, metrics, len(running.histories))
+        if metrics.is_epoch:
+            self._tell_epoch(running.number, metrics, len(running.histories))
         has_reported = self._recorder.epoch_ended(running, metrics)
         if metrics.not_finite():
             self.fail(running.number, Failure.at(where, Cause.NAN, not_finite_line(metrics)), running)
+        elif metrics.is_pruned:
+            self._end(running.number, TrialState.PRUNED, None, running)
         elif len(running.values) == len(running.runs):
             self._end(running.number, TrialState.COMPLETE, trial_values(running.values), running)
-        elif has_reported and self._study.should_prune(running.number):
+        elif has_reported and metrics.may_prune and self._study.should_prune(running.number):
             self._end(running.number, TrialState.PRUNED, None, running)
 
     def _tell_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:

@@ -1,10 +1,11 @@
 """What the sweep writes of a trial: its epochs, its state and values, why it failed, and what code trained it."""
 
+import math
 from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
-from sweep.engines.base import EpochRecord
+from sweep.engines.base import EpochRecord, OwnReport
 from sweep.errors import FAILURE_ATTRS
 from sweep.tuning.failures import Failure
 from sweep.tuning.running_trial import ATTEMPTS, EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
@@ -46,8 +47,26 @@ class TrialRecorder:
             f"are others of workers that start from now on; earlier ones were by {code.digest}"
         )
 
+    def difference(self, running: RunningTrial, metrics: EpochRecord) -> str | None:
+        """Return a notice if a user's own loop, which is repeated, does not report what is stored of it."""
+        if metrics.own is None or running.num_epochs > running.num_stored or running.num_stored == 0:
+            return None
+        stored = self._storage.get_trial(running.number).intermediate_values
+        if metrics.own.step is None:
+            if running.num_epochs == running.num_stored:
+                return None
+            what = f"it ended after {running.num_epochs} of {running.num_stored} stored reports"
+        else:
+            value, before = self.score(metrics), stored.get(metrics.own.step)
+            if before is not None and (value == before or (math.isnan(value) and math.isnan(before))):
+                return None
+            what = f"step {metrics.own.step} gave {value:g}, stored is {'nothing' if before is None else f'{before:g}'}"
+        return f"trial {running.number} does not reproduce: {what}; let every random number follow from trial.seed"
+
     def epoch_ended(self, running: RunningTrial, metrics: EpochRecord) -> bool:
         """Record an epoch. Return whether a value was reported: the epoch's, or of several runs the score of one."""
+        if metrics.own is not None:
+            return self._own_report(running.number, metrics, metrics.own)
         if len(running.runs) == 1:
             self._report(running.number, metrics.epoch, self.score(metrics))
             return True
@@ -73,6 +92,13 @@ class TrialRecorder:
     def score(self, metrics: EpochRecord) -> float:
         """Return the score; with multiple objectives the first one's, as Optuna stores one intermediate value."""
         return metrics.score(self._metrics[0])
+
+    def _own_report(self, number: int, metrics: EpochRecord, own: OwnReport) -> bool:
+        for key, value in own.attrs.items():
+            self._storage.set_trial_user_attr(number, key, value)
+        if own.step is not None:
+            self._storage.set_trial_intermediate_value(number, own.step, self.score(metrics))
+        return own.step is not None
 
     def _report(self, number: int, count: int, value: float) -> None:
         """Of the epoch, or of the run, 1, 2, ..."""
