@@ -1,16 +1,16 @@
-"""The only place that opens a database. Optuna's schema, created and migrated by Optuna; rows written by us.
+"""Open databases; no other package does. Optuna creates the schema, and sweep writes the rows.
 
-- Where a database is: `database` knows URLs, and which `backend` is behind one, `sqlite` or `postgres`. `waiting`
-  waits for them.
-- Reading: `studies` for a command, `reader` as an Optuna storage, `live` for a dashboard (of a large study a
-  `selection`). What other programs wrote is read by `trial_rows`, and `set_aside` if it is of no use.
-- Writing: `write_behind` is the in-memory Optuna storage in front (`memory`, whose changes are pending in
-  `pending_storage`), `writer` its transactions behind, of `pending_rows` by the statements of `rows`. `foreign_changes`
-  are what other programs wrote meanwhile. `new_study` creates one, `copying` copies one.
-- Damage: found by SQLite's own check (`sqlite.integrity`), in its log (`sqlite.wal`), and in the rows by their digests
-  (`digest`, added by `sealing`, compared by `damage`). `sqlite.backup` has what is put back then.
+- Databases: `database` parses URLs and returns the `backend` of one, `sqlite` or `postgres`. `waiting` retries while a
+  database is locked.
+- Reading: `studies` reads for a command, `reader` as an Optuna storage, `live` for a dashboard (a `selection` of a
+  large study). `trial_rows` reads what other programs wrote, and `set_aside` marks what cannot be used.
+- Writing: `write_behind` is an in-memory Optuna storage (`memory`) whose changes are collected (`pending_storage`,
+  `pending_rows`) and written by the transactions of `writer` with the statements of `rows`. `foreign_changes` adopts
+  what other programs wrote since. `new_study` creates a study, `copying` copies one.
+- Damage: `sqlite.integrity` runs SQLite's own check, `sqlite.wal` checks the write-ahead log, and `damage` compares
+  rows with their digests (`digest`, added by `sealing`). `sqlite.backup` keeps backups to restore.
 
-Private parts of Optuna are used in `optuna_internals` alone, for other packages too.
+Private parts of Optuna are used in `optuna_internals` only, also on behalf of other packages.
 """
 
 from sweep.storage.copying import copy_study

@@ -1,4 +1,4 @@
-"""What differs between the databases that hold studies: a SQLite file, a PostgreSQL server."""
+"""Define the protocol of a database that contains studies: a SQLite file or a PostgreSQL server."""
 
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -10,58 +10,87 @@ from sweep.storage.reader import Reader
 
 
 class Lock(Protocol):
-    """Held while one launcher sweeps a study."""
+    """A context manager that locks a study while one process sweeps it."""
 
-    ended_in_order: bool  # the owner before
+    ended_in_order: bool  # whether the previous owner exited normally
 
 
 class Backend(Protocol):
-    """A database. Errors that a user can mend are StudyErrors of one line."""
+    """A database. Errors that a user can fix are raised as StudyErrors of one line.
 
-    name: str  # for a user, without a password
+    Attributes:
+        name: The database in messages, without a password.
+        driver_errors: The exceptions that the driver, SQLAlchemy and Optuna raise.
+        why_waiting: Notice that is printed when a locked or unreachable database is waited for.
+        end_of_waiting: Notice that is printed when the wait is over.
+    """
+
+    name: str
     driver_errors: tuple[type[Exception], ...]
     why_waiting: str
     end_of_waiting: str
 
     def create(self) -> None:
-        """Make what is missing of Optuna's schema, and our trigger."""
+        """Create Optuna's schema and sweep's trigger where they are missing."""
 
     def check(self) -> None:
         """Raise StudyError if there is no database, or if it is damaged as a whole."""
 
     def connect_writer(self, study_name: str | None = None) -> sqlalchemy.Engine:
-        """Return an engine whose transactions exclude changes to the study by other programs until they end."""
+        """Return an engine whose transactions exclude changes to a study by other programs until they end.
+
+        Args:
+            study_name: Name of the study; None to create a new one.
+        """
 
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
         """Open Optuna's storage on an existing database.
 
         Args:
-            write: Whether it may write; else it is read-only.
+            write: Whether the storage may write; otherwise it is read-only.
             engine_options: Arguments of `sqlalchemy.create_engine`.
+
+        Returns:
+            The storage.
 
         Raises:
             StudyError: There is no such database.
         """
 
     def row_problem(self, study_name: str | None, *, ends_only: bool) -> str | None:
-        """Describe a study or trial that was changed since the sweep wrote it; None if there is none.
+        """Find a study or trial that was changed since the sweep wrote it.
 
         Args:
             study_name: Name of a study; None for all.
             ends_only: Whether only states and values are compared.
+
+        Returns:
+            A description of the first one; None if there is none.
         """
 
     def row_problem_after(self, study_id: int, row: int) -> str | None:
-        """Return the trial with a row id above `row`, or the study, that another program has changed."""
+        """Find a changed trial among the newer ones of a study.
+
+        Args:
+            study_id: Row id of the study, which is checked too.
+            row: Only trials with a row id above this one are checked.
+
+        Returns:
+            A description of the first one; None if there is none.
+        """
 
     def damaged(self, problem: str) -> StudyError:
         """Return the error for a damaged database: the problem and how to repair it."""
 
     def unreadable(self, said: str) -> StudyError:
-        """Return an error for content that Optuna cannot read: `damaged` only if a check confirms it."""
+        """Return the error for content that Optuna cannot read: `damaged` only if a check confirms it.
+
+        Args:
+            said: Optuna's message.
+        """
 
     def error(self, error: BaseException) -> StudyError:
-        """Return an error of the driver as a StudyError."""
+        """Convert an error of the driver to a StudyError."""
 
     def is_damage(self, error: BaseException) -> bool:
         """Return whether an error while reading is caused by damaged content."""
@@ -76,10 +105,14 @@ class Backend(Protocol):
         """Return a value that changes when the database is replaced by another one."""
 
     def lock(self, study_name: str) -> AbstractContextManager[Lock]:
-        """Lock the study for this launcher. Raise StudyError, with the owner, while another launcher has locked it."""
+        """Lock the study for this process.
+
+        Raises:
+            StudyError: Another process has locked it; the message names the process.
+        """
 
     def back_up(self) -> None:
-        """Keep a copy of everything, where that is ours to do."""
+        """Copy the database, unless backups are the responsibility of a server's administrator."""
 
     def release(self, writer: sqlalchemy.Engine) -> None:
         """Dispose of a writer that is no longer needed."""

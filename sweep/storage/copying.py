@@ -1,4 +1,4 @@
-"""A study from one database into another: every row of it, read as of one moment, written all or nothing, compared."""
+"""Copy a study into another database: all of its rows, read from one snapshot, written in one transaction, compared."""
 
 import re
 from collections.abc import Mapping
@@ -12,21 +12,30 @@ from sweep.storage import rows
 from sweep.storage.backend import Backend
 from sweep.storage.database import backend_of, create_database, study_lock
 from sweep.storage.studies import check_is_there, check_rows, reading
-from sweep.storage.writer import begin, in_words
+from sweep.storage.writer import begin, driver_errors_converted
 
 OF_STUDY = (rows.STUDY_DIRECTIONS, rows.STUDY_USER_ATTRS, rows.STUDY_SYSTEM_ATTRS)
 OF_TRIALS = (
     *(rows.TRIAL_PARAMS, rows.TRIAL_VALUES, rows.TRIAL_INTERMEDIATE_VALUES),
     *(rows.TRIAL_USER_ATTRS, rows.TRIAL_SYSTEM_ATTRS),
 )
-MOST_ROWS = 10_000  # of a statement
-Content = dict[str, list[dict[str, Any]]]  # rows by table, without ids of the database: trials are their numbers
+MOST_ROWS = 10_000  # per statement
+Content = dict[str, list[dict[str, Any]]]  # rows by table; trials are identified by number, as row ids differ
 
 
 def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]:
-    """Copy it, digests and all; how many rows each table has of it. StudyError if the target has a study of the name.
+    """Copy a study with its digests. The copy can be resumed, and continues with the same trials.
 
-    A study that is being swept is refused. Run the same command on the copy to resume it, with the same trials.
+    Args:
+        name: Name of the study.
+        source_url: Database to copy from.
+        target_url: Database to copy to; it is created if it does not exist.
+
+    Returns:
+        The number of rows copied, by table.
+
+    Raises:
+        StudyError: There is no such study, it is being swept, or the target has a study of this name.
     """
     if source_url == target_url:
         raise StudyError(f"study {name} would be copied onto itself; --from and --to must be two databases")
@@ -38,7 +47,7 @@ def copy_study(name: str, source_url: str, target_url: str) -> Mapping[str, int]
         backend = backend_of(target_url)
         engine = backend.connect_writer(name)
         try:
-            with in_words(backend), closing(begin(engine)) as connection:
+            with driver_errors_converted(backend), closing(begin(engine)) as connection:
                 _write(connection, backend, name, content)
                 connection.commit()
         finally:
@@ -70,7 +79,7 @@ def _content(connection: sqlalchemy.Connection, name: str) -> Content:
 
 
 def _rows(connection: sqlalchemy.Connection, table: sqlalchemy.Table, condition: Any) -> list[dict[str, Any]]:
-    """In the order of writing; the row's own id and the study's are left out, a trial's is kept."""
+    """Return rows in the order in which they were written, without their own ids and the study's."""
     (own_id,) = table.primary_key.columns
     left_out = {"study_id"} if table is rows.TRIALS else {"study_id", own_id.name}
     query = sqlalchemy.select(*(column for column in table.c if column.name not in left_out))
@@ -103,5 +112,5 @@ def _insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: 
 
 
 def _renamed(key: str, names: Mapping[int, int]) -> str:
-    """optuna-dashboard keeps its notes on trials with the study, by the trials' ids: `dashboard:17:note_ver`."""
+    """Replace the trial id in a study attribute of optuna-dashboard, such as `dashboard:17:note_ver`."""
     return re.sub(r"(?<=^dashboard:)\d+(?=:)", lambda found: str(names.get(int(found[0]), found[0])), key)

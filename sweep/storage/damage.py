@@ -1,6 +1,7 @@
 """Find the study or trial in a database that was changed since the sweep wrote it, by comparing rows with digests.
 
-Read without Optuna and SQLAlchemy, which fail over damaged rows in many ways, and take seconds for thousands of trials.
+Rows are read without Optuna and SQLAlchemy, which raise many kinds of errors for damaged rows, and need seconds for
+thousands of trials.
 """
 
 from collections.abc import Iterable
@@ -19,28 +20,34 @@ _CHOSEN = "FROM trials WHERE study_id = ? AND trial_id > ?"
 
 
 class Database(Protocol):
-    """A connection of SQLite's module, or what stands in for one: parameters are question marks."""
+    """A connection of Python's sqlite3 module, or an object with the same interface."""
 
     def execute(self, query: str, parameters: tuple[Any, ...], /) -> Iterable[Any]:
-        """Return the rows."""
+        """Return the rows of a query, whose parameters are written as question marks."""
 
 
 def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_only: bool = False) -> str | None:
-    """What of a study is damaged, in words; None if nothing is.
+    """Find a study or trial that was changed since the sweep wrote it.
 
-    Only trials with a row id above `after_row` are looked at, and, with `ends_only`, only their states and values. The
-    caller has begun a transaction, so that nothing changes meanwhile. Raises what the driver raises.
+    Args:
+        database: A connection in a transaction, so that all rows are of one snapshot. Errors of the driver are raised.
+        study_id: Row id of the study.
+        after_row: Only trials with a row id above this one are checked.
+        ends_only: Whether only states and values are compared.
+
+    Returns:
+        A description of the damage; None if there is none.
     """
     name, is_ours, is_right = _read_study(database, study_id)
     if not is_right:
         return f"study {name} has been changed since the sweep wrote it"
-    if not is_ours:  # copies of the sweep's trials by plain Optuna, maybe with other values
+    if not is_ours:  # plain Optuna may have copied the sweep's trials into it, with other values
         return None
     trials = _read_trials(database, study_id, after_row, ends_only)
     for position, trial in enumerate(trials, start=_num_trials_up_to(database, study_id, after_row)):
         try:
             is_right = is_intact(trial, position, end_only=ends_only)
-        except Exception:  # a damaged row holds anything
+        except Exception:  # a damaged row may contain anything
             is_right = False
         if not is_right:
             return f"trial {trial.number} of study {name} has been changed since the sweep wrote it"
@@ -48,7 +55,16 @@ def find_damage(database: Database, study_id: int, *, after_row: int = 0, ends_o
 
 
 def find_any_damage(database: Database, study_name: str | None = None, *, ends_only: bool = False) -> str | None:
-    """Return the first damage of all studies, or of one by its name, as `find_damage` does."""
+    """Find the first damage of all studies, or of one.
+
+    Args:
+        database: As in `find_damage`.
+        study_name: Name of a study; None for all.
+        ends_only: Whether only states and values are compared.
+
+    Returns:
+        A description of the damage; None if there is none.
+    """
     for study_id, name in [*database.execute("SELECT study_id, study_name FROM studies", ())]:
         if study_name in (None, name):
             problem = find_damage(database, study_id, ends_only=ends_only)
@@ -64,18 +80,18 @@ def _num_trials_up_to(database: Database, study_id: int, row: int) -> int:
 
 
 def _read_study(database: Database, study_id: int) -> tuple[str, bool, bool]:
-    """Its name, whether sweep wrote it, and whether it agrees with its digest."""
+    """Return a study's name, whether sweep created it, and whether it matches its digest."""
     found = {part: dict(database.execute(query, (study_id,))) for part, query in _STUDY.items()}
     name, stored = found["name"].get(0, ""), found["system"].get(DIGEST)
     try:
         is_right = stored is None or is_study_intact(stored, name, found["direction"], found["user"])
-    except Exception:  # a damaged row holds anything
+    except Exception:  # a damaged row may contain anything
         is_right = False
     return name, stored is not None or MADE_BY_SWEEP in found["user"], is_right
 
 
 def _read_trials(database: Database, study_id: int, after_row: int, ends_only: bool) -> Iterable[TrialContent]:
-    """By a query a table. Without params, intermediate values and user attributes if `ends_only`."""
+    """Return the trials, read by one query per table; with `ends_only`, only what the end of a digest covers."""
     bound = (study_id, after_row)
     query = f"SELECT trial_id, number, state {_CHOSEN} ORDER BY trial_id"
     trials = {row: TrialContent(number, state) for row, number, state in database.execute(query, bound)}
@@ -100,5 +116,5 @@ def _read_trials(database: Database, study_id: int, after_row: int, ends_only: b
 
 
 def _value(stored: Any, kind: Any) -> Any:
-    """A value of Optuna's, of which those that are not finite are named; what cannot be one is kept to be found."""
+    """Convert a stored value and its type to a float; a pair that Optuna does not write is returned, as damage."""
     return stored if kind == "FINITE" else NOT_FINITE.get(kind, kind) if stored is None else (stored, kind)

@@ -1,7 +1,7 @@
-"""The storage behind the dashboard's pages: what they may write is what the sweep and its commands can use.
+"""Define the storage of the dashboard, which checks what the pages write.
 
-optuna-dashboard passes on what a page sends it: a tell with three values for one objective is a trial that nobody can
-use. What cannot be written is answered with a status and a reason, as optuna-dashboard answers its own refusals.
+optuna-dashboard writes whatever a page sends, such as three values for a single objective, which makes the trial
+unusable. Such a request is answered with an HTTP status and a reason, as optuna-dashboard answers its own errors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ BAD_REQUEST, NOT_FOUND, CONFLICT, SERVER_ERROR = 400, 404, 409, 500
 
 
 class DashboardStorage(LiveStorage):
-    """A `LiveStorage` whose refusals are bottle's `HTTPError`."""
+    """A `LiveStorage` that raises bottle's `HTTPError` for invalid requests."""
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Set the state. Respond with 400 for invalid values, 404 without such a trial, 409 if it is finished."""
@@ -31,11 +31,11 @@ class DashboardStorage(LiveStorage):
             if problem is not None:
                 raise HTTPError(BAD_REQUEST, f"the trial would be {problem}")
             if not super().set_trial_state_values(trial_id, state, values):
-                raise HTTPError(CONFLICT, "the trial has been finished in the meantime")
+                raise HTTPError(CONFLICT, "the trial is already finished")
         return True
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set the attribute as Optuna does. Respond with 400 for those that sweep stores with its trials."""
+        """Set the attribute. Respond with 400 for one of those that sweep stores with its trials."""
         with _in_status_codes():
             if key in OWN_TRIAL_ATTRS and is_ours(self.get_trial(trial_id)):
                 raise HTTPError(BAD_REQUEST, f"{key} is an attribute of the sweep; choose another name")
@@ -47,7 +47,7 @@ class DashboardStorage(LiveStorage):
             return super().get_study_name_from_id(study_id)
 
     def on_damage(self, error: StudyError) -> None:
-        """Show the reason on the page, and none of the trials."""
+        """Respond with 500 and the reason, which the page shows instead of the trials."""
         raise HTTPError(SERVER_ERROR, str(error))
 
 

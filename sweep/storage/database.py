@@ -1,4 +1,4 @@
-"""Names and URLs of databases, and what is behind a URL: a `Backend`."""
+"""Parse the URLs of databases, and call the `Backend` of a URL."""
 
 import os
 from contextlib import AbstractContextManager
@@ -24,8 +24,11 @@ def database_url(studies: Path, storage: str | None = None, flag: str = "--stora
 
     Args:
         studies: Folder of the default database `sweep.db`.
-        storage: URL from the command line; None for that of SWEEP_STORAGE, or the default.
+        storage: URL from the command line; None for SWEEP_STORAGE if it is set, else the default.
         flag: Name of the option, for messages.
+
+    Returns:
+        The URL, with the driver that sweep uses.
 
     Raises:
         StudyError: The URL is not supported, or `storage` contains a password, which other users could read.
@@ -53,7 +56,7 @@ def database_url(studies: Path, storage: str | None = None, flag: str = "--stora
 
 def _sqlite_url(path: Path) -> str:
     path = path.expanduser().resolve()
-    if os.path.isdir(path):  # other errors of the system are reported where it is opened
+    if os.path.isdir(path):  # other errors of the system are reported when the file is opened
         raise StudyError(f"{path}: is a folder; pass a file in it, as in sqlite:///folder/sweep.db")
     if set(str(path)) & set("?#%"):
         raise StudyError(f"{path}: database URLs cannot contain ?, # or %; choose another --studies")
@@ -61,7 +64,11 @@ def _sqlite_url(path: Path) -> str:
 
 
 def backend_of(url: str) -> Backend:
-    """Return the backend for a URL of `database_url`."""
+    """Return the backend of a URL as returned by `database_url`.
+
+    Raises:
+        StudyError: PostgreSQL's driver is not installed.
+    """
     parsed = make_url(url)
     if parsed.drivername not in POSTGRES:
         return SqliteBackend(Path(str(parsed.database)))
@@ -73,7 +80,7 @@ def backend_of(url: str) -> Backend:
 
 
 def create_database(url: str) -> None:
-    """Create what is missing: a file, Optuna's schema, the trigger that protects finished trials."""
+    """Create the file, Optuna's schema and the trigger that protects finished trials, where they are missing."""
     backend_of(url).create()
 
 
@@ -83,10 +90,10 @@ def connect_reader(url: str, *, write: bool = False, **engine_options: Any) -> R
 
 
 def study_lock(url: str, study_name: str) -> AbstractContextManager[Lock]:
-    """Lock a study for this launcher. Raise StudyError, with the owner, while another one has locked it."""
+    """Lock a study for this process, as a context manager; see `Backend.lock`."""
     return backend_of(url).lock(study_name)
 
 
 def back_up(url: str) -> None:
-    """Keep a copy of the whole database, unless its server is backed up by its owner."""
+    """Copy the whole database, unless backups are the responsibility of a server's administrator."""
     backend_of(url).back_up()

@@ -1,18 +1,17 @@
-"""A digest for each trial and study of the sweep, stored with it as the system attribute `sweep:digest`.
+"""Compute a digest for each trial and study of the sweep, stored with it as the system attribute `sweep:digest`.
 
-SQLite's own check finds a broken page; it does not find another digit in a score. So what the sweep writes is written
-with a digest of it, in the same transaction, and compared wherever a command of sweep reads (`damage`).
+SQLite's own check finds a broken page, but not a changed digit in a score. So the sweep stores a digest with what it
+writes, in the same transaction, and sweep's commands compare it when they read (`damage`).
 
-A trial's digest has two parts (its times are in neither):
+A trial's digest has two parts, neither of which contains its times:
 
     run    number, params with their distributions, intermediate values, the user attributes that the sweep owns
     end    number, state, values, and what samplers and pruners remember (system attributes)
 
-`rows` names the rows that both are of: another program may add others to a trial that runs, which is no damage either.
-`end` is that of the state that is stored next to it. Another program may finish a running trial of the sweep, which is
-not damage: its state then differs from the stored RUNNING, and `end` is not compared. Trials of other programs have no
-digest, or a copied one of another number, and are not checked. A study from before there were digests gets them with
-its next transaction.
+`rows` lists the rows that both parts cover: another program may add other rows to a running trial. `end` is of the
+state that is stored next to it. Another program may also finish a running trial of the sweep: its state then differs
+from the stored RUNNING, and `end` is not compared. Trials of other programs have no digest, or one that was copied from
+a trial of another number, and are not checked. A study that is older than digests gets them in its next transaction.
 """
 
 import hashlib
@@ -34,7 +33,7 @@ CONFIRMATION = "confirmation"  # that of `sweep confirm`
 OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric", CONFIRMATION)
 TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial that sweep trains
 OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", CODE, *FAILURE_ATTRS)
-OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # also on trials that sweep trains
+OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # prefixes of what other programs set, also on the sweep's trials
 RUNNING = "RUNNING"
 LENGTH = 16  # hexadecimal digits
 
@@ -43,7 +42,7 @@ _encode = json.JSONEncoder(sort_keys=True).encode
 
 @dataclass
 class TrialContent:
-    """What a digest is of, in the terms of the database: parameters as Optuna stores them, attributes as JSON."""
+    """The content of a trial that its digest covers, as the database stores it: attributes are JSON."""
 
     number: int
     state: str
@@ -54,7 +53,7 @@ class TrialContent:
     system_attrs: dict[str, str] = field(default_factory=dict)
 
     def rows(self) -> dict[str, Any]:
-        """Return the rows that the digests cover: names, keys, and pairs of the first and last step in sequence."""
+        """Return the rows that the digest covers: names and keys, and ranges of steps as [first, last]."""
         return {
             "params": [*self.params],
             "steps": _ranges(self.intermediate_values),
@@ -64,20 +63,24 @@ class TrialContent:
         }
 
     def of_rows(self, rows: Mapping[str, Any]) -> "TrialContent":
-        """Return the same content with these rows alone."""
+        """Return a copy with only the rows that a digest covers, as returned by `rows`."""
         steps = [step for first, last in rows["steps"] for step in range(first, last + 1)]
         return TrialContent(
             self.number,
             self.state,
-            _those(self.params, rows["params"]),
-            _those(self.intermediate_values, steps),
-            _those(self.values, rows["values"]),
-            _those(self.user_attrs, rows["user"]),
-            _those(self.system_attrs, rows["system"]),
+            _subset(self.params, rows["params"]),
+            _subset(self.intermediate_values, steps),
+            _subset(self.values, rows["values"]),
+            _subset(self.user_attrs, rows["user"]),
+            _subset(self.system_attrs, rows["system"]),
         )
 
     def run_hash(self, fixed: str = "") -> str:
-        """Return the hash of `run`; `fixed` is `fixed_hash`, if it is known."""
+        """Return the hash of `run`.
+
+        Args:
+            fixed: The result of `fixed_hash`, to avoid computing it again; "" to compute it.
+        """
         reals = {step: value + 0.0 for step, value in self.intermediate_values.items()}  # SQLite has no -0.0
         return _hash(self.number, fixed or self.fixed_hash(), reals)
 
@@ -93,13 +96,13 @@ class TrialContent:
 
 
 class TrialDigests:
-    """Compute digests of the sweep's trials; unchanged parts of a running trial are not recomputed."""
+    """Compute digests of the sweep's trials; unchanged parts of a running trial are cached."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, str, str, dict[str, Any]]] = {}  # number -> of what, fixed, end, rows
+        self._known: dict[int, tuple[Any, str, str, dict[str, Any]]] = {}  # number -> content, fixed, end, rows
 
     def of(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Return what is stored with the trial in its current state."""
+        """Return the digest to store with the trial in its current state."""
         source = (trial.state, trial.values, {**trial.params}, {**trial.user_attrs}, {**trial.system_attrs})
         before, fixed, end, rows = self._known.get(trial.number, (None, "", "", {}))
         if source != before:
@@ -131,12 +134,15 @@ def content_of(trial: FrozenTrial) -> TrialContent:
 
 
 def is_intact(trial: TrialContent, position: int | None = None, *, end_only: bool = False) -> bool:
-    """Return whether a stored trial agrees with its digest; one without a digest is another program's and passes.
+    """Check whether a stored trial matches its digest.
 
     Args:
         trial: The stored trial.
-        position: Its place among the study's rows; None if unknown.
+        position: Its position among the study's rows, from 0; None if unknown.
         end_only: Whether only state and values are compared.
+
+    Returns:
+        Whether it matches; True for a trial without a digest, which another program wrote.
 
     Raises:
         Exception: Anything, if the content is damaged.
@@ -146,32 +152,48 @@ def is_intact(trial: TrialContent, position: int | None = None, *, end_only: boo
         return True
     digest = json.loads(text)
     if digest.get("number", trial.number) != trial.number:
-        return position in (None, trial.number)  # a copy that plain Optuna made and renumbered
+        return position in (None, trial.number)  # plain Optuna copied the trial and gave it another number
     if "rows" in digest:
         trial = trial.of_rows(digest["rows"])
-    else:  # an older one, of all rows that there were then
+    else:  # an older digest covers all rows except those that were introduced later
         trial = replace(trial, user_attrs={key: text for key, text in trial.user_attrs.items() if key != CODE})
-    is_told_by_others = digest["state"] == RUNNING != trial.state
-    is_end_right = is_told_by_others or (digest["state"], digest["end"]) == (trial.state, trial.end_hash())
+    is_finished_by_others = digest["state"] == RUNNING != trial.state
+    is_end_right = is_finished_by_others or (digest["state"], digest["end"]) == (trial.state, trial.end_hash())
     return is_end_right and (end_only or digest["run"] == trial.run_hash())
 
 
 def is_ours(trial: FrozenTrial) -> bool:
-    """Return whether the trial's digest is its own; one that plain Optuna copied is of another number."""
+    """Return whether the sweep wrote the trial: it has a digest, and not one copied from a trial of another number."""
     digest = trial.system_attrs.get(DIGEST)
     return isinstance(digest, dict) and digest.get("number", trial.number) == trial.number
 
 
 def study_digest(name: str, directions: Sequence[StudyDirection], user_attrs: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is stored with a study of the sweep; plain Optuna copies it with the study under another name."""
+    """Return the digest to store with a study. It contains the name, as plain Optuna copies it under another name.
+
+    Args:
+        name: Name of the study.
+        directions: The direction of each objective.
+        user_attrs: The study's user attributes.
+    """
     names = {objective: direction.name for objective, direction in enumerate(directions)}
     return {"name": name, "hash": study_hash(name, names, _as_json(user_attrs, OWN_STUDY_ATTRS))}
 
 
 def is_study_intact(text: str, name: str, directions: Mapping[int, str], user_attrs: Mapping[str, str]) -> bool:
-    """Return whether a stored study agrees with its digest. Damaged content may raise anything."""
+    """Check whether a stored study matches its digest.
+
+    Args:
+        text: The digest as JSON.
+        name: Name of the study.
+        directions: The names of directions by objective.
+        user_attrs: The study's user attributes as JSON.
+
+    Raises:
+        Exception: Anything, if the content is damaged.
+    """
     digest = json.loads(text)
-    if isinstance(digest, str):  # an older one
+    if isinstance(digest, str):  # an older digest
         digest = {"name": name, "hash": digest}
     return bool(digest["hash"] == study_hash(digest["name"], directions, user_attrs))
 
@@ -193,13 +215,13 @@ def _hash(*content: Any) -> str:
     return hashlib.sha256(_encode(content).encode()).hexdigest()[:LENGTH]
 
 
-def _those(rows: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Any]:
-    """One that is missing makes another digest."""
+def _subset(rows: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Any]:
+    """Return the rows with these keys; a missing row changes the digest."""
     return {key: rows[key] for key in keys if key in rows}
 
 
 def _ranges(steps: Iterable[int]) -> list[list[int]]:
-    """Pairs of the first and the last step of each unbroken run.
+    """Return the first and the last step of each range of consecutive steps.
 
     >>> _ranges([1, 2, 3, 7])
     [[1, 3], [7, 7]]

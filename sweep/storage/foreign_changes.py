@@ -1,4 +1,4 @@
-"""What other programs write into a study while it is swept: found at each transaction, adopted, never overwritten."""
+"""Find what other programs write into a study while it is swept, and adopt it instead of overwriting it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +16,22 @@ from sweep.storage.writer import StudyWriter
 
 @dataclass(frozen=True)
 class ForeignChange:
-    """A trial that another program created, or one of the sweep whose state it has set."""
+    """A trial that another program created, or a trial of the sweep whose state another program has set.
+
+    Attributes:
+        number: Number of the trial.
+        is_new: Whether the other program created it.
+        state: Its state now.
+        problem: Why it is set aside; None if it is not.
+    """
 
     number: int
     is_new: bool
     state: TrialState
-    problem: str | None = None  # why the trial is set aside
+    problem: str | None = None
 
     def line(self, study_name: str) -> str:
-        """Return what to say of it."""
+        """Return a notice for the user."""
         if self.problem is not None:
             return f"study {study_name}: trial {self.number} is set aside: {self.problem}"
         if self.is_new:
@@ -33,23 +40,45 @@ class ForeignChange:
 
 
 class ForeignChanges:
-    """Compares the study in the database with the one in memory, inside a transaction of the writer."""
+    """Compare the study in the database with the one in memory, inside a transaction of the writer."""
 
     def __init__(
         self, memory: StudyMemory, reader: Reader, writer: StudyWriter, take_over: Callable[[int], None]
     ) -> None:
-        """`take_over` is called with the number of each trial of the sweep whose state another program has set."""
+        """Create it for a study.
+
+        Args:
+            memory: The study in memory.
+            reader: Reads the database by another connection.
+            writer: Writes the study.
+            take_over: Called with the number of each trial of the sweep whose state another program has set.
+        """
         self._memory, self._reader, self._writer, self._take_over = memory, reader, writer, take_over
 
     def exist(self, before: Snapshot, connection: sqlalchemy.Connection) -> bool:
-        """Return whether there are any since the memory was as in the snapshot; none is adopted."""
+        """Return whether other programs have changed the study since a snapshot. Nothing is adopted.
+
+        Args:
+            before: The snapshot.
+            connection: The transaction's connection.
+        """
         row_ids = self._memory.row_ids
         known = {(row_ids[number], before.trials[number].state.name) for number in before.open_numbers}
         now, count = self._look(connection, [row for row, _ in known])
         return {*map(tuple, now)} != known or count != len(row_ids)
 
     def adopt(self, connection: sqlalchemy.Connection) -> list[ForeignChange]:
-        """Put them into the memory and return them. Raise StudyError if a trial was deleted."""
+        """Put the changes of other programs into the memory.
+
+        Args:
+            connection: The transaction's connection.
+
+        Returns:
+            The changes.
+
+        Raises:
+            StudyError: Another program deleted a trial.
+        """
         row_ids = self._memory.row_ids
         open_rows = {row_ids[number]: number for number in self._memory.open_numbers}
         now, count = self._look(connection, [*open_rows])
@@ -69,10 +98,10 @@ class ForeignChanges:
     def _adopt(self, row: Any, number: int | None) -> ForeignChange | None:
         if number is not None and row.state == self._memory.get_trial(number).state.name:
             return None
-        trial = self._reader.get_trial(row.trial_id)  # by another connection: committed before the transaction began
+        trial = self._reader.get_trial(row.trial_id)  # another connection sees it: it was committed before ours began
         if number is None:
             self._memory.add_loaded(trial)
-        else:  # nothing of it is pending, so the database has all there is
+        else:  # none of its changes are pending, so the database is complete
             self._memory.replace_loaded(number, trial)
             self._take_over(number)
         return ForeignChange(trial.number, number is None, trial.state, trial.user_attrs.get(SET_ASIDE))

@@ -1,8 +1,8 @@
 """Read a study for a dashboard: finished trials once, everything else at each request.
 
-Reading 5,000 trials of 20 epochs through Optuna takes seconds, and a page asks every ten: Optuna's own cache of
-finished trials makes that an instant. It takes a study's id for the study for ever, but SQLite gives the ids of a
-deleted study again; a study that was replaced by another one is read again. What is read is checked once.
+Reading 5,000 trials of 20 epochs through Optuna takes seconds, and a page requests them every ten seconds, so Optuna's
+own cache of finished trials is used. It assumes that an id always refers to the same study, but SQLite reuses the ids
+of deleted studies; a study that was replaced by another one is read again. Trials are checked when they are first read.
 """
 
 import copy
@@ -31,15 +31,24 @@ _FIRST_TRIAL = (
 
 
 class LiveStorage(TrialCache):
-    """Optuna's storage on a database that others write; read-only unless `write`. StudyError if there is none.
+    """Optuna's storage on a database that other processes write.
 
-    `on_replaced` is called when what was remembered of a study is dropped, `on_damage` before a StudyError is raised.
-    With `most`, a study shows a `Selection` of its trials; with `only`, no other study is there.
+    Args:
+        url: URL of the database.
+        write: Whether the storage may write; otherwise it is read-only.
+        most: N, to show a `Selection` of the N best and the N latest trials of a study; None for all.
+        only: The only study to show; None for all.
+
+    Attributes:
+        on_replaced: Called when the cached trials of a study are dropped.
+
+    Raises:
+        StudyError: There is no database.
     """
 
     def __init__(self, url: str, *, write: bool = False, most: int | None = None, only: str | None = None) -> None:
         backend_of(url).check()
-        # each session reopens the file: a database that was deleted and created again is noticed
+        # each session reopens the file, so that a database that was deleted and created again is noticed
         super().__init__(connect_reader(url, write=write, poolclass=sqlalchemy.pool.NullPool))
         self.on_replaced: Callable[[], object] = bool  # does nothing
         self._url, self._most, self._only = url, most, only
@@ -53,7 +62,7 @@ class LiveStorage(TrialCache):
             known = self.last_known_row(study_id)
         try:
             trials = super().get_all_trials(study_id, deepcopy=False)
-        except Exception:  # Optuna's over a damaged row
+        except Exception:  # Optuna raises anything for a damaged row
             self._check(study_id, known)
             raise
         self._check(study_id, known)
@@ -63,7 +72,7 @@ class LiveStorage(TrialCache):
         return copy.deepcopy(chosen) if deepcopy else chosen
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the best of the trials that are served."""
+        """Return the best of the trials that are shown."""
         return BaseStorage.get_best_trial(self, study_id)
 
     def study_of(self, trial_id: int) -> int:
@@ -72,10 +81,10 @@ class LiveStorage(TrialCache):
         return int(database.study_of(trial_id))
 
     def on_damage(self, error: StudyError) -> None:
-        """Do nothing: the error is raised."""
+        """Called before a StudyError for damaged rows is raised; does nothing."""
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Return Optuna's studies, or only the one that is served."""
+        """Return all studies, or only the one that is shown."""
         return [study for study in super().get_all_studies() if self._only in (None, study.study_name)]
 
     def _selection(self, study_id: int, trials: list[FrozenTrial]) -> Selection:

@@ -1,4 +1,4 @@
-"""A study in memory: what samplers and pruners see of it, as it was read and as the sweep has changed it since."""
+"""Keep a study in memory for samplers and pruners: as it was read, with the changes of the sweep since."""
 
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -37,10 +37,11 @@ class StudyMemory(MemoryStorage):
 
     Attributes:
         study_name: Name of the study.
-        row_ids: The id in the database of each trial that is stored, by number.
+        row_ids: Ids in the database by number, of the trials that are stored.
         own_numbers: Numbers of the trials that the sweep trains or has trained.
         open_numbers: Numbers of the trials that are not finished.
-        finished_numbers: Numbers of the finished trials in the order of finishing; `restore` makes another list.
+        finished_numbers: Numbers of the finished trials in the order in which they finished; `restore` replaces the
+            list object.
 
     """
 
@@ -51,14 +52,14 @@ class StudyMemory(MemoryStorage):
         self.own_numbers: set[int] = set()
         self.open_numbers: set[int] = set()
         self.finished_numbers: list[int] = []
-        self._has_digests = True  # else it was made before there were any
+        self._has_digests = True  # False for a study that is older than digests
 
     def load(self, reader: Reader, study_row: int, distributions: Mapping[str, BaseDistribution]) -> None:
         """Read the study into the empty memory.
 
         Args:
             reader: Storage to read from.
-            study_row: The study's id in it.
+            study_row: The study's id in this storage.
             distributions: The study's own distributions by parameter.
 
         Raises:
@@ -85,19 +86,19 @@ class StudyMemory(MemoryStorage):
         (self.finished_numbers.append if trial.state.is_finished() else self.open_numbers.add)(number)
 
     def replace_loaded(self, number: int, trial: FrozenTrial) -> None:
-        """Replace an open trial by what another program has made of it."""
+        """Replace an unfinished trial by its current state in the database, which another program has set."""
         trial.number = number
         self._put_loaded(trial)
         if trial.state.is_finished():
             self.count_as_finished(number)
 
     def count_as_finished(self, number: int) -> None:
-        """Note that an open trial is finished."""
+        """Move an unfinished trial to the finished ones."""
         self.open_numbers.discard(number)
         self.finished_numbers.append(number)
 
     def snapshot(self) -> Snapshot:
-        """Return what `restore` needs to undo later changes. Finished trials, which do not change, are not copied."""
+        """Return what `restore` needs to undo later changes. Finished trials do not change and are not copied."""
         trials = self.get_all_trials(STUDY_ID, deepcopy=False)
         for number in self.open_numbers:
             trials[number] = _copied(trials[number])
@@ -112,7 +113,7 @@ class StudyMemory(MemoryStorage):
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Make the memory what it was when the snapshot was taken."""
+        """Restore the study as it was when the snapshot was taken."""
         directions = self.get_study_directions(STUDY_ID)
         super().__init__()
         self._put_study(directions, snapshot.user_attrs, snapshot.system_attrs, snapshot.distributions)
@@ -137,7 +138,7 @@ class StudyMemory(MemoryStorage):
             super().set_study_system_attr(study_id, key, value)
 
     def _renumber(self, trial: FrozenTrial, number: int) -> None:
-        """Set a trial of another program aside; a gap before a trial of the sweep means that one was lost."""
+        """Set aside a trial of another program. Raise StudyError for one of the sweep, as a trial before it is lost."""
         if is_ours(trial):
             raise StudyError(
                 f"study {self.study_name} has trial {trial.number} where {number} should follow: "
@@ -148,17 +149,17 @@ class StudyMemory(MemoryStorage):
         trial.number = number
 
     def _put_loaded(self, trial: FrozenTrial) -> None:
-        """Put the trial itself: Optuna copies a template deeply, at ten times the cost of reading it."""
+        """Put a trial into the storage without the deep copy of Optuna's `create_new_trial`."""
         known = self.known_distributions(STUDY_ID)
         if trial.state.is_finished() and trial.number not in self.own_numbers:
             trial = without_foreign_params(trial, known, within=True)
         for name, distribution in trial.distributions.items():
-            known.setdefault(name, distribution)  # as Optuna's storages: another type of parameter is refused
+            known.setdefault(name, distribution)  # as in Optuna's storages, other types of this parameter are refused
         self.put_trial(STUDY_ID, trial.number, trial)
 
 
 def _copied(trial: FrozenTrial) -> FrozenTrial:
-    """Optuna's `Trial` edits what the storage returns, and so what the storage had before."""
+    """Copy a trial with its dictionaries, as Optuna's `Trial` changes the objects that the storage returns."""
     copied = copy(trial)
     for name in ("params", "distributions", "intermediate_values", "user_attrs", "system_attrs"):
         setattr(copied, name, {**getattr(trial, name)})

@@ -1,4 +1,4 @@
-"""Creates studies."""
+"""Create a study in an existing database."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from sweep.storage import rows
 from sweep.storage.database import backend_of
 from sweep.storage.digest import DIGEST, MADE_BY_SWEEP, study_digest
-from sweep.storage.writer import begin, in_words, retry_while_locked
+from sweep.storage.writer import begin, driver_errors_converted, retry_while_locked
 
 
 def create_study(
@@ -20,14 +20,14 @@ def create_study(
     user_attrs: dict[str, Any],
     system_attrs: dict[str, Any] | None = None,
 ) -> None:
-    """Create a study with its attributes, all or nothing.
+    """Create a study with its attributes in one transaction.
 
     Args:
         url: URL of the database.
         study_name: Name of the study.
         directions: The direction of each objective.
-        user_attrs: Its user attributes, as JSON can store them.
-        system_attrs: Its system attributes.
+        user_attrs: The study's user attributes, values that JSON can represent.
+        system_attrs: The study's system attributes. Default: none.
 
     Raises:
         StudyError: The database cannot be written.
@@ -37,7 +37,10 @@ def create_study(
     backend = backend_of(url)
     engine = backend.connect_writer()
     try:
-        with in_words(backend), closing(retry_while_locked(partial(begin, engine), backend)) as connection:
+        with (
+            driver_errors_converted(backend),
+            closing(retry_while_locked(partial(begin, engine), backend)) as connection,
+        ):
             rows.insert_study(connection, study_name, directions, user_attrs, {**(system_attrs or {}), **seal})
             connection.commit()
     finally:

@@ -1,6 +1,7 @@
-"""Every private part of Optuna, and of optuna-dashboard, that sweep relies on; nothing else uses one.
+"""Wrap every private part of Optuna and optuna-dashboard that sweep relies on; no other module uses one.
 
-Each says what it is for, and what the public API lacks. When Optuna moves, this module and its tests are where to look.
+Each docstring states what the public API lacks. If a new version of Optuna breaks sweep, look here and at the tests of
+this module first.
 """
 
 import math
@@ -17,33 +18,33 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection
-from optuna.study._frozen import FrozenStudy as FrozenStudy  # what public storages return, with no public name
+from optuna.study._frozen import FrozenStudy as FrozenStudy  # returned by public methods, but not exported
 from optuna.trial import FrozenTrial, TrialState
 
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}  # types of stored values other than FINITE
 
 
 def schema_table(name: str) -> sqlalchemy.Table:
-    """Return the table of Optuna's schema with this name, for our own statements.
+    """Return a table of Optuna's schema for SQLAlchemy Core statements.
 
-    Optuna's storages write one value at a time, through objects: 111 to 161 ms of CPU a trial.
+    Optuna's storages write one value at a time through ORM objects, which takes 111 to 161 ms of CPU per trial.
     """
     tables: Mapping[str, sqlalchemy.Table] = models.BaseModel.metadata.tables
     return tables[name]
 
 
 def stored_value(value: float) -> tuple[float | None, Any]:
-    """Return an objective's value as two columns: a number and its type, as a column cannot store an infinity."""
+    """Return an objective's value as two columns, number and type; the type represents an infinity."""
     return models.TrialValueModel.value_to_stored_repr(value)
 
 
 def stored_intermediate_value(value: float) -> tuple[float | None, Any]:
-    """Return a reported value as two columns; it may be NaN."""
+    """Return a reported value as two columns, number and type; the type represents NaN or an infinity."""
     return models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
 
 
 def row_id(trial: FrozenTrial) -> int:
-    """Return the trial's id in its storage; Optuna's public API needs another query for it."""
+    """Return the trial's id in its storage; with Optuna's public API this takes a query."""
     return trial._trial_id
 
 
@@ -53,9 +54,9 @@ def storage_of(study: Study) -> BaseStorage:
 
 
 def contains(distribution: BaseDistribution, internal_value: float) -> bool:
-    """Return whether a value in Optuna's internal representation is one of the distribution's.
+    """Return whether a distribution contains a value, given in Optuna's internal representation.
 
-    Optuna's public check is of a whole trial, and raises.
+    Optuna's public check is for a whole trial, and raises.
     """
     return distribution._contains(internal_value)
 
@@ -66,33 +67,48 @@ def study_seen_by_sampler(study: Study, trial: FrozenTrial) -> Study:
 
 
 def forget_trials(dashboard: Any) -> None:
-    """Clear the cache of an optuna-dashboard application, which assumes that a study's id never changes its study."""
+    """Clear the cache of an optuna-dashboard application, which assumes that an id always refers to the same study."""
     dashboard._inmemory_cache.clear()
 
 
 class MemoryStorage(InMemoryStorage):
-    """An `InMemoryStorage` into which trials can be put as they are.
+    """An `InMemoryStorage` into which trials can be put without a copy.
 
-    `create_new_trial` copies a template deeply, at ten times the cost of reading it.
+    `create_new_trial` makes a deep copy of a template, which takes ten times as long as reading the trial.
     """
 
     def put_trial(self, study_id: int, trial_id: int, trial: FrozenTrial) -> None:
-        """Take the trial, which is the storage's from now on, in place of the one with this id."""
+        """Replace the trial with this id.
+
+        Args:
+            study_id: Id of the study.
+            trial_id: Id of the trial to replace.
+            trial: The new trial, which must not be changed by the caller afterwards.
+        """
         trial._trial_id = trial_id
         self._set_trial(trial_id, trial)
         self._update_cache(trial_id, study_id)
 
     def known_distributions(self, study_id: int) -> dict[str, BaseDistribution]:
-        """Return the distributions that later trials must be compatible with, by parameter; more can be added."""
+        """Return the distributions, by parameter, that later trials must be compatible with; more can be added."""
         return self._studies[study_id].param_distribution
 
 
 class RowStorage(RDBStorage):
-    """An `RDBStorage` whose trials are read by `read_trials`, its cache's too."""
+    """An `RDBStorage` that reads all trials by `read_trials`, also for Optuna's cache in front of it."""
 
     @abstractmethod
     def read_trials(self, study_id: int, after_row: int, included: Collection[int]) -> list[FrozenTrial]:
-        """The study's trials with a row id above `after_row`, and the `included` ones; by row id."""
+        """Return trials of a study.
+
+        Args:
+            study_id: Row id of the study.
+            after_row: Trials with a row id above this one are returned.
+            included: Row ids of further trials to return.
+
+        Returns:
+            The trials, ordered by row id.
+        """
 
     def _get_trials(
         self,
@@ -106,14 +122,14 @@ class RowStorage(RDBStorage):
         return [trial for trial in trials if states is None or trial.state in states]
 
     def _get_best_trial_id(self, study_id: int, direction: StudyDirection) -> int:
-        """Of the trials as they are read: Optuna's query knows the database alone."""
+        """Choose among the trials as `read_trials` returns them; Optuna's query would include unusable ones."""
         return row_id(BaseStorage.get_best_trial(self, study_id))
 
 
 class TrialCache(_CachedStorage):
-    """What Optuna puts in front of an `RDBStorage`: finished trials are read once.
+    """The cache that Optuna puts in front of an `RDBStorage`, which reads finished trials once.
 
-    It has no public name, and no way to forget a study that another one has replaced.
+    It is not public, and it cannot forget a study that was replaced by another one.
     """
 
     def __init__(self, database: RDBStorage) -> None:
@@ -126,7 +142,7 @@ class TrialCache(_CachedStorage):
         return self._lock
 
     def forget(self, study_id: int) -> None:
-        """Read the study again. The caller holds the `lock`."""
+        """Drop the cached trials of a study. The caller holds the `lock`."""
         self._studies.pop(study_id, None)
 
     def last_known_row(self, study_id: int) -> int:
@@ -138,9 +154,9 @@ class TrialCache(_CachedStorage):
 
 
 class UncachedStudy(Study):
-    """A study that asks its storage for the trials each time.
+    """A study that does not cache trials.
 
-    Optuna's keeps them for its sampler until its own next `ask`; a study that is never asked would keep them for ever.
+    Optuna's `Study` caches them for its sampler until the next `ask`, which is never called on this study.
     """
 
     def _get_trials(
@@ -150,14 +166,19 @@ class UncachedStudy(Study):
 
 
 class RestoringCmaEsSampler(CmaEsSampler):
-    """A `CmaEsSampler` whose stored optimizer is read by `restored`; Optuna's own executes the pickle that it finds."""
+    """A `CmaEsSampler` that reads its stored optimizer by `restored`; Optuna's own loads the pickle unchecked."""
 
     @abstractmethod
     def restored(self, trial: FrozenTrial, text: Callable[[], str]) -> Any:
-        """Return the optimizer that this trial stores. `text` returns the hex digits of its pickle, or raises."""
+        """Return the optimizer that is stored with a trial.
+
+        Args:
+            trial: The trial.
+            text: Returns the hex digits of the optimizer's pickle, or raises.
+        """
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:
-        """The newest one, None without any."""
+        """Return the newest optimizer; None if no trial has one."""
         for trial in reversed(completed_trials):
             pieces = {key: text for key, text in trial.system_attrs.items() if key.startswith(self._attr_key_optimizer)}
             if pieces:

@@ -1,6 +1,6 @@
-"""What is to be written by the next transaction, as rows of Optuna's tables.
+"""Collect the rows of Optuna's tables that the next transaction writes.
 
-An epoch of all lanes becomes a handful of statements. Trials are known by number; row ids are looked up when writing.
+An epoch of all lanes is written by a few statements. Trials are identified by number; `write` looks up their row ids.
 """
 
 import json
@@ -21,10 +21,10 @@ class PendingRows:
         self.new_trials: list[FrozenTrial] = []
         self._rows: dict[sqlalchemy.Table, dict[tuple[int | None, Any], dict[str, Any]]] = {}
         self._states: dict[int, FrozenTrial] = {}
-        self._touched: dict[int, None] = {}  # a set in its order
+        self._touched: dict[int, None] = {}  # an ordered set
 
     def touch(self, number: int) -> None:
-        """Count a trial among those touched, though nothing of it is to be written."""
+        """Add a trial to `touched_trials` without a row to write."""
         self._touched[number] = None
 
     def touched_trials(self) -> list[int]:
@@ -36,22 +36,29 @@ class PendingRows:
         return {key for _, key in self._rows.get(rows.STUDY_USER_ATTRS, ())}
 
     def add(self, table: sqlalchemy.Table, number: int | None, key: Any, **values: Any) -> None:
-        """Add a row of a trial or, with number None, of the study."""
+        """Add a row.
+
+        Args:
+            table: The table.
+            number: Number of the trial; None for a row of the study.
+            key: The value of the table's key column (`rows.KEYS`).
+            values: The other columns.
+        """
         self._rows.setdefault(table, {})[(number, key)] = values
         if number is not None:
             self.touch(number)
 
     def add_attr(self, table: sqlalchemy.Table, number: int | None, key: str, text: str) -> None:
-        """Add an attribute, given as JSON."""
+        """Add an attribute of a trial, or of the study if the number is None; `text` is its value as JSON."""
         self.add(table, number, key, value_json=text)
 
     def add_param(self, number: int, name: str, value: float, distribution: BaseDistribution) -> None:
-        """Add a parameter in Optuna's internal representation."""
+        """Add a parameter of a trial; its value is in Optuna's internal representation."""
         json_text = distribution_to_json(distribution)
         self.add(rows.TRIAL_PARAMS, number, name, param_value=value, distribution_json=json_text)
 
     def add_intermediate_value(self, number: int, step: int, value: float) -> None:
-        """Add a reported value; NaN and infinity are stored by their type."""
+        """Add a reported value of a trial, which may be NaN or infinite."""
         stored, kind = stored_intermediate_value(value)
         self.add(rows.TRIAL_INTERMEDIATE_VALUES, number, step, intermediate_value=stored, intermediate_value_type=kind)
 
@@ -79,7 +86,13 @@ class PendingRows:
             self.add(rows.TRIAL_VALUES, trial.number, objective, value=stored, value_type=kind)
 
     def write(self, connection: sqlalchemy.Connection, study_id: int, row_ids: dict[int, int]) -> None:
-        """Execute everything inside the caller's transaction; `row_ids` (number -> row) gains the new trials."""
+        """Write all rows inside the caller's transaction.
+
+        Args:
+            connection: The transaction's connection.
+            study_id: Row id of the study.
+            row_ids: Row ids by trial number; those of new trials are added.
+        """
         for trial in self.new_trials:
             row_ids[trial.number] = rows.insert_trial(connection, study_id, trial)
         for table, values_of in self._rows.items():

@@ -1,4 +1,4 @@
-"""Optuna's writing methods: they change the study in memory, and leave what is to be written to a transaction."""
+"""Implement Optuna's writing methods: they change the study in memory and collect what a transaction writes."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from sweep.storage.pending_rows import PendingRows
 class PendingStorage(StudyMemory):
     """A study in memory whose changes are pending until a transaction writes them.
 
-    Attributes are what JSON returns of them, so that samplers see the same before and after a resume.
+    Attributes are stored as JSON decodes them, so that samplers see the same values before and after a resume.
     """
 
     def __init__(self, study_name: str) -> None:
@@ -32,8 +32,8 @@ class PendingStorage(StudyMemory):
         return len(self.row_ids) + (len(self._pending.new_trials) if self._pending is not None else 0)
 
     @contextmanager
-    def _gathering(self) -> Iterator[None]:
-        """Gather what the body writes. Raise StudyError if the memory is ahead of the database."""
+    def _collecting(self) -> Iterator[None]:
+        """Collect what the body writes. Raise StudyError if the memory is ahead of the database."""
         if self.is_out_of_step:
             raise StudyError(
                 "the study in memory is ahead of its database after an error; run the same command to resume"
@@ -71,7 +71,7 @@ class PendingStorage(StudyMemory):
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        """Set the value that Optuna returns: if 2.5 is enqueued for an integer, 2 is stored."""
+        """Set the value as Optuna would return it: if 2.5 is enqueued for an integer, 2 is stored."""
         pending = self._to_write()
         stored = distribution.to_internal_repr(distribution.to_external_repr(param_value_internal))
         super().set_trial_param(trial_id, param_name, stored, distribution)

@@ -1,6 +1,6 @@
-"""Optuna's storage on a database, reading many trials by plain rows: a sixth of the time that its objects take.
+"""Read an Optuna storage by SQLAlchemy Core rows, in a sixth of the time that Optuna's ORM objects take.
 
-What other programs wrote is read as far as it can be (`trial_rows`).
+What other programs wrote is read as far as possible (`trial_rows`).
 """
 
 from collections.abc import Collection, Iterator
@@ -29,14 +29,23 @@ _COUNT_DIRECTIONS = sqlalchemy.select(sqlalchemy.func.count()).where(
 
 
 class Reader(RowStorage):
-    """An `RDBStorage` whose `get_all_trials` gives the same trials sooner, as of one moment.
+    """An `RDBStorage` whose `get_all_trials` is faster and reads one snapshot of the database.
 
-    They share their distributions. A trial that another program wrote and that cannot be used is a FAIL, see
-    `set_aside`; an attribute that cannot be read is left out.
+    Trials share their distribution objects. A trial of another program that cannot be used is returned as a FAIL (see
+    `set_aside`); an attribute that cannot be read is omitted.
     """
 
     def read_trials(self, study_id: int, after_row: int, included: Collection[int]) -> list[FrozenTrial]:
-        """Return trials with a row id above the given one, and the included ones. KeyError without the study."""
+        """Return trials of a study, ordered by row id.
+
+        Args:
+            study_id: Row id of the study.
+            after_row: Trials with a row id above this one are returned.
+            included: Row ids of further trials to return.
+
+        Raises:
+            KeyError: There is no such study.
+        """
         is_read = rows.TRIALS.c.trial_id > after_row
         if included:
             is_read |= rows.TRIALS.c.trial_id.in_(sqlalchemy.literal([*included], literal_execute=True))
@@ -46,7 +55,7 @@ class Reader(RowStorage):
             return _read_trials(connection, chosen, study_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial, read by the same rules. Raise KeyError if there is none."""
+        """Return a trial as `read_trials` does. Raise KeyError if there is no such trial."""
         with self.at_one_moment() as connection:
             study_id = _study_of(connection, trial_id)
             (trial,) = _read_trials(connection, rows.TRIALS.c.trial_id == trial_id, study_id)
@@ -88,7 +97,7 @@ class Reader(RowStorage):
     @contextmanager
     def at_one_moment(self) -> Iterator[sqlalchemy.Connection]:
         """Open a connection whose queries all see one snapshot of the database."""
-        if self.scoped_session().in_transaction():  # Optuna's, within which it requests a trial
+        if self.scoped_session().in_transaction():  # called by Optuna within its own transaction
             yield self.scoped_session().connection()
             return
         with closing(self.scoped_session()) as session:
@@ -96,21 +105,21 @@ class Reader(RowStorage):
                 yield session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             else:
                 connection = session.connection()
-                connection.exec_driver_sql("BEGIN")  # SQLite's driver leaves that to the first writing
+                connection.exec_driver_sql("BEGIN")  # SQLite's driver would begin only at the first write
                 yield connection
 
 
 def study_directions(connection: sqlalchemy.Connection) -> dict[int, list[StudyDirection]]:
-    """Return the directions by the study's row id, of those that can be read."""
+    """Return the directions of each study by row id, without studies whose directions cannot be read."""
     found: dict[int, dict[Any, Any]] = {}
     columns = (_DIRECTIONS.study_id, plain(_DIRECTIONS.objective), plain(_DIRECTIONS.direction))
     for study_id, objective, direction in connection.execute(sqlalchemy.select(*columns)):
         found.setdefault(study_id, {})[objective] = direction
     names = StudyDirection.__members__
     return {
-        study_id: [names[told[objective]] for objective in range(len(told))]
-        for study_id, told in found.items()
-        if told.keys() == {*range(len(told))} and {*told.values()} <= names.keys()
+        study_id: [names[directions[objective]] for objective in range(len(directions))]
+        for study_id, directions in found.items()
+        if directions.keys() == {*range(len(directions))} and {*directions.values()} <= names.keys()
     }
 
 
@@ -138,7 +147,7 @@ def _attrs_by_study(
 
 
 def _read_trials(connection: sqlalchemy.Connection, chosen: Any, study_id: int) -> list[FrozenTrial]:
-    """By a query a table."""
+    """Return the trials of a condition on the table of trials, read by one query per table."""
     table = rows.TRIALS.c
     columns = (table.number, table.state, table.datetime_start, table.datetime_complete)
     query = sqlalchemy.select(table.trial_id, *map(plain, columns)).where(chosen).order_by(table.trial_id)

@@ -1,4 +1,4 @@
-"""The tables of Optuna's schema, and the SQLAlchemy Core statements that read and write them."""
+"""Define the tables of Optuna's schema, and the SQLAlchemy Core statements that read and write them."""
 
 import json
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ KEYS = {  # the unique columns of each table in addition to the id of the study 
 }
 
 
-STUDY_NAME = sqlalchemy.cast(STUDIES.c.study_name, sqlalchemy.String)  # a text, whatever SQLite holds
-_STATE = sqlalchemy.type_coerce(TRIALS.c.state, sqlalchemy.types.NullType())  # as text: SQLite may hold any
+STUDY_NAME = sqlalchemy.cast(STUDIES.c.study_name, sqlalchemy.String)  # SQLite columns may contain any type
+_STATE = sqlalchemy.type_coerce(TRIALS.c.state, sqlalchemy.types.NullType())  # as text, which need not be a state
 _SELECT_TRIALS = (
     sqlalchemy.select(TRIALS.c.trial_id, _STATE.label("state"))
     .where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
@@ -45,7 +45,7 @@ _SELECT_TRIALS = (
         | TRIALS.c.trial_id.in_(sqlalchemy.bindparam("rows", expanding=True))
     )
     .order_by(TRIALS.c.trial_id)
-    .with_for_update()  # who tells one waits; SQLite has one lock for all
+    .with_for_update()  # other programs wait before they change one; SQLite locks the whole database instead
 )
 
 _COUNT_TRIALS = sqlalchemy.select(sqlalchemy.func.count()).where(TRIALS.c.study_id == sqlalchemy.bindparam("study_id"))
@@ -60,8 +60,8 @@ def insert_study(
 ) -> int:
     """Insert a new study with its directions and attributes. Return its row id."""
     study_id = insert(connection, STUDIES, {"study_name": name})
-    told = [{"study_id": study_id, "direction": one, "objective": number} for number, one in enumerate(directions)]
-    connection.execute(STUDY_DIRECTIONS.insert(), told)
+    values = [{"study_id": study_id, "direction": one, "objective": number} for number, one in enumerate(directions)]
+    connection.execute(STUDY_DIRECTIONS.insert(), values)
     for table, attrs in ((STUDY_USER_ATTRS, user_attrs), (STUDY_SYSTEM_ATTRS, system_attrs)):
         rows = [{"study_id": study_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
         if rows:
@@ -72,19 +72,33 @@ def insert_study(
 def select_trials(
     connection: sqlalchemy.Connection, study_id: int, after_row: int, rows: Sequence[int]
 ) -> Sequence[Any]:
-    """Return (trial_id, state as text) of the rows above `after_row` and of the named rows, by row id."""
+    """Select trials of a study.
+
+    Args:
+        connection: The connection.
+        study_id: Row id of the study.
+        after_row: Trials with a row id above this one are selected.
+        rows: Row ids of further trials to select.
+
+    Returns:
+        Rows of (trial_id, state as text), ordered by row id.
+    """
     bound = {"study_id": study_id, "after_row": after_row, "rows": list(rows)}
     return connection.execute(_SELECT_TRIALS, bound).all()
 
 
 def lock_study(connection: sqlalchemy.Connection, study_id: int) -> str | None:
-    """Return the study's name, None if it does not exist. Trials cannot be created until this transaction ends."""
+    """Lock the study's row, so that other programs cannot create trials until this transaction ends.
+
+    Returns:
+        The study's name; None if it does not exist.
+    """
     query = sqlalchemy.select(STUDIES.c.study_name).where(STUDIES.c.study_id == study_id)
     return connection.execute(query.with_for_update()).scalar()
 
 
 def select_study_attr(connection: sqlalchemy.Connection, study_id: int, key: str) -> str | None:
-    """Return a system attribute of the study as JSON."""
+    """Return a system attribute of the study as JSON; None if it is not set."""
     table = STUDY_SYSTEM_ATTRS.c
     query = sqlalchemy.select(table.value_json).where(table.study_id == study_id, table.key == key)
     return connection.execute(query).scalar()
@@ -102,10 +116,10 @@ def insert_trial(connection: sqlalchemy.Connection, study_id: int, trial: Frozen
 
 
 def insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: dict[str, Any]) -> int:
-    """A study or trial; returns its row id.
+    """Insert a study or trial and return its row id.
 
-    SQLite would give it the id of one that was deleted by hand, and with it what is left of that one in other tables:
-    it enforces foreign keys only where they are switched on.
+    SQLite would reuse the id of a row that was deleted by hand, and so assign rows that were left in other tables to
+    the new one, as it does not enforce foreign keys by default. So an id above all of these is chosen.
     """
     (own_id,) = table.primary_key.columns
     if connection.dialect.name == "sqlite":
@@ -116,7 +130,7 @@ def insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, values: d
 
 
 def _highest_id(table: sqlalchemy.Table) -> Any:
-    """Of the table's rows, and of what other tables say of them."""
+    """Return a query for the highest id in a table and in the tables that refer to it."""
     (own_id,) = table.primary_key.columns
     named = [other.c[own_id.name] for other in (table, TRIALS, STUDY_DIRECTIONS, *KEYS) if own_id.name in other.c]
     highest = (sqlalchemy.select(sqlalchemy.func.max(column)).scalar_subquery() for column in named)
@@ -127,7 +141,7 @@ _FREE_ID = {table: _highest_id(table) for table in (STUDIES, TRIALS)}
 
 
 def times(trial: FrozenTrial) -> dict[str, datetime | None]:
-    """Return the trial's times as columns."""
+    """Return the columns of a trial's start and end."""
     return {
         "datetime_start": _as_stored(trial.datetime_start),
         "datetime_complete": _as_stored(trial.datetime_complete),
@@ -135,13 +149,20 @@ def times(trial: FrozenTrial) -> dict[str, datetime | None]:
 
 
 def _as_stored(local: datetime | None) -> datetime | None:
-    """Optuna 5 stores naive UTC and hands out naive local time."""
+    """Convert naive local time, as in Optuna's API, to naive UTC, as in its database."""
     return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
 
 
 @lru_cache  # building a statement costs more than executing it
 def upsert(dialect: str, table: sqlalchemy.Table, owner: str, columns: tuple[str, ...]) -> Any:
-    """Return the statement that inserts rows with these columns, or replaces those of the same owner and key."""
+    """Return the statement that inserts rows, or replaces those of the same owner and key.
+
+    Args:
+        dialect: Name of SQLAlchemy's dialect.
+        table: The table.
+        owner: Column of the study's or trial's id.
+        columns: All columns that are written.
+    """
     statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     replaced = {name: statement.excluded[name] for name in columns if name not in (owner, KEYS[table])}
     return statement.on_conflict_do_update(index_elements=[owner, KEYS[table]], set_=replaced)

@@ -1,4 +1,4 @@
-"""Adds to each transaction the digests of the trials, and of the study, that it changes."""
+"""Add to each transaction the digests of the trials, and of the study, that it changes."""
 
 import json
 
@@ -10,7 +10,7 @@ from sweep.storage.stored_trials import SET_ASIDE
 
 
 class Sealing:
-    """Digests of one study. A study that was made before there were digests gets all of them at once."""
+    """Add the digests of one study. A study that is older than digests gets all of them in one transaction."""
 
     def __init__(self, memory: StudyMemory) -> None:
         self._memory = memory
@@ -18,7 +18,7 @@ class Sealing:
         self._is_complete = DIGEST in memory.get_study_system_attrs(STUDY_ID)
 
     def add_to(self, pending: PendingRows) -> None:
-        """Add the digests of what is pending."""
+        """Add the digests of the pending changes."""
         memory = self._memory
         if MADE_BY_SWEEP not in memory.get_study_user_attrs(STUDY_ID):
             return
@@ -34,7 +34,7 @@ class Sealing:
             self._is_complete = True
 
     def take_over(self, number: int, pending: PendingRows) -> None:
-        """Write a trial of the sweep again as it was read, so that its digest is of what is stored."""
+        """Write all rows of a trial of the sweep as they were read, so that its digest covers what is stored."""
         trial = self._memory.get_trial(number)
         if number in self._memory.own_numbers and SET_ASIDE not in trial.user_attrs:
             pending.add_content(trial)

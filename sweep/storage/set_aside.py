@@ -1,9 +1,9 @@
 """Set aside trials that another program wrote and that cannot be used.
 
-optuna-dashboard, plain Optuna and SQL by hand may write anything into a study. A trial that cannot be read, or whose
+optuna-dashboard, plain Optuna and manual SQL may write anything into a study. A trial that cannot be read, or whose
 values do not fit the objectives, keeps its number and is read as a FAIL without values; its user attribute
-`sweep:set_aside` contains the reason. So nothing that shows, samples or ranks has to handle it. (A trial of the sweep
-whose rows have been changed is damaged instead, see `digest`.)
+`sweep:set_aside` contains the reason. So no code that shows, samples or ranks trials needs to handle such a trial. (A
+trial of the sweep whose rows have been changed is damaged instead, see `digest`.)
 """
 
 import math
@@ -26,19 +26,19 @@ WITH_VALUES = (TrialState.COMPLETE, TrialState.PRUNED)
 def values_problem(state: TrialState, values: Sequence[float] | None, num_objectives: int) -> str | None:
     """Return what is wrong with the values of a trial in this state, None if they can be used.
 
-    COMPLETE needs a number for each objective, PRUNED may have them; NaN is not a number.
+    A COMPLETE trial needs a value for each objective, a PRUNED one may have values; NaN is not allowed.
     """
     if state not in WITH_VALUES or (values is None and state == TrialState.PRUNED):
         return None
-    told = values or ()
-    if len(told) != num_objectives:
-        told_values, objectives = counted(len(told), "value"), counted(num_objectives, "objective")
-        return f"{state.name} with {told_values}, but the study has {objectives}"
-    return f"{state.name} with the value NaN" if any(map(math.isnan, told)) else None
+    given = values or ()
+    if len(given) != num_objectives:
+        given_values, objectives = counted(len(given), "value"), counted(num_objectives, "objective")
+        return f"{state.name} with {given_values}, but the study has {objectives}"
+    return f"{state.name} with the value NaN" if any(map(math.isnan, given)) else None
 
 
 def attrs_problem(system_attrs: dict[str, Any]) -> str | None:
-    """Return what would make Optuna fail when it asks for the trial or ranks it, None if nothing."""
+    """Return which system attribute would make Optuna fail when it reads or ranks the trial, None if there is none."""
     strange = [key for key, value in system_attrs.items() if not _is_optunas(key, value)]
     return f"its system attribute {strange[0]} is not as Optuna writes it" if strange else None
 
@@ -54,7 +54,7 @@ def _is_optunas(key: str, value: Any) -> bool:
 
 
 def set_aside(trial: FrozenTrial, problem: str) -> None:
-    """Make it the FAIL that stands for it; it keeps what could be read of its params, steps and attributes."""
+    """Change a trial to FAIL, with the reason as an attribute. Readable params, steps and attributes are kept."""
     moment = trial.datetime_start or trial.datetime_complete or datetime.now()
     trial.state, trial.values = TrialState.FAIL, None
     trial.datetime_start, trial.datetime_complete = moment, trial.datetime_complete or moment
@@ -63,7 +63,7 @@ def set_aside(trial: FrozenTrial, problem: str) -> None:
 
 
 def set_aside_lines(study_name: str, trials: Iterable[FrozenTrial]) -> Iterator[str]:
-    """Return a line for each trial that is set aside; if they are many, for the first ones."""
+    """Yield a notice for each trial that is set aside, or for the first ones and the number of the others."""
     found = [trial for trial in trials if SET_ASIDE in trial.user_attrs]
     for trial in found[:MOST_LINES]:
         yield f"study {study_name}: trial {trial.number} is set aside: {trial.user_attrs[SET_ASIDE]}"
@@ -74,9 +74,15 @@ def set_aside_lines(study_name: str, trials: Iterable[FrozenTrial]) -> Iterator[
 def without_foreign_params(
     trial: FrozenTrial, distributions: Mapping[str, BaseDistribution], *, within: bool = False
 ) -> FrozenTrial:
-    """A copy without the params of other kinds than the study's own: samplers and figures would fail over them.
+    """Return a trial without params that are incompatible with the study's, as samplers and figures would fail.
 
-    With `within`, also without the values that the study's own distributions do not have.
+    Args:
+        trial: The trial.
+        distributions: The study's own distributions by parameter.
+        within: Whether to remove also values that the study's own distributions do not contain.
+
+    Returns:
+        A copy, or the trial itself if all of its params are compatible.
     """
     kept = [name for name in trial.params if _is_of_kind(trial, name, distributions.get(name), within=within)]
     if len(kept) == len(trial.params):

@@ -1,4 +1,4 @@
-"""What a stored trial says of itself, whoever wrote it: other programs may have set the same attributes otherwise."""
+"""Read the attributes of stored trials robustly, as other programs may have set the same attributes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,9 +6,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-CODE = "code"  # the user attribute of a trial: the digest of the user's code that trained it
-SET_ASIDE = "sweep:set_aside"  # the user attribute of a trial that cannot be used: why (see `storage.set_aside`)
-DIGEST = re.compile("[0-9a-f]{16}")  # as of `UserCode`
+CODE = "code"  # user attribute of a trial: the digest of the user code that trained it
+SET_ASIDE = "sweep:set_aside"  # user attribute of a trial that cannot be used: the reason (see `storage.set_aside`)
+DIGEST = re.compile("[0-9a-f]{16}")  # the format of `UserCode.digest`
 EPOCH_KEYS = ("run", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
@@ -19,7 +19,7 @@ def epochs(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 
 def further_metrics(history: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return what stored epochs have in addition to `EPOCH_KEYS`, in order: the metrics of the training."""
+    """Return the keys of stored epochs that are not in `EPOCH_KEYS`, in their order: further metrics."""
     return list(dict.fromkeys(key for epoch in history for key in epoch if key not in EPOCH_KEYS))
 
 
@@ -30,7 +30,7 @@ def code_digest(trial: FrozenTrial) -> str:
 
 
 def cause_and_error(trial: FrozenTrial) -> tuple[str, str]:
-    """Return cause and error of a FAIL trial."""
+    """Return cause and error of a FAIL trial; the cause is "unknown" and the error "" if they are not stored."""
     if SET_ASIDE in trial.user_attrs:
         return "set aside", str(trial.user_attrs[SET_ASIDE])
     return str(trial.user_attrs.get("cause", "unknown")), str(trial.user_attrs.get("error", ""))
@@ -43,10 +43,10 @@ def section(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def reported(trial: FrozenTrial) -> dict[int, float]:
-    """The values that a trial has reported, by epoch or run from 1, in their order.
+    """Return the values that a trial has reported by epoch or run, counted from 1, in their order.
 
-    A trial reports its epoch 1, 2, ... at step 0, 1, ..., as with Keras's callback, and in studies made before that at
-    step 1, 2, ...; so which it is, its steps tell.
+    Epoch 1 is reported at step 0, as by Keras's pruning callback. In older studies it was reported at step 1; these
+    trials are recognized by having no step 0.
     """
     values = trial.intermediate_values
     shift = 1 if 0 in values else 0

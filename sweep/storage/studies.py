@@ -1,4 +1,4 @@
-"""Studies as they are read: one for a command, all for the list; whatever is damaged is refused in one line."""
+"""Read one study for a command, or a summary of all for `sweep list`; damaged ones raise StudyError."""
 
 import math
 from collections import Counter
@@ -18,17 +18,20 @@ from sweep.pareto import losses, unbeaten
 from sweep.storage import rows
 from sweep.storage.database import backend_of, connect_reader
 from sweep.storage.reader import study_directions
-from sweep.storage.sqlite.errors import said_by_driver
+from sweep.storage.sqlite.errors import driver_message
 from sweep.storage.trial_rows import plain, read_number
 
 
 def check_rows(url: str, study_name: str | None = None, *, ends_only: bool = False) -> None:
-    """Raise StudyError, with the newest good backup, if a study or trial was changed since the sweep wrote it.
+    """Compare studies and their trials with their digests.
 
     Args:
         url: URL of the database.
         study_name: Name of a study; None for all.
-        ends_only: Whether only the studies themselves and the results of their trials are compared.
+        ends_only: Whether only the studies themselves and the states and values of their trials are compared.
+
+    Raises:
+        StudyError: One was changed since the sweep wrote it; the message names the newest good backup.
     """
     backend = backend_of(url)
     problem = backend.row_problem(study_name, ends_only=ends_only)
@@ -46,7 +49,7 @@ def check_rows_after(url: str, study_id: int, row: int) -> None:
 
 @contextmanager
 def reading(url: str) -> Iterator[None]:
-    """Convert what Optuna raises over rows that it cannot read to a StudyError; a damaged row may raise anything."""
+    """Convert any error of the body to a StudyError, as Optuna may raise anything for rows that it cannot read."""
     try:
         yield
     except SweepError:
@@ -54,11 +57,22 @@ def reading(url: str) -> Iterator[None]:
     except Exception as error:
         backend = backend_of(url)
         is_damage = backend.is_damage(error)
-        raise (backend.unreadable(said_by_driver(error)) if is_damage else backend.error(error)) from None
+        raise (backend.unreadable(driver_message(error)) if is_damage else backend.error(error)) from None
 
 
 def read_study(url: str, name: str) -> optuna.Study:
-    """Return a checked study for reading. Raise StudyError, with the existing names, if it does not exist."""
+    """Open a study for reading, after checking it.
+
+    Args:
+        url: URL of the database.
+        name: Name of the study.
+
+    Returns:
+        The study.
+
+    Raises:
+        StudyError: It does not exist (the message lists the existing names), or it is damaged.
+    """
     backend_of(url).check()
     storage = connect_reader(url)
     check_rows(url, name)
@@ -70,7 +84,7 @@ def read_study(url: str, name: str) -> optuna.Study:
 
 
 def check_is_there(url: str, name: str) -> None:
-    """Raise StudyError, with the existing names, if there is no such study."""
+    """Raise StudyError, which lists the existing names, if there is no such study."""
     backend_of(url).check()
     with reading(url):
         _check_is_there(connect_reader(url), name)
@@ -85,7 +99,7 @@ def _check_is_there(storage: Any, name: str) -> None:
 
 
 def _read_all(study: optuna.Study) -> None:
-    """Raise what reading it raises; Optuna keeps the directions and the finished trials."""
+    """Read the whole study, so that errors are raised here; Optuna caches directions and finished trials."""
     study.get_trials(deepcopy=False)
     if not study.directions:
         raise ValueError("it has no direction")
@@ -94,20 +108,37 @@ def _read_all(study: optuna.Study) -> None:
 
 @dataclass
 class StudySummary:
-    """One line of `sweep list`."""
+    """A row of `sweep list`.
+
+    Attributes:
+        name: Name of the study.
+        directions: The direction of each objective.
+        num_trials: The number of trials by state.
+        best_value: The best value; None without a COMPLETE trial, and for several objectives.
+        num_best_trials: The number of Pareto-optimal trials; None for a single objective.
+        last_activity: Time of the last change of a trial, naive UTC.
+    """
 
     name: str
     directions: list[StudyDirection]
-    num_trials: Counter[str] = field(default_factory=Counter)  # state -> trials
-    best_value: float | None = None  # of one objective
-    num_best_trials: int | None = None  # the Pareto-optimal ones, of several objectives
+    num_trials: Counter[str] = field(default_factory=Counter)
+    best_value: float | None = None
+    num_best_trials: int | None = None
     last_activity: datetime | None = None
 
 
 def list_studies(url: str, damaged: dict[str, StudyError] | None = None) -> list[StudySummary]:
-    """Every study with counts, best value and time of the last change, checked.
+    """Summarize all studies of a database, after checking them.
 
-    A damaged one is left out and its error put into `damaged`, by its name; without that, the error is raised.
+    Args:
+        url: URL of the database.
+        damaged: Filled with the errors of damaged studies by name; None to raise the first one instead.
+
+    Returns:
+        A summary of each study that is not damaged.
+
+    Raises:
+        StudyError: The database cannot be read, or a study is damaged and `damaged` is None.
     """
     backend = backend_of(url)
     backend.check()
@@ -124,7 +155,7 @@ def list_studies(url: str, damaged: dict[str, StudyError] | None = None) -> list
 
 
 def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
-    """By four queries."""
+    """Return the summaries of all studies, read by four queries."""
     directions = study_directions(connection)
     query = sqlalchemy.select(_STUDIES.study_id, rows.STUDY_NAME).order_by(_STUDIES.study_id)
     summaries = {row: StudySummary(name, directions.get(row, [])) for row, name in connection.execute(query)}
@@ -149,15 +180,15 @@ def _read_summaries(connection: sqlalchemy.Connection) -> list[StudySummary]:
 def _points(
     connection: sqlalchemy.Connection, directions: Mapping[int, Sequence[StudyDirection]]
 ) -> dict[int, list[list[float]]]:
-    """The values of each COMPLETE trial that has a number for each objective, by study."""
+    """Return, by study, the values of each COMPLETE trial that has a number for each objective."""
     columns = (_TRIALS.study_id, _VALUES.trial_id, *map(plain, (_VALUES.objective, _VALUES.value, _VALUES.value_type)))
     query = sqlalchemy.select(*columns).join(rows.TRIALS, _VALUES.trial_id == _TRIALS.trial_id)
-    told: dict[tuple[int, int], dict[int, float]] = {}
+    found: dict[tuple[int, int], dict[int, float]] = {}
     for study_id, trial_id, objective, *stored in connection.execute(query.where(_IS_COMPLETE, _IS_USABLE)):
         with suppress(KeyError, TypeError):
-            told.setdefault((study_id, trial_id), {})[objective] = read_number(*stored)
+            found.setdefault((study_id, trial_id), {})[objective] = read_number(*stored)
     points: dict[int, list[list[float]]] = {study_id: [] for study_id in directions}
-    for (study_id, _), values in told.items():
+    for (study_id, _), values in found.items():
         objectives = range(len(directions.get(study_id, ())))
         if objectives and values.keys() == {*objectives}:
             points[study_id].append([values[objective] for objective in objectives])
@@ -172,7 +203,7 @@ def _num(table: sqlalchemy.FromClause, condition: Any) -> Any:
 _STUDIES, _TRIALS, _VALUES = rows.STUDIES.c, rows.TRIALS.c, rows.TRIAL_VALUES.c
 _COUNTED = rows.TRIAL_VALUES.alias("counted")
 # a COMPLETE trial without a value for each objective is set aside (see `set_aside`)
-_STATE: Any = sqlalchemy.cast(_TRIALS.state, sqlalchemy.String)  # SQLite may hold any text
+_STATE: Any = sqlalchemy.cast(_TRIALS.state, sqlalchemy.String)  # SQLite columns may contain any text
 _IS_COMPLETE: Any = TrialState.COMPLETE.name == _STATE
 _IS_USABLE = sqlalchemy.or_(
     sqlalchemy.not_(_IS_COMPLETE),
@@ -196,7 +227,7 @@ def _counts_query() -> Any:
 
 
 def _moment(stored: Any) -> datetime | None:
-    """Naive UTC; None for what is no time."""
+    """Return a stored time as naive UTC; None for an invalid value."""
     try:
         return stored if stored is None or isinstance(stored, datetime) else datetime.fromisoformat(stored)
     except (TypeError, ValueError):

@@ -1,7 +1,8 @@
-"""From the rows of a trial to Optuna's `FrozenTrial`, whatever stands in them: another program may have written them.
+"""Convert the rows of a trial to Optuna's `FrozenTrial`, robustly, as another program may have written them.
 
-Rows are read without SQLAlchemy's types, which raise over one strange value of thousands. What cannot be read of a
-trial's state, params or values sets it aside; an attribute or a reported value that cannot be read is left out.
+Rows are read without SQLAlchemy's types, which would make the whole query fail for a single invalid value. A trial
+whose state, params or values cannot be read is set aside; an attribute or a reported value that cannot be read is
+omitted.
 """
 
 import json
@@ -21,18 +22,18 @@ _distribution = lru_cache(maxsize=10_000)(json_to_distribution)  # trials share 
 
 
 def plain(column: Any) -> Any:
-    """Return the column as the driver returns it."""
+    """Return the column without SQLAlchemy's type, so that values are as the driver returns them."""
     return sqlalchemy.type_coerce(column, sqlalchemy.types.NullType())
 
 
 def read_json(attrs: dict[str, Any], key: str, text: Any) -> None:
-    """Add an attribute, unless it cannot be read."""
+    """Add an attribute to a dictionary, unless its JSON is invalid."""
     with suppress(TypeError, ValueError, RecursionError):
         attrs[key] = json.loads(text)
 
 
 class TrialReading:
-    """A trial while its rows are read; then `trial`."""
+    """Collect the rows of a trial; then `trial` returns it. Arguments are values as the driver returns them."""
 
     def __init__(self, row: int, number: Any, state: Any, start: Any, complete: Any) -> None:
         self._problem: str | None = None
@@ -48,7 +49,7 @@ class TrialReading:
             self._cannot_read(f"number {number!r}")
 
     def add_param(self, name: Any, value: Any, distribution_json: Any) -> None:
-        """Add a parameter as Optuna returns it; one that Optuna could not store again counts as unreadable."""
+        """Add a parameter. It counts as unreadable if Optuna could not store it again."""
         try:
             if not isinstance(name, str):
                 raise TypeError
@@ -57,7 +58,7 @@ class TrialReading:
                 raise ValueError
             external = distribution.to_external_repr(value)
             distribution.to_internal_repr(external)
-        except Exception:  # Optuna's over whatever stands there
+        except Exception:  # Optuna may raise anything for an invalid distribution
             self._cannot_read(f"parameter {name!r}, {value!r}")
         else:
             self.frozen.params[name], self.frozen.distributions[name] = external, distribution
@@ -77,17 +78,17 @@ class TrialReading:
 
     def trial(self, num_objectives: int) -> FrozenTrial:
         """Return the trial that was read or, if it cannot be used, the FAIL that represents it."""
-        trial, told = self.frozen, self._values
-        if self._problem is None and told.keys() != {*range(len(told))}:
-            self._cannot_read(f"objectives {[*told]}")
+        trial, values = self.frozen, self._values
+        if self._problem is None and values.keys() != {*range(len(values))}:
+            self._cannot_read(f"objectives {[*values]}")
         if self._problem is None:
-            trial.values = [told[objective] for objective in range(len(told))] or None
+            trial.values = [values[objective] for objective in range(len(values))] or None
             self._problem = values_problem(trial.state, trial.values, num_objectives)
         self._problem = self._problem or attrs_problem(trial.system_attrs)
         if self._problem is not None:
             set_aside(trial, self._problem)
-        elif trial.state not in WITH_VALUES and len(told) != num_objectives:
-            trial.values = None  # which nobody asks for
+        elif trial.state not in WITH_VALUES and len(values) != num_objectives:
+            trial.values = None  # the values of such a trial are not used
         return trial
 
     def _cannot_read(self, what: str) -> None:
@@ -95,7 +96,16 @@ class TrialReading:
 
 
 def read_number(stored: Any, kind: Any) -> float:
-    """Return a stored number. Raise KeyError or TypeError if it is not one."""
+    """Return a stored number.
+
+    Args:
+        stored: The number's column.
+        kind: The column of its type: FINITE, or a key of `NOT_FINITE`.
+
+    Raises:
+        KeyError: The type is unknown.
+        TypeError: A FINITE value is not a number.
+    """
     if kind == "FINITE":
         if not isinstance(stored, int | float):
             raise TypeError(stored)
@@ -104,7 +114,7 @@ def read_number(stored: Any, kind: Any) -> float:
 
 
 def _local(stored: Any) -> datetime | None:
-    """The database holds naive UTC, SQLite as text; Optuna gives naive local time."""
+    """Convert naive UTC (in SQLite, as text) to naive local time, as in Optuna's API."""
     if stored is None:
         return None
     moment = stored if isinstance(stored, datetime) else datetime.fromisoformat(stored)

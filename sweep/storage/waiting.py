@@ -1,4 +1,4 @@
-"""Waiting for a database that is locked or away, so that a user sees it and can end it."""
+"""Wait for a database that is locked or unreachable, with a notice to the user, who can interrupt the wait."""
 
 import math
 import sys
@@ -13,13 +13,19 @@ Result = TypeVar("Result")
 
 
 def say(text: str) -> None:
-    """Print the notice of a command without progress."""
+    """Print a notice on stderr, for commands without progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class Wait:
-    """How to wait: `notice` takes what the user should know, `check` is called now and then and may raise."""
+    """How to wait for a database.
+
+    Attributes:
+        check: Called before each retry; may raise to interrupt the wait.
+        notice: Called with a line for the user.
+        at_most_s: Time in seconds after which the error is raised.
+    """
 
     check: Callable[[], None] = lambda: None
     notice: Callable[[str], None] = say
@@ -29,12 +35,20 @@ class Wait:
 WAIT = Wait()
 
 
-def tried_again(
+def retry(
     action: Callable[[], Result], is_passing: Callable[[Exception], bool], wait: Wait, reason: str, end: str
 ) -> Result:
-    """Return the result of `action`, which is retried as long as what it raises `is_passing`.
+    """Call a function, and retry it while its errors are temporary.
 
-    Prints once that it waits and for what `reason`, and at the `end` how long it took.
+    Args:
+        action: The function.
+        is_passing: Returns whether an error is temporary; others are raised.
+        wait: How to wait between retries.
+        reason: Notice at the first retry.
+        end: Notice when the wait is over; the time that it took is added.
+
+    Returns:
+        The result of `action`.
     """
     started, is_said = time.monotonic(), False
     while True:

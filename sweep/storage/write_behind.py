@@ -1,10 +1,10 @@
-"""An in-memory Optuna storage in front, transactions in Optuna's schema behind.
+"""An in-memory Optuna storage whose changes are written to the database by transactions.
 
-Samplers and pruners work in memory. Everything they and the tuner write is gathered and put into the database by one
-transaction, at each ask and for each round of epochs. (Measured by others on Optuna's own path: 111-161 ms of CPU a
-trial in the ORM; see benchmarks/ for ours.) A transaction first looks for what others wrote, and never overwrites it.
+Samplers and pruners work in memory. What they and the tuner write is collected and written by one transaction for each
+`ask` and for each round of epochs. (Optuna's own storage needs 111 to 161 ms of CPU per trial in the ORM; see
+benchmarks/ for sweep's.) A transaction first adopts what other programs wrote, and never overwrites it.
 
-A `transaction` keeps other writers out while its body runs; a `draft`, for what takes long, only while it is written.
+A `transaction` locks the study while its body runs; a `draft`, for bodies that take long, only while it is written.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,15 +21,15 @@ from sweep.storage.pending_storage import PendingStorage
 from sweep.storage.sealing import Sealing
 from sweep.storage.studies import check_rows, reading
 from sweep.storage.waiting import WAIT, Result, Wait
-from sweep.storage.writer import MARK, StudyWriter, in_words, retry_while_locked
+from sweep.storage.writer import MARK, StudyWriter, driver_errors_converted, retry_while_locked
 
 
 class ChangedMeanwhile(Exception):
-    """Another program has written the study while a draft was made."""
+    """Another program has changed the study during a draft."""
 
 
 class WriteBehindStorage(PendingStorage):
-    """One study. Reads come from memory; writes outside a `transaction` or `draft` are an error of the program."""
+    """A storage of one study. It reads from memory; writes outside a `transaction` or `draft` raise StudyError."""
 
     def __init__(self, url: str, study_name: str, distributions: Mapping[str, BaseDistribution] | None = None) -> None:
         """Load an existing study.
@@ -37,8 +37,8 @@ class WriteBehindStorage(PendingStorage):
         Args:
             url: URL of the database.
             study_name: Name of the study.
-            distributions: The study's own distributions by parameter. What other programs tried in addition is not
-                shown to samplers.
+            distributions: The study's own distributions by parameter. Values outside of them, which other programs
+                tried, are not shown to samplers.
 
         Raises:
             KeyError: There is no such study.
@@ -50,7 +50,7 @@ class WriteBehindStorage(PendingStorage):
         self._backend = backend_of(url)
         self._reader = self._backend.connect_reader()
         self._study_row = self._reader.get_study_id_from_name(study_name)
-        mark = self._reader.get_study_system_attrs(self._study_row).get(MARK)  # before the rest of it
+        mark = self._reader.get_study_system_attrs(self._study_row).get(MARK)  # read before the rest of the study
         self._writer = StudyWriter(self._backend, study_name, self._study_row, mark)
         with reading(url):
             self.load(self._reader, self._study_row, distributions or {})
@@ -62,26 +62,34 @@ class WriteBehindStorage(PendingStorage):
         return self.row_ids[number]
 
     def is_ours(self, number: int) -> bool:
-        """Return whether the sweep trains or has trained the trial; others may have set the same attributes."""
+        """Return whether the sweep trains or has trained the trial; other programs may have set the same attributes."""
         return number in self.own_numbers
 
     def is_stored(self, number: int) -> bool:
-        """Return whether the database has the trial; one that is new in this transaction is not there yet."""
+        """Return whether the trial is in the database; a trial that is new in this transaction is not."""
         return number in self.row_ids
 
     def stored_system_attrs(self) -> dict[str, Any]:
-        """Return the study's system attributes in the database, including what others wrote."""
+        """Return the study's system attributes in the database, including those of other programs."""
         return self._reader.get_study_system_attrs(self._study_row)
 
     @contextmanager
     def transaction(self, wait: Wait = WAIT) -> Iterator[list[ForeignChange]]:
-        """Look for what others wrote, run the body against memory, write what it did: all or nothing.
+        """Adopt what other programs wrote, run the body against memory, and write its changes in one transaction.
 
-        `wait` says how to wait while another program holds the write lock. Raises StudyError if the study is gone,
-        numbers collide, or the database cannot be written. After an exception in the body, or in writing, the memory
-        is ahead of the database (`is_out_of_step`), and the storage refuses further use.
+        After an exception in the body, or in writing, the memory is ahead of the database (`is_out_of_step`), and the
+        storage cannot be used any more.
+
+        Args:
+            wait: How to wait while another program holds the write lock.
+
+        Yields:
+            The changes of other programs.
+
+        Raises:
+            StudyError: The study was deleted, numbers of trials collide, or the database cannot be written.
         """
-        with self._gathering(), in_words(self._backend):
+        with self._collecting(), driver_errors_converted(self._backend):
             connection, changes = retry_while_locked(partial(self._begun, self._adopt), self._backend, wait)
             with closing(connection):
                 yield changes
@@ -89,13 +97,20 @@ class WriteBehindStorage(PendingStorage):
 
     @contextmanager
     def draft(self, wait: Wait = WAIT) -> Iterator[None]:
-        """Run the body against memory as the last transaction left it, then write what it did: all or nothing.
+        """Run the body against memory, then write its changes in one transaction, if no other program wrote since.
 
-        The database is locked for the writing alone. Raises ChangedMeanwhile if a `transaction` would have found
-        changes by then: let one adopt them, and try again. After that, and after any exception in the body or while
-        waiting for the database, the memory is as it was before; after one in writing it is as with `transaction`.
+        The database is locked only for the write. After an exception in the body or while waiting, the memory is
+        restored; after one in writing it is ahead of the database, as with `transaction`.
+
+        Args:
+            wait: How to wait while another program holds the write lock.
+
+        Raises:
+            ChangedMeanwhile: Another program has changed the study. The memory is restored; let a `transaction` adopt
+                the changes, and try again.
+            StudyError: As with `transaction`.
         """
-        with self._gathering(), in_words(self._backend):
+        with self._collecting(), driver_errors_converted(self._backend):
             before = self.snapshot()
             try:
                 yield
@@ -111,13 +126,13 @@ class WriteBehindStorage(PendingStorage):
                 self._write(connection, wait)
 
     def close(self) -> None:
-        """Close the connections; a file contains everything then, so that it can be copied."""
+        """Close the connections. A SQLite file is complete without its log then, so that it can be copied."""
         self._reader.remove_session()
         self._reader.engine.dispose()
         self._writer.close()
 
     def _begun(self, look: Callable[[sqlalchemy.Connection], Result]) -> tuple[sqlalchemy.Connection, Result]:
-        """Return a connection in a transaction of the study, with what a look at the study by it returns."""
+        """Begin a transaction. Return its connection, and the result of `look` with this connection."""
         connection = self._writer.begin()
         try:
             return connection, look(connection)

@@ -1,4 +1,4 @@
-"""Transactions that write one study, each all or nothing, whatever happens to the database meanwhile."""
+"""Write one study by transactions, and detect a database that was replaced, restored or disconnected in between."""
 
 import json
 import os
@@ -13,17 +13,24 @@ from sweep.errors import StudyError
 from sweep.storage import rows
 from sweep.storage.backend import Backend
 from sweep.storage.pending_rows import PendingRows
-from sweep.storage.waiting import WAIT, Result, Wait, tried_again
+from sweep.storage.waiting import WAIT, Result, Wait, retry
 
-MARK = "sweep:transaction"  # system attribute of a study: the last transaction that wrote it
-SET_BACK = (
-    "the database is older than what was reported (a backup was put back, or a replica that lagged behind took over), "
+MARK = "sweep:transaction"  # system attribute of a study: id of the sweep's last transaction
+STALE_DATABASE = (
+    "the database is older than what was reported (a backup was restored, or a replica that lagged behind took over), "
     "or another sweep has written it; run the same command to resume"
 )
 
 
 class StudyWriter:
-    """Of the study `name` in row `study_row`, as the transaction `mark` left it. Use within `in_words`."""
+    """Write a study. Use it within `driver_errors_converted`.
+
+    Args:
+        backend: The database.
+        name: Name of the study.
+        study_row: Row id of the study.
+        mark: Id of the transaction that the study in memory is based on; None if sweep has not written it yet.
+    """
 
     def __init__(self, backend: Backend, name: str, study_row: int, mark: str | None) -> None:
         self._backend, self._name, self._study_row = backend, name, study_row
@@ -34,21 +41,32 @@ class StudyWriter:
         self._looked: tuple[int, Sequence[int], list[Any]] = (0, (), [])
 
     def begin(self) -> sqlalchemy.Connection:
-        """Begin a transaction during which nobody else changes the study.
+        """Begin a transaction during which no other program changes the study.
 
-        What is in memory follows from the sweep's last transaction: written on top of another state it would be wrong.
+        Returns:
+            The transaction's connection.
 
         Raises:
-            StudyError: The study is not as the last transaction left it.
+            StudyError: The study is not as the sweep's last transaction left it, so that the changes in memory, which
+                are based on that transaction, cannot be written.
         """
         connection, mark = self._begin()
         if mark != self._mark:
             connection.close()
-            raise StudyError(f"{self._backend.name}: study {self._name}: {SET_BACK}")
+            raise StudyError(f"{self._backend.name}: study {self._name}: {STALE_DATABASE}")
         return connection
 
     def look(self, connection: sqlalchemy.Connection, last_row: int, open_rows: Sequence[int]) -> tuple[list[Any], int]:
-        """Return (trial_id, state as text) of rows above `last_row` and of named ones; and the number of trials."""
+        """Select the trials that other programs may have changed.
+
+        Args:
+            connection: The transaction's connection.
+            last_row: Trials with a row id above this one are selected.
+            open_rows: Row ids of further trials to select.
+
+        Returns:
+            Rows of (trial_id, state as text), and the number of all trials.
+        """
         found = [*rows.select_trials(connection, self._study_row, last_row, open_rows)]
         count = rows.count_trials(connection, self._study_row)
         self._looked = last_row, open_rows, [*map(tuple, found), count]
@@ -57,7 +75,17 @@ class StudyWriter:
     def write(
         self, connection: sqlalchemy.Connection, pending: PendingRows, row_ids: dict[int, int], wait: Wait
     ) -> None:
-        """Write and commit. Where the connection is lost on the way, once more if need be."""
+        """Write and commit. If the connection is lost, find out whether it was committed, and retry if not.
+
+        Args:
+            connection: The transaction's connection.
+            pending: What to write.
+            row_ids: Row ids by trial number; those of new trials are added.
+            wait: How to wait for an unreachable database.
+
+        Raises:
+            StudyError: Other programs changed the study while the database was unreachable.
+        """
         mark = uuid4().hex
         pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, MARK, json.dumps(mark))
         try:
@@ -70,12 +98,16 @@ class StudyWriter:
         self._mark = mark
 
     def close(self) -> None:
-        """Let go of the database. A forked process has no part in its connections."""
+        """Close the connections; do nothing in a forked process, which does not own them."""
         if os.getpid() == self._process:
             self._backend.release(self._engine)
 
     def _begin(self) -> tuple[sqlalchemy.Connection, str | None]:
-        """And the mark of the transaction before. StudyError if the study is not there any more."""
+        """Begin a transaction. Return its connection and the mark of the last one.
+
+        Raises:
+            StudyError: The database was replaced, or the study deleted.
+        """
         if os.getpid() != self._process:
             raise StudyError("a process that your code forked returned into the sweep; end it with os._exit")
         connection = begin(self._engine)
@@ -83,7 +115,7 @@ class StudyWriter:
             if self._backend.identity() != self._identity:
                 raise StudyError(
                     f"{self._backend.name} was removed or replaced while the sweep ran; nothing more is written into "
-                    "it; run the same command to resume from what is there now"
+                    "it; run the same command to resume from its current content"
                 )
             if rows.lock_study(connection, self._study_row) != self._name:
                 raise StudyError(f"study {self._name} was deleted by another program; nothing more is written")
@@ -94,7 +126,7 @@ class StudyWriter:
             raise
 
     def _write_again(self, pending: PendingRows, row_ids: dict[int, int], mark: str) -> None:
-        """Unless it was committed and only the answer was lost."""
+        """Write again, unless the transaction was committed and only the server's response was lost."""
         connection, stored = self._begin()
         with closing(connection):
             if stored == mark:
@@ -102,23 +134,24 @@ class StudyWriter:
             last_row, open_rows, before = self._looked
             found, count = self.look(connection, last_row, open_rows)
             if stored != self._mark:
-                raise StudyError(f"{self._backend.name}: study {self._name}: {SET_BACK}")
+                raise StudyError(f"{self._backend.name}: study {self._name}: {STALE_DATABASE}")
             if [*map(tuple, found), count] != before:
                 raise StudyError(
-                    "other programs changed the study while the database was away; run the same command to resume"
+                    "other programs changed the study while the database was unreachable; "
+                    "run the same command to resume"
                 )
             pending.write(connection, self._study_row, row_ids)
             connection.commit()
 
 
 def retry_while_locked(action: Callable[[], Result], backend: Backend, wait: Wait = WAIT) -> Result:
-    """Return the result of `action`, which is retried as long as the database is locked or unreachable."""
-    return tried_again(action, backend.is_passing, wait, backend.why_waiting, backend.end_of_waiting)
+    """Call `action`, and retry it while the database is locked or unreachable. Return its result."""
+    return retry(action, backend.is_passing, wait, backend.why_waiting, backend.end_of_waiting)
 
 
 @contextmanager
-def in_words(backend: Backend) -> Iterator[None]:
-    """Convert whatever the driver raises in the body to a StudyError with the fix."""
+def driver_errors_converted(backend: Backend) -> Iterator[None]:
+    """Convert errors of the driver in the body to a StudyError with the fix."""
     try:
         yield
     except backend.driver_errors as error:
@@ -126,7 +159,7 @@ def in_words(backend: Backend) -> Iterator[None]:
 
 
 def begin(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
-    """Return a connection in a transaction."""
+    """Return a new connection in which a transaction has begun."""
     connection = engine.connect()
     try:
         connection.begin()

@@ -31,7 +31,7 @@ from sweep.storage import (
     study_lock,
 )
 from sweep.storage.sqlite import backend
-from sweep.storage.sqlite.files import give_name
+from sweep.storage.sqlite.files import rename_durably
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "a\\b", ".hidden", "-flag", "a b", "a\n", "ü", "x" * 101, "a;b"])
@@ -173,7 +173,7 @@ def test_new_database_is_whole_where_there_are_no_hard_links_and_replaces_nothin
     run_sweep(tmp_path, make_space(), 2).write_behind.close()
     assert len(read_study(database_url(tmp_path), "study").trials) == 2
     (tmp_path / "other.db").write_bytes(b"newer")
-    give_name(tmp_path / "other.db", tmp_path / "sweep.db")
+    rename_durably(tmp_path / "other.db", tmp_path / "sweep.db")
     assert not (tmp_path / "other.db").exists()
     assert len(read_study(database_url(tmp_path), "study").trials) == 2
 

@@ -1,1 +1,1 @@
-"""Studies in a PostgreSQL database."""
+"""Store studies in a PostgreSQL database."""

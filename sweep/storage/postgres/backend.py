@@ -1,8 +1,8 @@
-"""Studies in a PostgreSQL database that a team shares, through psycopg 3. Backups of it are its owner's to make.
+"""Store studies in a PostgreSQL database that a team shares, through psycopg 3. Its administrator makes the backups.
 
-A writer's transaction locks the study's row and those of its trials that are not finished: so does Optuna before it
-creates a trial or tells one, and waits. A writer's connection holds an advisory lock of the study, which the server
-drops with the connection: what writes a study is the only launcher that may, also after the server was away.
+A writer's transaction locks the rows of the study and of its unfinished trials. Optuna locks the same rows before it
+creates or finishes a trial, so it waits. A writer's connection holds an advisory lock of the study, which the server
+releases with the connection, so that only one process writes a study, also after the server was unreachable.
 """
 
 from typing import Any
@@ -19,16 +19,16 @@ from sweep.storage.postgres.errors import (
     is_damage,
     is_passing,
     postgres_error,
-    speak_plainly,
+    raise_study_errors,
 )
 from sweep.storage.postgres.lock import ServerLock, session_name, take
 from sweep.storage.reader import Reader
 from sweep.text import mask_passwords
 
 CONNECT_TIMEOUT_S = 10
-# else a host that lost its power would hold its locks for hours
+# otherwise a host that lost its power would hold its locks for hours
 ALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-FINISHED_STAYS = (  # as on SQLite: a finished trial is not overwritten
+FINISHED_STAYS = (  # as on SQLite, a finished trial cannot be overwritten
     """
 CREATE OR REPLACE FUNCTION sweep_finished_trials_stay() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the trial is finished' USING ERRCODE = 'integrity_constraint_violation'; END $$
@@ -39,32 +39,32 @@ WHEN (OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')) EXECUTE FUNCTION sweep_finish
 """,
 )
 _HAS_TRIGGER = "SELECT count(*) FROM pg_trigger WHERE tgname = 'sweep_finished_trials_stay'"
-_CREATING = 4_716_281_003  # an advisory lock's number
+_CREATING = 4_716_281_003  # key of an advisory lock
 
 
 class PostgresBackend:
-    """Follows the `Backend` protocol."""
+    """A PostgreSQL server; implements the `Backend` protocol."""
 
     driver_errors: tuple[type[Exception], ...] = DRIVER_ERRORS
-    why_waiting, end_of_waiting = "the database server is away", "the database server is back"
+    why_waiting, end_of_waiting = "the database server is unreachable", "the database server is reachable again"
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self.name = mask_passwords(self._url.render_as_string(hide_password=True))
 
     def create(self) -> None:
-        """Make Optuna's schema and our trigger, one launcher after another."""
+        """Create Optuna's schema and sweep's trigger where they are missing; concurrent processes take turns."""
         engine = self._engine("sweep")
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
-                connection.commit()  # it is the session's
+                connection.commit()  # the lock belongs to the session, not to the transaction
                 Reader(self._driver_url(), engine_kwargs={"poolclass": sqlalchemy.pool.NullPool})
                 if not connection.exec_driver_sql(_HAS_TRIGGER).scalar_one():
                     for statement in FINISHED_STAYS:
                         connection.exec_driver_sql(statement)
                 connection.commit()
-        except Exception as error:  # Optuna's own over a schema that is older or newer
+        except Exception as error:  # Optuna raises RuntimeError for an older or newer schema
             raise self.error(error) from None
         finally:
             engine.dispose()
@@ -84,12 +84,12 @@ class PostgresBackend:
 
         @sqlalchemy.event.listens_for(engine, "begin")
         def _on_begin(connection: sqlalchemy.Connection) -> None:
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = on")  # a commit that was lost is noticed here
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = on")  # so that a commit is durable
 
         return engine
 
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
-        """Open Optuna's storage; sessions of a read-only one cannot write."""
+        """Open Optuna's storage. The server rejects writes of a read-only one."""
         read_only = "" if write else "-c default_transaction_read_only=on"
         arguments = self._connect_args("sweep", read_only)
         options = {"poolclass": sqlalchemy.pool.NullPool, **engine_options, "connect_args": arguments}
@@ -98,7 +98,7 @@ class PostgresBackend:
         except Exception as error:
             raise self.error(error) from None
         if not write:
-            speak_plainly(storage.engine, self.name)
+            raise_study_errors(storage.engine, self.name)
         return storage
 
     def row_problem(self, study_name: str | None, *, ends_only: bool) -> str | None:
@@ -110,7 +110,7 @@ class PostgresBackend:
         return self._look(lambda database: find_damage(database, study_id, after_row=row))
 
     def damaged(self, problem: str) -> StudyError:
-        """Return the error, which refers to the backups of the server's owner."""
+        """Return the error, which refers to the server's backups."""
         advice = "keep a dump of it as it is (pg_dump), then restore it from the server's backups"
         return StudyError(f"{self.name}: not usable as a study database: {problem}; {advice}")
 
@@ -120,7 +120,7 @@ class PostgresBackend:
         return self.damaged(problem) if problem else StudyError(f"{self.name}: {UNREADABLE.format(said=said)}")
 
     def error(self, error: BaseException) -> StudyError:
-        """Return the error as a StudyError."""
+        """Convert an error of the driver to a StudyError."""
         return postgres_error(self.name, error)
 
     def is_damage(self, error: BaseException) -> bool:
@@ -144,7 +144,7 @@ class PostgresBackend:
         return ServerLock(self._psycopg, study_name)
 
     def back_up(self) -> None:
-        """Do nothing: the server's owner makes the backups."""
+        """Do nothing: the server's administrator makes the backups."""
 
     def release(self, writer: sqlalchemy.Engine) -> None:
         """Close the connection, which releases its lock."""
@@ -164,7 +164,7 @@ class PostgresBackend:
         return sqlalchemy.create_engine(self._url, connect_args=self._connect_args(name), **options)
 
     def _psycopg(self, name: str) -> "psycopg.Connection[Any]":
-        """A connection without SQLAlchemy."""
+        """Open a connection without SQLAlchemy; the server shows `name` for it."""
         url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         return psycopg.connect(url, **self._connect_args(name))
 
@@ -178,11 +178,11 @@ class PostgresBackend:
 
 
 class _QuestionMarks:
-    """Follows `damage.Database`."""
+    """Adapt psycopg's parameters (%s) to the `damage.Database` protocol."""
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
 
     def execute(self, query: str, parameters: tuple[Any, ...], /) -> Any:
-        """Return the rows."""
+        """Return the rows of a query."""
         return self._connection.execute(query.replace("?", "%s").encode(), parameters)

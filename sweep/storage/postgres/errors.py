@@ -1,16 +1,16 @@
-"""PostgreSQL's errors in a user's words, and which of them pass by waiting."""
+"""Convert errors of PostgreSQL to StudyErrors, and decide which of them are temporary."""
 
 import psycopg
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 
 from sweep.errors import StudyError
-from sweep.storage.sqlite.errors import innermost, said_by_driver
+from sweep.storage.sqlite.errors import driver_message, innermost
 
 DRIVER_ERRORS = (psycopg.Error, sqlalchemy.exc.DBAPIError, StorageInternalError)
 SERVER_ENDS = ("57P01", "57P02", "57P03", "57P05")  # admin_shutdown, crash_shutdown, cannot_connect_now, idle timeout
-NO_PLACE_NOW = ("53300", "40001", "40P01", "55P03")  # too_many_connections, serialization, deadlock, lock
-FINAL = {  # what libpq says where it cannot connect, which has no code
+RETRYABLE = ("53300", "40001", "40P01", "55P03")  # too_many_connections, serialization, deadlock, lock
+CONNECTION_ADVICE = {  # advice by the message of libpq for a failed connection, which has no SQLSTATE
     "password authentication failed": "the password is wrong; correct SWEEP_STORAGE or ~/.pgpass",
     "no password supplied": "a password is required; put the URL with it into SWEEP_STORAGE, or it into ~/.pgpass",
     "does not exist": "create it on the server, or correct the URL",
@@ -29,8 +29,8 @@ BY_CODE = {
 
 def postgres_error(name: str, error: BaseException) -> StudyError:
     """Convert an error of psycopg, possibly wrapped by SQLAlchemy or Optuna, to a StudyError."""
-    said, code = said_by_driver(error), _code(error)
-    advice = BY_CODE.get(code or "") or next((fix for text, fix in FINAL.items() if text in said), None)
+    said, code = driver_message(error), _code(error)
+    advice = BY_CODE.get(code or "") or next((fix for text, fix in CONNECTION_ADVICE.items() if text in said), None)
     if advice is None and is_connection_lost(error):
         advice = "the server cannot be reached; start it, or correct the URL, then run the same command to resume"
     return StudyError(f"{name}: {advice or 'not usable as a study database'} ({said})")
@@ -45,8 +45,8 @@ def is_connection_lost(error: BaseException) -> bool:
 
 def is_passing(error: BaseException) -> bool:
     """Return whether the same action may succeed later."""
-    is_final = any(text in said_by_driver(error) for text in FINAL)
-    return _code(error) in NO_PLACE_NOW or (is_connection_lost(error) and not is_final)
+    is_final = any(text in driver_message(error) for text in CONNECTION_ADVICE)
+    return _code(error) in RETRYABLE or (is_connection_lost(error) and not is_final)
 
 
 def is_damage(error: BaseException) -> bool:
@@ -54,7 +54,7 @@ def is_damage(error: BaseException) -> bool:
     return not isinstance(innermost(error), psycopg.Error)
 
 
-def speak_plainly(engine: sqlalchemy.Engine, name: str) -> None:
+def raise_study_errors(engine: sqlalchemy.Engine, name: str) -> None:
     """Convert errors of this engine to StudyError, also below Optuna, which would wrap SQLAlchemy's."""
 
     @sqlalchemy.event.listens_for(engine, "handle_error")
@@ -64,5 +64,5 @@ def speak_plainly(engine: sqlalchemy.Engine, name: str) -> None:
 
 
 def _code(error: BaseException) -> str | None:
-    """The SQLSTATE; None if the error has none."""
+    """Return the SQLSTATE of an error; None if it has none."""
     return getattr(innermost(error), "sqlstate", None)

@@ -1,4 +1,4 @@
-"""One launcher for each study, wherever it runs: advisory locks that the server drops with their connection."""
+"""Lock a study for one process on any host, by an advisory lock that the server releases with its connection."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ import psycopg
 from sweep.errors import StudyError
 from sweep.system.forking import in_children
 
-MOST_BYTES = 63  # of an application's name
+MOST_BYTES = 63  # of an application name, by PostgreSQL's default
 _HOLDER = """
 SELECT activity.application_name FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
 WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pg_locks.database = activity.datid
@@ -22,10 +22,11 @@ WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pg_locks.database =
 
 
 class ServerLock:
-    """Held by a connection of its own from the start of a launcher to its end.
+    """Lock a study from the start to the end of a process, by a separate connection.
 
-    The connection that writes holds another one (`take` with the role `writer`): while the server was away, another
-    launcher may have come. `ended_in_order` is said by the trials themselves.
+    The connection that writes holds a second lock (`take` with the role `writer`), as another process may have started
+    while the server was unreachable. `ended_in_order` is always False: the server does not store how the previous
+    owner exited.
     """
 
     def __init__(self, connect: "Callable[[str], psycopg.Connection[Any]]", study_name: str) -> None:
@@ -37,7 +38,7 @@ class ServerLock:
         try:
             self._connection = self._connect(session_name())
         except psycopg.Error:
-            return self  # what the server says is said by the first command that needs it
+            return self  # the first query of the command reports the error
         try:
             take(self._connection, self._study_name, "launcher")
         except BaseException:
@@ -51,12 +52,21 @@ class ServerLock:
 
 
 def session_name() -> str:
-    """Return `sweep on HOST, process 123`, which a second launcher and the server's administrator see."""
+    """Return `sweep on HOST, process 123`, which a second process and the server's administrator see."""
     return f"sweep on {platform.node()[:30]}, process {os.getpid()}"[:MOST_BYTES]
 
 
 def take(connection: Any, study_name: str, role: str) -> None:
-    """Take the study's lock for this connection of psycopg. StudyError, with the holder, if another one has it."""
+    """Take a lock of a study.
+
+    Args:
+        connection: The psycopg connection that holds the lock until it is closed.
+        study_name: Name of the study.
+        role: Name of the lock: `launcher` for a process, `writer` for the connection that writes.
+
+    Raises:
+        StudyError: Another connection holds the lock; the message names its process.
+    """
     in_children(connection, _release)
     key = _key(study_name, role)
     (is_taken,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
@@ -68,7 +78,7 @@ def take(connection: Any, study_name: str, role: str) -> None:
 
 
 def _release(connection: Any) -> None:
-    """Close a child's copy of the socket, without the good-bye that would end the parent's connection too."""
+    """Close a forked process's copy of the socket without a Terminate message, which would end the parent's session."""
     with suppress(psycopg.Error, OSError), open(os.devnull, "r+b") as nothing:
         os.dup2(nothing.fileno(), connection.fileno())
 

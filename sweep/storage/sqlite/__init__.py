@@ -1,1 +1,1 @@
-"""Studies in a SQLite file."""
+"""Store studies in a SQLite file."""

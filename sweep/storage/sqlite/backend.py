@@ -1,6 +1,6 @@
-"""Studies in one SQLite file, in write-ahead-log mode, so that readers are never blocked.
+"""Store studies in a SQLite file, in write-ahead-log mode, so that readers are never blocked.
 
-Readers open it with `mode=ro`: they cannot write by mistake.
+Readers open the file with `mode=ro`, so that they cannot write by mistake.
 """
 
 import sqlite3
@@ -22,17 +22,17 @@ from sweep.storage.sqlite.errors import (
     is_damage,
     is_locked,
     is_read_only,
-    speak_plainly,
+    raise_study_errors,
     study_error,
     when_unlocked,
 )
-from sweep.storage.sqlite.files import connect_to_read, creation_lock, give_name, held, reading_any_text
+from sweep.storage.sqlite.files import connect_to_read, creation_lock, decode_any_text, held, rename_durably
 from sweep.storage.sqlite.integrity import file_problem, row_problem, row_problem_after
 from sweep.storage.sqlite.lock import FileLock
 
 READER_TIMEOUT_S = 30
-# Optuna sets a state in two steps, reading it and writing it, outside of one transaction: a trial that another program
-# finished in between would be overwritten. It treats the refusal as a race that it lost.
+# Optuna reads and writes a state in two transactions, so a trial that another program finished in between would be
+# overwritten. It handles the error of this trigger as a lost race.
 FINISHED_STAYS = """
 CREATE TRIGGER IF NOT EXISTS sweep_finished_trials_stay BEFORE UPDATE OF state ON trials
 WHEN OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL') BEGIN SELECT RAISE(ABORT, 'the trial is finished'); END
@@ -40,7 +40,7 @@ WHEN OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL') BEGIN SELECT RAISE(ABORT, 'the 
 
 
 class SqliteBackend:
-    """Follows the `Backend` protocol."""
+    """A SQLite file; implements the `Backend` protocol."""
 
     driver_errors: tuple[type[Exception], ...] = DRIVER_ERRORS
     why_waiting, end_of_waiting = "another program has locked the database", "the database is free again"
@@ -50,7 +50,7 @@ class SqliteBackend:
         self.name = str(path)
 
     def create(self) -> None:
-        """Make the file, Optuna's schema (or migrate nothing: an older schema is an error) and the write-ahead log."""
+        """Create the file, Optuna's schema and the write-ahead log; an older schema is an error, it is not migrated."""
         path = self.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ class SqliteBackend:
             raise study_error(path, error) from None
 
     def check(self) -> None:
-        """Raise StudyError if there is no file or, with the newest good backup, if it is damaged as a whole."""
+        """Raise StudyError if there is no file, or if it is damaged; the message then names the newest good backup."""
         try:
             problem = file_problem(self._existing_path())
         except OSError as error:
@@ -80,9 +80,9 @@ class SqliteBackend:
 
         @sqlalchemy.event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _: Any) -> None:
-            reading_any_text(connection)
-            connection.isolation_level = None  # the driver shall not begin by itself
-            connection.execute("PRAGMA synchronous=FULL")  # what is committed survives a power failure
+            decode_any_text(connection)
+            connection.isolation_level = None  # the driver must not begin transactions by itself
+            connection.execute("PRAGMA synchronous=FULL")  # a commit survives a power failure
 
         @sqlalchemy.event.listens_for(engine, "begin")
         def _on_begin(connection: sqlalchemy.Connection) -> None:
@@ -91,7 +91,7 @@ class SqliteBackend:
         return engine
 
     def connect_reader(self, *, write: bool = False, **engine_options: Any) -> Reader:
-        """Open Optuna's storage, waiting while readers are locked out. A read-only one raises only StudyError."""
+        """Open Optuna's storage, after waiting while readers are locked out. A read-only one raises only StudyError."""
         path = self.path
         try:
             when_unlocked(path, lambda: _check_is_optunas(self._existing_path()))
@@ -102,14 +102,14 @@ class SqliteBackend:
             except Exception as error:
                 if not is_read_only(error):
                     raise
-                _create_schema(path)  # Optuna writes its version last, which a process that died has not done
+                _create_schema(path)  # a process that was killed has not written the schema's version, which is last
                 storage = open_reader()
         except SweepError:
             raise
         except Exception as error:  # damaged tables may raise anything
             raise study_error(path, error) from None
-        if not write:  # one that writes is Optuna's own affair, with repetitions that look at the kind of error
-            speak_plainly(storage.engine, path)
+        if not write:  # for writes, Optuna decides by the type of an error whether to retry
+            raise_study_errors(storage.engine, path)
         return storage
 
     def row_problem(self, study_name: str | None, *, ends_only: bool) -> str | None:
@@ -130,7 +130,7 @@ class SqliteBackend:
         return self.damaged(problem) if problem else StudyError(f"{self.path}: {UNREADABLE.format(said=said)}")
 
     def error(self, error: BaseException) -> StudyError:
-        """Return the error as a StudyError."""
+        """Convert an error of the driver to a StudyError."""
         return study_error(self.path, error)
 
     def is_damage(self, error: BaseException) -> bool:
@@ -146,7 +146,7 @@ class SqliteBackend:
         return False
 
     def identity(self) -> object:
-        """Identify the file: SQLite would continue to write into one that was deleted."""
+        """Return device and inode of the file, as SQLite would continue to write into a deleted file."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -160,13 +160,13 @@ class SqliteBackend:
         return FileLock(self.path, study_name)
 
     def back_up(self) -> None:
-        """Copy it into the folder `backups` next to it."""
+        """Copy the file into the folder `backups` next to it."""
         back_up(self.path)
 
     def release(self, writer: sqlalchemy.Engine) -> None:
-        """Put everything into the one file, so that it can be copied.
+        """Move the content of the write-ahead log into the file, so that the file alone can be copied.
 
-        Where that cannot be done now (the disk is full, another program has locked it) the log stays next to the file.
+        The log stays next to the file if this is not possible, as on a full disk or while another program locks it.
         """
         with suppress(*DRIVER_ERRORS), closing(writer.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -183,15 +183,15 @@ class SqliteBackend:
 
 
 def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """What an engine of a `Reader` opens. A function of the module, so that the storage can be pickled."""
-    if write:  # which creates no file either
+    """Open a connection for a `Reader`. A module-level function, so that the storage can be pickled."""
+    if write:  # mode=rw does not create a file
         uri = f"file:{path}?mode=rw"
-        return reading_any_text(sqlite3.connect(uri, READER_TIMEOUT_S, uri=True, check_same_thread=False))
+        return decode_any_text(sqlite3.connect(uri, READER_TIMEOUT_S, uri=True, check_same_thread=False))
     return connect_to_read(path, READER_TIMEOUT_S, check_same_thread=False)
 
 
 def _check_is_optunas(path: Path) -> None:
-    """StudyError for a file with tables that are not Optuna's, before anything is written into it."""
+    """Raise StudyError if the file has tables that are not Optuna's, before anything is written into it."""
     with closing(connect_to_read(path, BUSY_TIMEOUT_S)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and "version_info" not in tables:
@@ -199,22 +199,23 @@ def _check_is_optunas(path: Path) -> None:
 
 
 def _create_complete(path: Path) -> None:
-    """Appear under the name with the whole schema: whoever opens it meanwhile would create tables too, and collide.
+    """Create the file with the complete schema under a temporary name, and rename it.
 
-    In write-ahead-log mode too: a process that died while it changes that would leave a journal behind.
+    Otherwise a process that opens it in between would create the tables too and fail. The write-ahead log is enabled
+    before the rename, as a process that is killed while it enables the log would leave a journal behind.
     """
     fresh = path.with_name(f".{path.name}.new")
     _remove(fresh)
     try:
         _create_schema(fresh)
         _set_logs_aside(path)
-        give_name(fresh, path)
+        rename_durably(fresh, path)
     finally:
         _remove(fresh)
 
 
 def _set_logs_aside(path: Path) -> None:
-    """Those of a file that is gone: SQLite would play them into the new one."""
+    """Rename the logs of a deleted database, as SQLite would apply them to the new one."""
     for suffix in ("-journal", "-wal", "-shm"):
         log = path.with_name(path.name + suffix)
         if log.exists():
@@ -227,10 +228,10 @@ def _remove(path: Path) -> None:
 
 
 def _create_schema(path: Path) -> None:
-    """Optuna's tables and our trigger where they are missing, and the write-ahead log."""
+    """Create Optuna's tables and sweep's trigger where they are missing, and enable the write-ahead log."""
     engine = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}}).engine
     with engine.connect() as connection:
         connection.exec_driver_sql(FINISHED_STAYS)
         connection.commit()
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # at last, so that nothing is in a new file's log
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # last, so that the log of a new file is empty
     engine.dispose()

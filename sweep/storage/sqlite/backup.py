@@ -1,7 +1,7 @@
-"""Backups of a database: taken at each start of a sweep, a bounded number kept, and named where a file is damaged.
+"""Back up a database at each start of a sweep, keep the newest backups, and name a good one if the file is damaged.
 
-`backups/` is next to the database: `sweep.db.000017` is a whole database, as it was before the 17th start. A backup
-appears under its name complete, on the disk, and checked.
+The folder `backups` is next to the database: `sweep.db.000017` is a complete database, as it was before the 17th start.
+A backup gets its name after it has been written to the disk and checked.
 """
 
 import glob
@@ -24,22 +24,29 @@ MOST_KEPT = 5
 
 
 def back_up(path: Path) -> Path | None:
-    """Copy the database by SQLite's online backup, whoever writes it; returns the copy.
+    """Copy the database by SQLite's online backup, which works while other processes write.
 
-    None if there is no study yet, or if a study's rows are damaged, which the others are not to blame for. StudyError
-    if the file as a whole is damaged, or the copy cannot be written. What was kept so far stays.
+    Args:
+        path: The database.
+
+    Returns:
+        The path of the backup. None if there is no study yet, or if a study's rows are damaged: the older backups are
+        kept then, and the other studies can be used.
+
+    Raises:
+        StudyError: The file is damaged as a whole, or the backup cannot be written. The older backups are kept.
     """
     folder = path.parent / FOLDER
     partial = folder / f".{path.name}.partial"
     try:
         folder.mkdir(exist_ok=True)
-        with held(folder / f".{path.name}.lock"):  # sweeps of other studies in the same file may start now
-            for leftover in folder.glob(f"{partial.name}*"):  # of a process that was killed
+        with held(folder / f".{path.name}.lock"):  # sweeps of other studies in the same file may start too
+            for leftover in folder.glob(f"{partial.name}*"):  # left by a process that was killed
                 leftover.unlink()
             num_studies = when_unlocked(path, lambda: _copy(path, partial))
             problem = copy_problem(partial, with_rows=False)
             is_good = problem is None and bool(num_studies) and copy_problem(partial) is None
-            if not is_good:  # of a study that is damaged, the good backups stay
+            if not is_good:  # an older good backup must not be replaced by a damaged one
                 partial.unlink()
             if problem is not None:
                 raise damaged(path, problem)
@@ -49,7 +56,15 @@ def back_up(path: Path) -> Path | None:
 
 
 def damaged(path: Path, problem: str) -> StudyError:
-    """Return the error for a damaged database: the problem, and the command that restores the newest good backup."""
+    """Return the error for a damaged database.
+
+    Args:
+        path: The database.
+        problem: What is wrong with it.
+
+    Returns:
+        The error, with the command that restores the newest good backup.
+    """
     start = f"{path}: not usable as a study database: {problem}"
     backup = newest_good(path)
     if backup is None:
@@ -62,7 +77,10 @@ def damaged(path: Path, problem: str) -> StudyError:
 
 
 def _command(path: Path, backup: Path) -> str:
-    """A log that stayed would be played into the backup; one that was removed may hold what nobody else has."""
+    """Return the command that restores a backup.
+
+    The logs are moved: SQLite would apply them to the backup if they stayed, and they may contain the newest trials.
+    """
     aside = f"{path}.damaged-{datetime.now():%Y%m%d-%H%M%S}"
     logs = glob.escape(path.name) + "-*"
     file, folder, aside, logs, copied = map(shlex.quote, map(str, (path, path.parent, aside, logs, backup)))
@@ -71,14 +89,14 @@ def _command(path: Path, backup: Path) -> str:
 
 
 def _trials_in(backup: Path, path: Path) -> str:
-    """How many the backup has, and how many more the damaged database still shows."""
+    """Describe how many finished trials the backup has, and how many the damaged database still shows if more."""
     then, now = _num_finished(backup, "?mode=ro&immutable=1"), _num_finished(path, "?mode=ro")
     more = f" (the damaged one shows {now}; missing trials are trained again)" if now > then else ""
     return counted(then, "finished trial") + more
 
 
 def _num_finished(path: Path, flags: str) -> int:
-    """As far as it can be read. SQLite would delete the log of an empty file."""
+    """Return the number of finished trials; 0 if it cannot be read. SQLite would delete the log of an empty file."""
     query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED', 'FAIL')"
     try:
         with closing(sqlite3.connect(f"file:{path}{flags}", BUSY_TIMEOUT_S, uri=True)) as database:
@@ -88,19 +106,19 @@ def _num_finished(path: Path, flags: str) -> int:
 
 
 def newest_good(path: Path) -> Path | None:
-    """Return the newest intact backup of the database."""
+    """Return the newest intact backup of the database; None if there is none."""
     return next((backup for backup in reversed(_backups(path)) if _is_good(backup)), None)
 
 
 def _is_good(backup: Path) -> bool:
     try:
         return copy_problem(backup) is None
-    except (OSError, StudyError):  # it cannot be read, or a sweep that starts has just removed it
+    except (OSError, StudyError):  # it cannot be read, or another sweep has just removed it
         return False
 
 
 def _backups(path: Path) -> list[Path]:
-    """Oldest first."""
+    """Return the backups of a database, oldest first."""
     found = (path.parent / FOLDER).glob(f"{path.name}.*")
     return sorted((backup for backup in found if backup.suffix[1:].isdecimal()), key=_number)
 
@@ -110,11 +128,11 @@ def _number(backup: Path) -> int:
 
 
 def _copy(path: Path, partial: Path) -> int:
-    """All pages as of one moment; returns the number of studies in them."""
+    """Copy a snapshot of the database. Return the number of studies in it."""
     source = connect_to_read(path, BUSY_TIMEOUT_S)
     with closing(source), closing(sqlite3.connect(partial)) as target:
         num_studies = int(source.execute("SELECT count(*) FROM studies").fetchone()[0])
-        target.execute("PRAGMA journal_mode=OFF")  # nothing is there to go back to
+        target.execute("PRAGMA journal_mode=OFF")  # an incomplete copy is deleted, not rolled back
         target.execute("PRAGMA synchronous=OFF")
         source.backup(target)
     sync(partial)
@@ -122,7 +140,7 @@ def _copy(path: Path, partial: Path) -> int:
 
 
 def _keep(path: Path, partial: Path) -> Path:
-    """Give it the next number, and remove the oldest ones."""
+    """Give a backup the next number, and remove the oldest ones. Return its path."""
     before = _backups(path)
     number = _number(before[-1]) + 1 if before else 1
     backup = partial.with_name(f"{path.name}.{number:06d}")

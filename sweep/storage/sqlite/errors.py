@@ -1,4 +1,4 @@
-"""SQLite's errors in a user's words, and waiting while another program has the database locked."""
+"""Convert errors of SQLite to StudyErrors, and wait while another program has the database locked."""
 
 import errno
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 import sqlalchemy
 
 from sweep.errors import DISK_IS_FULL, NO_LOCKS, NO_LOCKS_ERRORS, StudyError
-from sweep.storage.sqlite.files import grants_locks
-from sweep.storage.waiting import WAIT, Result, Wait, tried_again
+from sweep.storage.sqlite.files import supports_locks
+from sweep.storage.waiting import WAIT, Result, Wait, retry
 from sweep.text import first_line
 
-BUSY_TIMEOUT_S = 1  # a wait inside SQLite hides signals; longer waits are `tried_again`
-LEAST_FREE_BYTES = 2**16  # SQLite's index of the log alone takes 32 kB
+BUSY_TIMEOUT_S = 1  # signals are not handled while SQLite waits, so longer waits are retries
+LEAST_FREE_BYTES = 2**16  # the index of SQLite's write-ahead log alone takes 32 kB
 DRIVER_ERRORS = (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError)
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DISK_FAILS = "the disk fails to read or write; repair it, then run the same command to resume"
-ADVICE: dict[int | None, str] = {  # by SQLite's result code, with or without its extension
+ADVICE: dict[int | None, str] = {  # by SQLite's result code, primary or extended
     sqlite3.SQLITE_FULL: DISK_IS_FULL,
     sqlite3.SQLITE_IOERR: DISK_FAILS,
     sqlite3.SQLITE_READONLY: "is read-only; make it and its folder writable, or choose another --studies",
@@ -31,7 +31,7 @@ ADVICE: dict[int | None, str] = {  # by SQLite's result code, with or without it
     sqlite3.SQLITE_NOMEM: "memory is full; close other programs, then run the same command to resume",
     **dict.fromkeys(LOCKED, "another program keeps it locked; stop that program, then run the same command to resume"),
 }
-ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
+SYSTEM_ADVICE: dict[int | None, str] = {  # by `errno`
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK_IS_FULL),
     errno.EIO: DISK_FAILS,
     errno.ESTALE: "its network file system is gone; mount it again, then run the same command to resume",
@@ -44,34 +44,40 @@ ADVICE_OF_SYSTEM: dict[int | None, str] = {  # by `errno`
 
 
 def when_unlocked(path: Path, action: Callable[[], Result], wait: Wait = WAIT) -> Result:
-    """Return the result of `action`, which is retried while another program has the database locked.
+    """Call `action`, and retry it while another program has the database locked.
 
-    The action itself waits about a second inside SQLite.
+    Args:
+        path: The database.
+        action: Waits about a second inside SQLite if the database is locked.
+        wait: How to wait between retries.
+
+    Returns:
+        The result of `action`.
     """
     why, end = "another program has locked the database", "the database is free again"
-    return tried_again(action, lambda error: is_locked(path, error), wait, why, end)
+    return retry(action, lambda error: is_locked(path, error), wait, why, end)
 
 
 def is_locked(path: Path, error: BaseException) -> bool:
     """Return whether an error, possibly wrapped by SQLAlchemy or Optuna, is SQLite's for a temporary lock."""
-    return _code(error) in LOCKED and grants_locks(path)
+    return _code(error) in LOCKED and supports_locks(path)
 
 
 def is_read_only(error: BaseException) -> bool:
-    """Return whether something was to be written through a read-only connection."""
+    """Return whether the error is that of a write through a read-only connection."""
     return _code(error) == sqlite3.SQLITE_READONLY
 
 
 def study_error(path: Path, error: BaseException) -> StudyError:
-    """Convert an error of SQLite, possibly wrapped by SQLAlchemy or Optuna, or of a file to a StudyError."""
+    """Convert an OSError, or an error of SQLite that SQLAlchemy or Optuna may have wrapped, to a StudyError."""
     if isinstance(error, OSError):
         advice = f"cannot be written ({error.strerror}); choose another --studies"
-        return StudyError(f"{path}: {ADVICE_OF_SYSTEM.get(error.errno, advice)}")
+        return StudyError(f"{path}: {SYSTEM_ADVICE.get(error.errno, advice)}")
     code = _code(error)
     fix = ADVICE.get(_code(error, is_extended=True)) or ADVICE.get(code)
     if fix is None:
-        return StudyError(f"{path}: not usable as a study database: {said_by_driver(error)}")
-    return StudyError(f"{path}: {_advice_of_system(path, code) or fix} ({said_by_driver(error)})")
+        return StudyError(f"{path}: not usable as a study database: {driver_message(error)}")
+    return StudyError(f"{path}: {_system_advice(path, code) or fix} ({driver_message(error)})")
 
 
 def is_damage(error: BaseException) -> bool:
@@ -79,7 +85,7 @@ def is_damage(error: BaseException) -> bool:
     return not isinstance(error, OSError) and _code(error) not in ADVICE
 
 
-def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
+def raise_study_errors(engine: sqlalchemy.Engine, path: Path) -> None:
     """Convert errors of this engine to StudyError, also below Optuna, which would wrap SQLAlchemy's."""
 
     @sqlalchemy.event.listens_for(engine, "handle_error")
@@ -89,32 +95,35 @@ def speak_plainly(engine: sqlalchemy.Engine, path: Path) -> None:
 
 
 def _code(error: BaseException, *, is_extended: bool = False) -> int | None:
-    """SQLite's result code, as a rule without its extension; None if the error is not SQLite's."""
+    """Return SQLite's primary or extended result code; None if the error is not SQLite's."""
     code = getattr(innermost(error), "sqlite_errorcode", None)
     return None if code is None else int(code) if is_extended else int(code) & 0xFF
 
 
-def _advice_of_system(path: Path, code: int | None) -> str | None:
-    """What the system says, asked plainly, where SQLite does not tell its error. The file itself is not opened."""
+def _system_advice(path: Path, code: int | None) -> str | None:
+    """Return advice for the system's own error, which SQLite does not report, None if there is none.
+
+    The database itself is not opened, as closing it would release SQLite's locks.
+    """
     if code in LOCKED:
-        return None if grants_locks(path) else f"{NO_LOCKS}--studies"
+        return None if supports_locks(path) else f"{NO_LOCKS}--studies"
     if code == sqlite3.SQLITE_IOERR and _is_disk_full(path):
         return DISK_IS_FULL
     try:
         path.stat()
         os.close(os.open(path.parent, os.O_RDONLY))
     except OSError as error:
-        return ADVICE_OF_SYSTEM.get(error.errno)
+        return SYSTEM_ADVICE.get(error.errno)
     return None
 
 
 def innermost(error: BaseException) -> BaseException:
-    """Return the driver's own error."""
+    """Return the driver's error that SQLAlchemy or Optuna has wrapped."""
     cause = error.__cause__ or error
     return getattr(cause, "orig", None) or cause
 
 
-def said_by_driver(error: BaseException) -> str:
+def driver_message(error: BaseException) -> str:
     """Return the message of SQLite or Optuna in one line, without what SQLAlchemy adds."""
     return first_line(innermost(error))
 

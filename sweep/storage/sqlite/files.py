@@ -1,4 +1,4 @@
-"""Handle database files: a lock for one process at a time, what is on the disk, how to open one read-only."""
+"""Handle database files: lock, rename durably, read completely, and open read-only."""
 
 import ctypes
 import errno
@@ -20,16 +20,16 @@ BLOCK_BYTES = 2**20
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Wait for the lock on a file, made if it is missing; the kernel drops it with the process. The file stays."""
+    """Wait for the lock on a file and hold it. The file is created if needed and kept; the kernel releases the lock."""
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def grants_locks(path: Path) -> bool:
-    """Whether the file system of the database has locks: SQLite says of their lack that another program has one.
+def supports_locks(path: Path) -> bool:
+    """Return whether the file system of a database supports locks; if not, SQLite reports that it is locked.
 
-    Tried on the file that is `held` while the database is made. Closing the database itself would drop SQLite's locks.
+    A lock is tried on the file of `creation_lock`, as closing the database itself would release SQLite's locks.
     """
     try:
         with open(creation_lock(path), "a") as file:
@@ -40,12 +40,12 @@ def grants_locks(path: Path) -> bool:
 
 
 def creation_lock(path: Path) -> Path:
-    """Return the file that is locked while the database is created: two processes creating the schema would collide."""
+    """Return the file that a process locks while it creates the database, so that only one creates the schema."""
     return path.with_name(f".{path.name}.creating")
 
 
-def give_name(source: Path, target: Path) -> None:
-    """Rename a file durably, or remove it where there is a target, which is never replaced."""
+def rename_durably(source: Path, target: Path) -> None:
+    """Rename a file durably. If the target exists, it is kept, and the source is removed."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -70,8 +70,8 @@ def _rename_without_replacing(source: Path, target: Path) -> None:
         raise OSError(number, os.strerror(number), str(target))
 
 
-def read_plainly(path: Path) -> None:
-    """Read every byte of a database and its log, as SQLite does, but without its judgement; OSError if that fails."""
+def read_all_bytes(path: Path) -> None:
+    """Read every byte of a database and its write-ahead log. Raise OSError if the disk fails."""
     for file in (path, path.with_name(f"{path.name}-wal")):
         with suppress(FileNotFoundError):
             descriptor, position = _descriptor(file, file.stat().st_ino), 0
@@ -81,31 +81,42 @@ def read_plainly(path: Path) -> None:
 
 @cache
 def _descriptor(file: Path, _: int) -> int:
-    """Of a file and inode, never closed: the process would lose the locks that SQLite has on the file."""
+    """Open a file, once for each inode. It is never closed, as that would release SQLite's locks on the file."""
     return os.open(file, os.O_RDONLY)
 
 
 def connect_to_read(path: Path, timeout_s: float, **options: Any) -> sqlite3.Connection:
     """Open a read-only connection to an existing file.
 
-    What a process left half written when it was killed is rolled back first, if the file is writable.
+    The unfinished transaction of a process that was killed is rolled back first, if the file is writable.
+
+    Args:
+        path: The database.
+        timeout_s: How long SQLite waits for a lock, in seconds.
+        options: Further arguments of `sqlite3.connect`.
+
+    Returns:
+        The connection.
     """
     if _journal(path).exists():
         uri = f"file:{path}?mode=rw"
         with suppress(sqlite3.Error), closing(sqlite3.connect(uri, timeout_s, uri=True)) as writer:
             writer.execute("SELECT 1 FROM sqlite_master").fetchone()
     connection: sqlite3.Connection = sqlite3.connect(_uri_to_read(path), timeout_s, uri=True, **options)
-    return reading_any_text(connection)
+    return decode_any_text(connection)
 
 
-def reading_any_text(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Read text that is not UTF-8 too: Python's sqlite3 module would fail the whole query for one such value."""
+def decode_any_text(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Make a connection replace bytes that are not UTF-8; otherwise one such value makes a query fail. Return it."""
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 
 
 def _uri_to_read(path: Path) -> str:
-    """SQLite creates a log even to read, unless it is opened as immutable, which a file on a read-only medium is."""
+    """Return the URI to open a file read-only.
+
+    SQLite creates a write-ahead log even to read, which fails on a read-only medium unless the file is immutable.
+    """
     has_log = path.with_name(f"{path.name}-wal").exists() or _journal(path).exists()
     is_medium_read_only = not has_log and not os.access(path.parent, os.W_OK)
     return f"file:{path}?mode=ro" + ("&immutable=1" if is_medium_read_only else "")

@@ -1,4 +1,4 @@
-"""One launcher for each study."""
+"""Lock a study for one process, by a lock file next to the database."""
 
 from pathlib import Path
 from typing import Self

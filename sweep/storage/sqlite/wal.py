@@ -1,24 +1,23 @@
-"""Whether SQLite's write-ahead log would lose transactions that had ended.
+"""Find out whether SQLite would lose committed transactions of a damaged write-ahead log.
 
-Whoever opens a database after its last user died takes the log's frames up to the first one whose checksum is wrong;
-what stands behind it is dropped without a word. After a crash that is right: the frame belongs to the transaction that
-did not end. Where whole transactions follow, the log was damaged. (The format: https://www.sqlite.org/fileformat2.html,
-section 4.)
+When SQLite opens a database after a crash, it uses the log's frames up to the first wrong checksum and silently drops
+the others. That is correct if the frame belongs to the transaction that was interrupted. If complete transactions
+follow it, the log is damaged. (File format: https://www.sqlite.org/fileformat2.html, section 4.)
 """
 
 import struct
 from pathlib import Path
 
-MAGIC = 0x377F0682  # the checksums' words are little-endian, or with the lowest bit big-endian
+MAGIC = 0x377F0682  # checksums are little-endian; if the lowest bit is set, big-endian
 HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 
 
 def loses_transactions(path: Path) -> bool:
-    """Return whether the log contains transactions after a damaged frame. A log that is being written is not judged."""
+    """Return whether the log contains transactions after a damaged frame; False if it changes during the check."""
     content = _read(path)
     if not _is_damaged(content):
         return False
-    again = _read(path)  # a writer may have been in the middle of it
+    again = _read(path)  # another process may have been writing a frame
     return again[: len(content)] == content and _is_damaged(again)
 
 
@@ -30,7 +29,7 @@ def _read(path: Path) -> bytes:
 
 
 def _is_damaged(content: bytes) -> bool:
-    """Whether, behind the first wrong frame, more than one transaction ends: the first may have been cut off."""
+    """Return whether more than one transaction ends after the first wrong frame; one may have been interrupted."""
     if len(content) <= HEADER_BYTES:
         return False
     magic, _, page_bytes, _ = struct.unpack_from(">4I", content)
@@ -42,7 +41,7 @@ def _is_damaged(content: bytes) -> bool:
     is_intact, num_lost = True, 0
     for start in range(HEADER_BYTES, len(content) - frame_bytes + 1, frame_bytes):
         frame = memoryview(content)[start : start + frame_bytes]
-        is_of_this_log = frame[8:16] == content[16:24]  # frames of an earlier round of the log stand behind its end
+        is_of_this_log = frame[8:16] == content[16:24]  # SQLite reuses the file; older frames may follow the log's end
         if is_intact:
             sums = _checksum(order, frame[FRAME_HEADER_BYTES:], _checksum(order, frame[:8], sums))
             is_intact = is_of_this_log and sums == struct.unpack_from(">2I", frame, 16)

@@ -22,6 +22,7 @@ from sweep.cli.dashboard_server import create_app
 from sweep.cli.parser import main
 from sweep.errors import StudyError
 from sweep.storage import Wait, WriteBehindStorage, connect_reader, database_url, read_study, study_lock
+from sweep.storage.postgres.backend import PostgresBackend
 
 # plain Optuna leaves its connections to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -210,8 +211,8 @@ def test_a_sweep_waits_for_its_server_says_so_and_goes_on(tmp_path, server, url,
         wait_for(lambda at=12 * num_restarts: num_epochs(server, url) >= at)
         server.restart(by_kill=by_kill)
     assert process.end() == 0, process.output
-    assert "waiting: the database server is away" in process.output
-    assert "the database server is back after" in process.output
+    assert PostgresBackend.why_waiting in process.output
+    assert PostgresBackend.end_of_waiting in process.output
     assert read_trials(tmp_path) == unbroken(tmp_path, monkeypatch)
 
 
