@@ -13,7 +13,8 @@ from sweep.executors.auto import choose_num_workers, gpu_memory_gb, start_worker
 from sweep.executors.base import Executor
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.pool import Workers
-from sweep.models.cost import trial_cost, without_kernel
+from sweep.models.cost import trial_cost
+from sweep.models.lane_support import all_without_lanes
 from sweep.options import EngineOptions, RetrainOptions, WorkerOptions
 from sweep.plugins.user_code import contained
 
@@ -42,7 +43,7 @@ def choose_lanes(config: TrialConfig, options: RetrainOptions, threads: int) -> 
         memory_bytes=host_memory_bytes() // num_processes,
         num_trials=-(-options.seeds // num_processes),
         is_adaptive=False,
-        without_kernel=without_kernel([config]),
+        without_lanes=all_without_lanes([config]),
     )
     choice = choose(situation, options.engine.engine, options.engine.lanes)
     return None if choice.engine == "sequential" and options.workers == WorkerOptions() else choice

@@ -17,7 +17,7 @@ from sweep.config.old_keys import with_current_keys
 from sweep.config.plain_values import read_toml, resolve_path
 from sweep.config.section import Section, first_problem
 from sweep.config.study_name import MAX_NAME_LENGTH
-from sweep.config.trial import SECTIONS, TrialConfig
+from sweep.config.trial import OPTIONAL_SECTIONS, SECTIONS, TrialConfig
 from sweep.errors import SpaceError
 from sweep.plugins.user_code import recorded_code
 from sweep.system.files import write_text
@@ -117,4 +117,4 @@ def _whole(content: dict[str, Any], path: Path) -> Any:
 def _has_every_section(content: dict[str, Any]) -> bool:
     """As an exported file of any version has, to the last key of the last one: what is left if a user removes more."""
     training = content.get("training")
-    return content.keys() >= set(SECTIONS) and isinstance(training, dict) and "seed" in training
+    return content.keys() >= {*SECTIONS} - {*OPTIONAL_SECTIONS} and isinstance(training, dict) and "seed" in training

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
+from sweep.config.augmentation import AugmentationConfig
 from sweep.config.data import DataConfig
 from sweep.config.families import config_class, model_config, model_keys, named_families
 from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
@@ -24,6 +25,7 @@ class TrialConfig(Section):
     """Everything that one training run needs. Equal configs give equal weights on one machine, bit for bit."""
 
     data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
     model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(model_config)] = Field(
         default_factory=lambda: config_class(DEFAULT_FAMILY)()  # type: ignore[call-arg]
     )
@@ -46,6 +48,16 @@ class TrialConfig(Section):
             raise ValueError(f"regularizer has no effect with {instead}")
         if self.training.from_logits and not model.may_give_logits:
             raise ValueError(f"training.from_logits has no effect: {model.family} gives probabilities; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _pixel_values_have_a_range(self) -> Self:
+        if self.augmentation.needs_value_range and self.data.scaling == "standard":
+            changed = [key for key in ("contrast", "brightness", "erasing") if getattr(self.augmentation, key)]
+            raise ValueError(
+                f'augmentation.{changed[0]} needs pixel values of a fixed range, not data.scaling = "standard"; '
+                'use "unit"'
+            )
         return self
 
     @property
@@ -92,10 +104,13 @@ class TrialConfig(Section):
             del values["data"]["options"]
         if not self.training.metrics:
             del values["training"]["metrics"]
+        if not self.augmentation.is_on:
+            del values["augmentation"]
         return {**values, "model": self.model.values()}
 
 
 SECTIONS = tuple(TrialConfig.model_fields)
+OPTIONAL_SECTIONS = ("augmentation",)  # which `TrialConfig.values` leaves out where they have no effect
 
 
 def section_keys(families: Iterable[str] = ()) -> dict[str, list[str]]:

@@ -96,8 +96,14 @@ class Dataset:
     @property
     def image_range(self) -> str:
         """What the model is fed: `[0, 1]`, of all images that are not test."""
+        low, high = self.value_range
+        return f"[{low:.3g}, {high:.3g}]"
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Return the smallest and the largest value that the model is fed, of all images that are not test."""
         ends = self.scaling(np.stack([self.images.min(axis=0), self.images.max(axis=0)]))
-        return f"[{ends.min():.3g}, {ends.max():.3g}]"
+        return float(ends.min()), float(ends.max())
 
     def sample(self, num_images: int) -> Images:
         """The first images to train on, scaled."""

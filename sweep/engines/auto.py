@@ -39,7 +39,8 @@ LARGE_STEP_FLOPS = 200e6  # of a training step: below, a thread a lane beats all
 class Situation:
     """What the automatic choice depends on. No `cost`: it is unknown. No `memory_bytes`: unknown, no limit.
 
-    `is_adaptive` says that scores decide what is asked or pruned; `without_kernel` names families that have none.
+    `is_adaptive` says that scores decide what is asked or pruned; `without_lanes` names what lanes cannot train:
+    see `sweep.models.lane_support`.
     """
 
     cost: TrialCost | None
@@ -49,13 +50,13 @@ class Situation:
     num_trials: int
     keras_backend: str = "tensorflow"
     is_adaptive: bool = True
-    without_kernel: tuple[str, ...] = ()
+    without_lanes: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """`cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most`."""
         where = self.device_kind if self.device_kind == "gpu" else f"cpu with {counted(self.threads, 'thread')}"
         if self.cost is None:
-            return f"{where}; the size of {' and '.join(self.without_kernel) or 'a model'} is unknown"
+            return f"{where}; the size of {' and '.join(self.without_lanes) or 'a model'} is unknown"
         flops, megabytes = self.cost.step_flops / 1e6, self.cost.lane_bytes / 1e6
         return f"{where}; {flops:,.1f} MFLOP a step and {megabytes:,.1f} MB a lane at most"
 
@@ -88,8 +89,8 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
     reasons = [f"{' and '.join(asked)} as requested"] if asked else []
     if len(asked) < 2 and chosen != "fake":
         reasons.append(situation.describe())
-    if engine is None and situation.without_kernel:
-        reasons.append(f"without a lane kernel: {', '.join(situation.without_kernel)}")
+    if engine is None and situation.without_lanes:
+        reasons.append(f"not trained as lanes: {', '.join(situation.without_lanes)}")
     elif engine is None and chosen == "sequential" and situation.cost is not None:
         reasons.append(f"{counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
     if num_lanes is None and chosen == "packed" and lanes < _lanes_of_device(situation):
@@ -100,7 +101,7 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
 
 def best_engine(situation: Situation, num_lanes: int) -> str:
     """packed or sequential, were there so many lanes."""
-    if situation.cost is None or situation.without_kernel:
+    if situation.cost is None or situation.without_lanes:
         return "sequential"
     busy = min(num_lanes, situation.num_trials)
     leaves_threads_idle = situation.device_kind == "cpu" and 2 * busy <= situation.threads and situation.threads > 1

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
+from sweep.engines.augmentation import augmentation_of
 from sweep.engines.backends import current_backend
 from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.optimizers import build_optimizer
@@ -88,15 +89,16 @@ class TrainingRun:
         self._num_images = len(dataset.train)
         self._validation_labels = dataset.labels[dataset.validation]
         self._has_metrics = needs_outputs(config, dataset)
+        self._augmentation = augmentation_of(config, dataset)
         self._steps = current_backend().compiled_steps(
-            self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause
+            self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause, self._augmentation
         )
         self.epoch = 0
         self.early_stopping = early_stopping(config)
         own = [self.early_stopping] if self.early_stopping is not None else []
-        num_steps = -(-self._num_images // config.training.batch_size)
+        self._num_steps = -(-self._num_images // config.training.batch_size)
         self._callbacks = keras.callbacks.CallbackList(
-            [*own, *callbacks], model=self.model, epochs=config.training.epochs, steps=num_steps, verbose=0
+            [*own, *callbacks], model=self.model, epochs=config.training.epochs, steps=self._num_steps, verbose=0
         )
         self.model.stop_training = False
         self._callbacks.on_train_begin()
@@ -107,7 +109,11 @@ class TrainingRun:
         self.epoch += 1
         self._callbacks.on_epoch_begin(self.epoch - 1)  # Keras counts from 0
         self.model.reset_metrics()
-        self._steps.train(minibatch_order(self.config.training.seed, self.epoch, self._num_images))
+        seed = self.config.training.seed
+        self._steps.train(
+            minibatch_order(seed, self.epoch, self._num_images),
+            self._augmentation.step_seeds(seed, self.epoch, self._num_steps),
+        )
         logs = self._read_logs()
         if len(self._validation_labels):
             logs |= self._validate()
@@ -161,12 +167,14 @@ def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     steps_per_epoch = -(-len(dataset.train) // config.training.batch_size)
     optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch * config.training.epochs)
     loss: Any = "sparse_categorical_crossentropy"  # of probabilities
-    if config.training.from_logits:
+    if config.augmentation.mixes_labels:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=config.training.from_logits)
+    elif config.training.from_logits:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
-    few = dataset.train[:2]
+    few, encode = dataset.train[:2], augmentation_of(config, dataset).encode
     # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
-    model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), dataset.labels[few]))
+    model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), encode(dataset.labels[few])))
     optimizer.build(model.trainable_variables)
     return model
 

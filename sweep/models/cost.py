@@ -1,6 +1,5 @@
 """What training a config costs: arithmetic without Keras, from what its family says of its layers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sweep.config.model import ImageShape
@@ -48,14 +47,3 @@ def trial_cost(config: TrialConfig, image_shape: ImageShape, num_classes: int) -
     num_values += COPIES_OF_MAPS * batch_size * sum(layer.num_map_values for layer in layers)
     step_flops = PASSES * batch_size * 2 * sum(layer.num_multiply_adds for layer in layers)
     return TrialCost(step_flops, BYTES * num_values)
-
-
-def names_without_kernel(space: Space) -> tuple[str, ...]:
-    """The families of the space, or its builder, of which the packed engine cannot train several at once."""
-    return without_kernel(space.extreme_configs())
-
-
-def without_kernel(configs: Iterable[TrialConfig]) -> tuple[str, ...]:
-    """The families of the configs, or their builders, of which the packed engine cannot train several at once."""
-    without = [config.model for config in configs if family_of(config.model).kernel is None]
-    return tuple(dict.fromkeys(model.user_code or model.family for model in without))

@@ -13,6 +13,7 @@ import pytest
 
 from sweep.config.trial import TrialConfig
 from sweep.data import load
+from sweep.engines.augmentation import augmentation_of
 from sweep.engines.backends import current_backend
 from sweep.engines.backends.base import Backend, Source
 from sweep.engines.packed.start import EpochInput, LaneArrays, initial_arrays, learning_rates
@@ -78,14 +79,31 @@ class KerasBackendContract:
         """Weights change by training alone, and outputs are those of the model."""
         setting = _Setting(backend)
         model = compiled_model(setting.config, setting.dataset)
-        steps = backend.compiled_steps(model, setting.placed, 32, IMAGES_PER_CALL, lambda: None)
+        augmentation = augmentation_of(setting.config, setting.dataset)
+        steps = backend.compiled_steps(model, setting.placed, 32, IMAGES_PER_CALL, lambda: None, augmentation)
         before = model.get_weights()
         steps.validate()
         assert all(map(np.array_equal, before, model.get_weights()))
-        steps.train(minibatch_order(0, 1, len(setting.placed.train)))
+        num_images = len(setting.placed.train)
+        steps.train(minibatch_order(0, 1, num_images), augmentation.step_seeds(0, 1, -(-num_images // 32)))
         assert not all(map(np.array_equal, before, model.get_weights()))
         expected = model(setting.dataset.x_validation, training=False)
         np.testing.assert_allclose(steps.predict(), np.asarray(expected), atol=1e-5)
+
+    def test_augmentation_follows_its_seeds(self, backend: Any) -> None:
+        """A resumed run would train on other images than an uninterrupted one."""
+        setting, trained = _Setting(backend), []
+        values = {**setting.config.values(), "augmentation": {"translation": 0.2, "mixup": 0.5}}
+        config = TrialConfig.from_values(values, "augmented")
+        augmentation, num_images = augmentation_of(config, setting.dataset), len(setting.placed.train)
+        for epoch in (1, 1, 2):  # of the seeds; the order is the same
+            model = compiled_model(config, setting.dataset)
+            steps = backend.compiled_steps(model, setting.placed, 32, IMAGES_PER_CALL, lambda: None, augmentation)
+            steps.train(minibatch_order(0, 1, num_images), augmentation.step_seeds(0, epoch, -(-num_images // 32)))
+            steps.validate()
+            trained.append(model.get_weights())
+        assert all(map(np.array_equal, trained[0], trained[1]))
+        assert not all(map(np.array_equal, trained[0], trained[2]))
 
     def test_a_lane_gives_back_the_state_that_it_was_given(self, backend: Any) -> None:
         """Checkpoints and exported weights depend on it."""

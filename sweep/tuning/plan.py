@@ -7,7 +7,8 @@ from sweep.engines.auto import DeviceKind, EngineChoice, Situation, choose
 from sweep.engines.device import Device
 from sweep.engines.precision import fast_precision
 from sweep.errors import InputError
-from sweep.models.cost import largest_cost, names_without_kernel
+from sweep.models.cost import largest_cost
+from sweep.models.lane_support import all_without_lanes
 from sweep.options import AUTO, RunOptions
 from sweep.space.points import num_trials_at_most
 from sweep.space.space import Space
@@ -124,5 +125,5 @@ def _situation(options: RunOptions, space: Space, probe: Probe) -> Situation:
         num_trials=-(-num_trials // probe.num_processes),
         keras_backend=device.keras_backend if device else "tensorflow",
         is_adaptive=space.sampler.name not in INDEPENDENT or space.pruner.name != "none",
-        without_kernel=names_without_kernel(space),
+        without_lanes=all_without_lanes(space.extreme_configs()),
     )

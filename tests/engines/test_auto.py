@@ -163,7 +163,7 @@ def test_reason_is_said_with_its_numbers() -> None:
     sequential = choose(situation(cost=LARGE, num_trials=1)).line()
     assert sequential.startswith("engine: sequential, 1 lane (cpu with 2 threads; 10,000.0 MFLOP")
     assert sequential.endswith("1 lane at most would be busy)")
-    assert "my_models:build" in choose(situation(cost=None, without_kernel=("my_models:build",))).line()
+    assert "my_models:build" in choose(situation(cost=None, without_lanes=("my_models:build",))).line()
 
 
 def test_only_packed_lanes_have_operations_of_one_thread() -> None:

@@ -14,8 +14,9 @@ from sweep.engines.auto import Situation, choose
 from sweep.engines.device import Device
 from sweep.errors import SpaceError
 from sweep.models.cnn import layer_costs
-from sweep.models.cost import TrialCost, largest_cost, names_without_kernel
+from sweep.models.cost import TrialCost, largest_cost
 from sweep.models.family import Family
+from sweep.models.lane_support import all_without_lanes
 from sweep.space.file import load_space, parse_space
 
 FILE = Path(__file__).parents[1] / "residual_family.py"
@@ -108,7 +109,7 @@ def test_its_keys_vary_beside_those_of_other_families(folder, monkeypatch):
     assert space.resolve({"family": OWN, "blocks": 3}, 0).model == config_class(OWN)(family=OWN, blocks=3)
     assert space.resolve({"family": "mlp", "units": 5}, 0).model.hidden_units == (5,)
     assert space.user_code == (OWN,)
-    assert names_without_kernel(space) == (OWN,)
+    assert all_without_lanes(space.extreme_configs()) == (OWN,)
     config = space.resolve({"family": OWN, "blocks": 3}, 0)
     assert TrialConfig.from_values(config.values(), "test") == config
 
@@ -180,7 +181,9 @@ def test_without_a_lane_kernel_the_sequential_engine_trains_and_it_is_said_why(f
     cost = largest_cost(space, (8, 8, 1), 10)
     assert cost is None
     for known in (cost, TrialCost(10**7, 10**7)):  # a family may have a cost and no kernel
-        choice = choose(Situation(known, "cpu", 2, 10**12, 1000, without_kernel=names_without_kernel(space)))
+        choice = choose(
+            Situation(known, "cpu", 2, 10**12, 1000, without_lanes=all_without_lanes(space.extreme_configs()))
+        )
         assert (choice.engine, choice.num_lanes) == ("sequential", 1)
         assert OWN in choice.line()
 

@@ -17,6 +17,7 @@ from sweep.engines.placed import Arrays, Placed
 
 if TYPE_CHECKING:
     from sweep.data import Dataset
+    from sweep.engines.augmentation import Augmentation
     from sweep.engines.packed.start import EpochInput, LaneArrays
     from sweep.engines.packed.structure import Structure
     from sweep.models.lane_kernel import Widths
@@ -30,8 +31,14 @@ Lane = Any  # the state of a lane, in the backend's own arrays or variables
 class CompiledSteps(Protocol):
     """Training and validation steps of one compiled Keras model. Its metrics accumulate until `reset_metrics`."""
 
-    def train(self, order: NDArray[np.int32]) -> None:
-        """Train one epoch on the training images in this order (N,). The last minibatch may be smaller."""
+    def train(self, order: NDArray[np.int32], step_seeds: NDArray[np.int32]) -> None:
+        """Train one epoch.
+
+        Args:
+            order: The order (N,) of the training images. The last minibatch may be smaller than the others.
+            step_seeds: Seeds (S, L, 2) of each step: see `Augmentation.step_seeds`.
+
+        """
 
     def validate(self) -> None:
         """Evaluate the model on the whole validation part."""
@@ -140,9 +147,25 @@ class Backend(Protocol):
     # ---- programs ----
 
     def compiled_steps(
-        self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Pause
+        self,
+        model: Any,
+        placed: Placed,
+        batch_size: int,
+        images_per_call: int,
+        pause: Pause,
+        augmentation: "Augmentation",
     ) -> CompiledSteps:
-        """Compile the steps of a compiled Keras model. A call on the device covers at most `images_per_call` images."""
+        """Compile the steps of a compiled Keras model.
+
+        Args:
+            model: The model.
+            placed: The dataset on the device.
+            batch_size: Images of a training step.
+            images_per_call: A call on the device covers at most this number of images.
+            pause: Called between calls.
+            augmentation: Changes the minibatches of training and encodes the labels.
+
+        """
 
     def lanes_per_call(self) -> int:
         """How many lanes go through one call at most; further lanes are other calls on other threads."""

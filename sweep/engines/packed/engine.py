@@ -2,7 +2,8 @@
 
 Each lane keeps its own steps, schedule, epoch, seed, minibatch order and early stopping, and follows the trajectory
 that the sequential engine gives for its config. What lanes must share is their `Structure`; lanes of other structures
-run through other programs side by side. A config whose family has no lane kernel is trained in its lane as there.
+run through other programs side by side. A config that lanes cannot train (see
+`lane_support`) is trained in its lane as there.
 """
 
 import threading
@@ -23,8 +24,8 @@ from sweep.engines.placed import Arrays, ImageStore, Placed
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.errors import ends_process, is_out_of_memory
-from sweep.models.family import family_of
 from sweep.models.lane_kernel import Widths
+from sweep.models.lane_support import without_lanes
 
 POLL_S = 0.2  # between looks at `pause` while lanes train
 MAX_IDLE_PROGRAMS = 32  # compiled, and of no lane: a later trial may be of their structure
@@ -74,7 +75,7 @@ class PackedEngine:
             raise ValueError(f"lane {lane} is not free")
         dataset = load(config.data)
         placed = self._store.place(dataset)
-        if family_of(config.model).kernel is None:
+        if without_lanes(config) is not None:
             self._runs[lane] = TrainingRun(config, dataset, placed, (), self._pause)
         else:
             own, widths = structure_of(config, dataset), config.model.lane_widths

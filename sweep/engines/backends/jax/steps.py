@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.engines.augmentation import Augmentation
 from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
 from sweep.engines.placed import Arrays, Placed
 
 DIVIDES_EXACTLY = False  # XLA multiplies by the inverse
 State = tuple[Any, ...]  # values of trainable, non-trainable, optimizer and metrics variables
+Step = Callable[[State, Any, Any, Any], tuple[Any, State]]  # state, images, labels, seeds -> logs, state
 
 
 def put(array: NDArray[Any]) -> Any:
@@ -45,25 +47,35 @@ def as_compiled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 class CompiledSteps:
     """The steps of one compiled Keras model. See `base.CompiledSteps`."""
 
-    def __init__(self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Pause) -> None:
+    def __init__(
+        self,
+        model: Any,
+        placed: Placed,
+        batch_size: int,
+        images_per_call: int,
+        pause: Pause,
+        augmentation: Augmentation,
+    ) -> None:
         self._model, self._pause = model, pause
         self._source = source(placed.arrays, placed.divisor)
         self._train, self._validation = placed.train, placed.validation
         self._batch_size = batch_size
         self._images_per_call = images_per_call
-        self._train_steps = _compiled_loop(model.train_step, batch_size)
-        self._train_rest = _compiled_loop(model.train_step, len(self._train) % batch_size)
-        self._test_steps = _compiled_loop(_test_step(model), EVALUATION_BATCH_SIZE)
-        self._test_rest = _compiled_loop(_test_step(model), len(self._validation) % EVALUATION_BATCH_SIZE)
+        train, test = _train_step(model, augmentation), _test_step(model, augmentation)
+        self._train_steps = _compiled_loop(train, batch_size)
+        self._train_rest = _compiled_loop(train, len(self._train) % batch_size)
+        self._test_steps = _compiled_loop(test, EVALUATION_BATCH_SIZE)
+        self._test_rest = _compiled_loop(test, len(self._validation) % EVALUATION_BATCH_SIZE)
         self._predict_step = jax.jit(lambda state, source, rows: model.predict_step(state, minibatch(source, rows))[0])
 
-    def train(self, order: NDArray[np.int32]) -> None:
+    def train(self, order: NDArray[np.int32], step_seeds: NDArray[np.int32]) -> None:
         """Train one epoch in this order (N,)."""
-        self._run(self._train_steps, self._train_rest, self._train[order], self._batch_size)
+        self._run(self._train_steps, self._train_rest, self._train[order], self._batch_size, step_seeds)
 
     def validate(self) -> None:
         """Evaluate the model on the validation part."""
-        self._run(self._test_steps, self._test_rest, self._validation, EVALUATION_BATCH_SIZE)
+        no_seeds = np.zeros((-(-len(self._validation) // EVALUATION_BATCH_SIZE), 0, 2), np.int32)
+        self._run(self._test_steps, self._test_rest, self._validation, EVALUATION_BATCH_SIZE, no_seeds)
 
     def predict(self) -> NDArray[Any]:
         """Return the model's outputs (V, Y) for the validation part."""
@@ -75,16 +87,23 @@ class CompiledSteps:
             self._pause()
         return np.concatenate(outputs)
 
-    def _run(self, steps: Callable[..., State], rest: Callable[..., State], rows: NDArray[np.int32], size: int) -> None:
-        num_images, given = len(rows), jnp.asarray(rows)
+    def _run(
+        self,
+        steps: Callable[..., State],
+        rest: Callable[..., State],
+        rows: NDArray[np.int32],
+        size: int,
+        step_seeds: NDArray[np.int32],
+    ) -> None:
+        num_images, given, seeds = len(rows), jnp.asarray(rows), jnp.asarray(step_seeds)
         num_full, steps_per_call = num_images // size, max(1, self._images_per_call // size)
         state = self._read_state()
         for start in range(0, num_full, steps_per_call):
-            state = steps(state, self._source, given, start * size, min(steps_per_call, num_full - start))
+            state = steps(state, self._source, given, seeds, start, min(steps_per_call, num_full - start))
             jax.block_until_ready(state)
             self._pause()
         if num_images % size:
-            state = rest(state, self._source, given, num_full * size, 1)
+            state = rest(state, self._source, given[num_full * size :], seeds[num_full:], 0, 1)
         self._write_state(state)
 
     def _variables(self) -> tuple[Any, ...]:
@@ -101,24 +120,30 @@ class CompiledSteps:
                 variable.assign(value)
 
 
-def _test_step(model: Any) -> Callable[[State, Any], tuple[Any, State]]:
-    """Return Keras's test_step, which takes no optimizer variables, with the signature of train_step."""
+def _train_step(model: Any, augmentation: Augmentation) -> Step:
+    """Return Keras's train_step of an augmented minibatch."""
+    return lambda state, images, labels, seeds: model.train_step(state, augmentation(images, labels, seeds))
 
-    def test_step(state: State, batch: Any) -> tuple[Any, State]:
+
+def _test_step(model: Any, augmentation: Augmentation) -> Step:
+    """Return Keras's test_step, which takes no optimizer variables, with the signature of `_train_step`."""
+
+    def step(state: State, images: Any, labels: Any, _seeds: Any) -> tuple[Any, State]:
         trainable, non_trainable, optimizer, metrics = state
+        batch = images, augmentation.encode(labels)
         logs, (trainable, non_trainable, metrics) = model.test_step((trainable, non_trainable, metrics), batch)
         return logs, (trainable, non_trainable, optimizer, metrics)
 
-    return test_step
+    return step
 
 
-def _compiled_loop(step: Callable[[State, Any], tuple[Any, State]], size: int) -> Callable[..., State]:
-    """Compile a loop of `num_steps` steps over minibatches of `size` images, from position `first` of the rows."""
+def _compiled_loop(step: Step, size: int) -> Callable[..., State]:
+    """Compile a loop of `num_steps` steps over minibatches of `size` images, from step `first` of the rows."""
 
-    def loop(state: State, source: Source, rows: Any, first: Any, num_steps: Any) -> State:
+    def loop(state: State, source: Source, rows: Any, seeds_SL2: Any, first: Any, num_steps: Any) -> State:
         def body(index: Any, state: State) -> State:
-            batch = jax.lax.dynamic_slice(rows, (first + index * size,), (size,))
-            _, state = step(state, minibatch(source, batch))
+            batch = jax.lax.dynamic_slice(rows, ((first + index) * size,), (size,))
+            _, state = step(state, *minibatch(source, batch), seeds_SL2[first + index])
             return tuple(list(group) for group in state)
 
         return jax.lax.fori_loop(0, num_steps, body, state)  # type: ignore[no-any-return]

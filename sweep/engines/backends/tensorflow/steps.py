@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from sweep.engines.augmentation import Augmentation
 from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
 from sweep.engines.placed import Arrays, Placed
 
@@ -54,18 +55,26 @@ def as_compiled(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tens
 class CompiledSteps:
     """The steps of one compiled Keras model. See `base.CompiledSteps`."""
 
-    def __init__(self, model: Any, placed: Placed, batch_size: int, images_per_call: int, pause: Pause) -> None:
+    def __init__(
+        self,
+        model: Any,
+        placed: Placed,
+        batch_size: int,
+        images_per_call: int,
+        pause: Pause,
+        augmentation: Augmentation,
+    ) -> None:
         self._model, self._pause = model, pause
         self._source = source(placed.arrays, placed.divisor)
         self._train, self._validation = placed.train, placed.validation
         self._batch_size, self._images_per_call = batch_size, images_per_call
-        self._train_steps = tf.function(_loop(model.train_step, batch_size))
-        self._test_steps = tf.function(_loop(model.test_step, EVALUATION_BATCH_SIZE))
+        self._train_steps = tf.function(_train_loop(model, batch_size, augmentation))
+        self._test_steps = tf.function(_test_loop(model, augmentation))
         self._predict_step = tf.function(_predict_step(model))
 
-    def train(self, order: NDArray[np.int32]) -> None:
+    def train(self, order: NDArray[np.int32], step_seeds: NDArray[np.int32]) -> None:
         """Train one epoch in this order (N,)."""
-        self._run(self._train_steps, self._train[order], self._batch_size)
+        self._run(self._train_steps, self._train[order], self._batch_size, tf.constant(step_seeds))
 
     def validate(self) -> None:
         """Evaluate the model on the validation part."""
@@ -79,12 +88,12 @@ class CompiledSteps:
             self._pause()
         return np.concatenate(outputs)
 
-    def _run(self, steps: Any, rows: NDArray[np.int32], size: int) -> None:
+    def _run(self, steps: Any, rows: NDArray[np.int32], size: int, *inputs: Tensor) -> None:
         num_steps, steps_per_call = -(-len(rows) // size), max(1, self._images_per_call // size)
         given = tf.constant(rows)
         for start in range(0, num_steps, steps_per_call):
             stop = min(start + steps_per_call, num_steps)
-            steps(self._source, given, tf.constant(start), tf.constant(stop))
+            steps(self._source, given, tf.constant(start), tf.constant(stop), *inputs)
             self._pause()
 
 
@@ -96,9 +105,21 @@ def _predict_step(model: Any) -> Callable[..., Tensor]:
     return predict
 
 
-def _loop(train_or_test_step: Callable[[Any], Any], size: int) -> Callable[..., None]:
+def _train_loop(model: Any, size: int, augmentation: Augmentation) -> Callable[..., None]:
+    def steps(source: Source, rows: Tensor, start: Tensor, stop: Tensor, seeds_SL2: Tensor) -> None:
+        for step in tf.range(start, stop):
+            images, labels = minibatch(source, rows[step * size : (step + 1) * size])
+            model.train_step(augmentation(images, labels, seeds_SL2[step]))
+
+    return steps
+
+
+def _test_loop(model: Any, augmentation: Augmentation) -> Callable[..., None]:
+    size = EVALUATION_BATCH_SIZE
+
     def steps(source: Source, rows: Tensor, start: Tensor, stop: Tensor) -> None:
         for step in tf.range(start, stop):
-            train_or_test_step(minibatch(source, rows[step * size : (step + 1) * size]))
+            images, labels = minibatch(source, rows[step * size : (step + 1) * size])
+            model.test_step((images, augmentation.encode(labels)))
 
     return steps
