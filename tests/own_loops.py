@@ -69,3 +69,15 @@ def failing(trial, x: float) -> float:
     if x == 5:
         return "7"
     return float(x)
+
+
+def limits(trial, x: float) -> float:
+    """Says what it may use of the machine."""
+    from threadpoolctl import threadpool_info
+
+    trial.set_user_attr(
+        "threads", [os.environ.get("OMP_NUM_THREADS"), *{one["num_threads"] for one in threadpool_info()}]
+    )
+    trial.set_user_attr("gpus", os.environ.get("CUDA_VISIBLE_DEVICES"))
+    trial.report(x, 0)
+    return x

@@ -78,7 +78,8 @@ class Workers(ABC):
     ) -> Device | None:
         """`set_up_device` in every worker; the first one's device, None without a name (an engine without Keras).
 
-        A user's `code` is looked for there, a `function` by the arguments of `check_calls`. The first worker tries
+        A user's `code` is looked for there, a `function` by the arguments of
+        `prepare_function`. The first worker tries
         models and metrics on `probed`, as of `configs_to_probe`. Each one reads what the user's data sources give:
         `data`, a config's values and its content hash.
         """

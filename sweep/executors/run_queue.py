@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sweep.config.trial import TrialConfig
+from sweep.config.function import RunConfig
 from sweep.engines.base import EpochRecord
 from sweep.errors import SweepError
 from sweep.executors.base import EpochDone, Event, Executor, LaneLost, LaneRetried
@@ -20,7 +20,7 @@ class QueuedRun(Generic[Key]):
 
     key: Key  # whose it is: the caller's to choose
     name: str  # for a user
-    config: TrialConfig
+    config: RunConfig
     num_epochs: int | None = None  # after which it is stopped; None: as many as it has
     history: list[EpochRecord] = field(default_factory=list)
     lost: LaneLost | None = None

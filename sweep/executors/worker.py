@@ -18,6 +18,7 @@ from sweep.config.data import DataConfig
 from sweep.config.function import run_config
 from sweep.data import check_content
 from sweep.engines.devices import set_up_device
+from sweep.engines.function_process import prepare_function
 from sweep.engines.registry import make_engine
 from sweep.errors import SweepError
 from sweep.executors.base import EpochDone, LaneLost
@@ -25,7 +26,6 @@ from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.models.probe import probe
 from sweep.plugins.user_code import code_of, import_object
-from sweep.space.functions import check_calls
 
 
 class Worker:
@@ -57,7 +57,7 @@ class Worker:
             check_content(DataConfig(**values), content_hash)
         probe(probed)
         if function is not None:
-            check_calls(**function)
+            prepare_function(**function)
         for name in code:
             import_object(name, "your code")
         return {"device": found, "code": digest}

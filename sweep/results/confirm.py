@@ -133,6 +133,8 @@ def _result(run: QueuedRun[_RunKey], metric: str) -> dict[str, Any]:
     if run.lost is not None:
         return {"error": run.lost.error}
     last = run.history[-1]
+    if last.is_pruned:
+        return {"error": "the function raised TrialPruned"}
     if last.not_finite():
         return {"error": not_finite_line(last)}
     (score,) = run_values(run.history, [metric])

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from optuna.trial import FrozenTrial
+
+from sweep.config.function import FunctionConfig, RunConfig
 from sweep.config.study_settings import SETTINGS
-from sweep.config.trial import TrialConfig
 from sweep.errors import StudyError
 from sweep.plugins.user_code import UserCode
 from sweep.results.export import ranked_trials, trial_config
@@ -29,7 +31,7 @@ class ConfirmPlan:
     """
 
     space: Space
-    configs: Mapping[int, TrialConfig]
+    configs: Mapping[int, RunConfig]
     scores: Mapping[int, float]
     seeds: Sequence[int]
     codes: Mapping[int, str]
@@ -65,7 +67,7 @@ class ConfirmPlan:
             return None
         return f"the code of {now} has changed since the sweep trained {', '.join(changed)}; it is {now.digest}"
 
-    def runs(self, trial: int, seed: int) -> tuple[TrialConfig, ...]:
+    def runs(self, trial: int, seed: int) -> tuple[RunConfig, ...]:
         """Return the configs to train for a candidate and a seed; the mean of their metric is the seed's score.
 
         Args:
@@ -75,8 +77,11 @@ class ConfirmPlan:
         Returns:
             One config, or one for each fold.
         """
+        config = self.configs[trial]
+        if isinstance(config, FunctionConfig):
+            return (config.model_copy(update={"seed": seed}),)
         plan = RunPlan(cross_validation=self.space.study.cross_validation)
-        return plan.runs(with_fresh_seed(self.configs[trial], seed))
+        return plan.runs(with_fresh_seed(config, seed))
 
 
 def plan_confirmation(stored: StoredStudy, top: int, num_seeds: int, *, again: bool = False) -> ConfirmPlan:
@@ -100,7 +105,7 @@ def plan_confirmation(stored: StoredStudy, top: int, num_seeds: int, *, again: b
             f"study {stored.name} was not made by `sweep run`, so it has no configs to train; pass another study"
         )
     space = stored.space
-    if space.function is not None:
+    if space.function is not None and not space.is_own_function:
         raise StudyError(
             f"study {stored.name} is of the function {space.function}, which uses no seed; pass another study"
         )
@@ -112,11 +117,19 @@ def plan_confirmation(stored: StoredStudy, top: int, num_seeds: int, *, again: b
     before = None if again else stored.confirmation
     return ConfirmPlan(
         space=space,
-        configs={trial.number: trial_config(stored, trial)[0] for trial in trials},
+        configs={trial.number: _config(stored, trial) for trial in trials},
         scores={trial.number: trial.value or 0.0 for trial in trials},
         seeds=confirmation_seeds(stored.settings.seed, max(num_seeds, len(before.seeds) if before else 0)),
         codes={trial.number: code_digest(trial) for trial in trials},
     )
+
+
+def _config(stored: StoredStudy, trial: FrozenTrial) -> RunConfig:
+    """The config of a trial, or the call of the user's function."""
+    if stored.space.function is None:
+        return trial_config(stored, trial)[0]
+    (config,) = stored.space.runs(trial.params, trial.user_attrs["seed"], trial.number)
+    return config
 
 
 def confirmation_seeds(study_seed: int, num_seeds: int) -> list[int]:

@@ -53,7 +53,9 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
     The engine decides how the device is set up, and the device how many lanes there are. So a sweep makes a plan for a
     CPU, sets the device up as that says, and makes the plan once more with the device in the probe.
     """
-    threads = 1 if space.function is not None else probe.resources.threads
+    threads, device = probe.resources.threads, probe.device.kind if probe.device else "none"
+    if space.function is not None:
+        threads, device = _function_resources(options, stored)
     num_trials = options.trials or space.study.num_trials
     choice = _choose_engine(options, space, stored, probe)
     space = space.with_precision(fast_precision(probe.device, stored))
@@ -66,7 +68,7 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
         engine=choice.engine,
         num_lanes=choice.num_lanes,
         threads=threads,
-        device=probe.device.kind if probe.device else "none",
+        device=device,
         keras_backend=probe.device.keras_backend if probe.device else "none",
         num_workers=probe.num_workers,
         classes=probe.data.classes,
@@ -80,18 +82,30 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
     return RunPlan(space, settings, choice, num_trials, probe)
 
 
-def check_function_options(options: RunOptions) -> None:
-    """Raise InputError for options that have no effect if a function is called and nothing is trained."""
+def check_function_options(options: RunOptions, space: Space) -> None:
+    """Raise InputError for options that have no effect on a function; one of the user's own may train."""
+    engine, device = options.engine.engine, options.device
     has_no_effect = {
-        f"--engine {options.engine.engine}": options.engine.engine is not None,
-        f"--device {options.device.device}": options.device.device != AUTO,
-        "--threads": options.device.threads is not None,
-        "--gpus": bool(options.workers.gpus),
-        "--gpu-memory-gb": options.device.gpu_memory_gb is not None,
+        f"--engine {engine}": engine is not None,
+        "--gpu-memory-gb": device.gpu_memory_gb is not None,
+        f"--device {device.device}": device.device != AUTO and not space.is_own_function,
+        "--threads": device.threads is not None and not space.is_own_function,
+        "--gpus": bool(options.workers.gpus) and not space.is_own_function,
     }
     for flag, is_given in has_no_effect.items():
+        if is_given and space.is_own_function:
+            raise InputError(f"{flag}: {space.function} trains by itself; remove it")
         if is_given:
             raise InputError(f"{flag}: study.function is called and nothing is trained; remove it")
+
+
+def _function_resources(options: RunOptions, stored: StudySettings | None) -> tuple[int, str]:
+    """Return the threads (0: not limited) and the kind of device of a function: as requested, else as stored."""
+    threads = options.device.threads or (stored.threads if stored is not None else 0)
+    device = options.device.device
+    if device == AUTO:
+        return threads, stored.device if stored is not None else "none"
+    return threads, device.partition(":")[0]
 
 
 def _choose_engine(options: RunOptions, space: Space, stored: StudySettings | None, probe: Probe) -> EngineChoice:

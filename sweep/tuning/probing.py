@@ -12,18 +12,19 @@ from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 
+from sweep.config.study_settings import StudySettings
 from sweep.data import class_counts, content_hashes, load
 from sweep.engines.auto import host_memory_bytes, operation_threads
 from sweep.engines.cpu import default_onednn
 from sweep.engines.device import Device
 from sweep.engines.devices import set_up_device
+from sweep.engines.function_process import prepare_function
 from sweep.executors.auto import gpu_memory_gb
 from sweep.executors.pool import Resources, Workers
 from sweep.models.probe import configs_to_probe, probe
 from sweep.options import DeviceOptions, RunOptions, WorkerOptions
 from sweep.plugins.user_code import UserCode, code_of
 from sweep.space.checks import check_feature_maps
-from sweep.space.functions import check_calls
 from sweep.space.space import Space
 from sweep.tuning import pruners, samplers
 from sweep.tuning.dry_run import rehearse
@@ -127,14 +128,23 @@ def summarize_data(space: Space) -> DataSummary:
     return DataSummary(content_hash, shape, max(nums_classes), image_ranges, classes, tuple(dict.fromkeys(notes)))
 
 
-def probe_function(space: Space, workers: Workers | None) -> None:
-    """Look for the space's function where it will run. SpaceError if it cannot be called as trials will."""
+def probe_function(settings: StudySettings, space: Space, workers: Workers | None, device: str) -> None:
+    """Look for the space's function where it will run, and limit what it uses of the machine.
+
+    Raises:
+        SpaceError: It cannot be imported, or cannot be called as trials will.
+    """
     assert space.function is not None
-    calls, prunes = space.function_calls(), space.pruner.name != "none"
+    function: dict[str, Any] = {
+        "function": space.function,
+        "calls": space.function_calls(),
+        "prunes": space.pruner.name != "none",
+        "device": "cpu" if settings.device == "cpu" else device,  # as the study began
+        "threads": settings.threads,
+    }
     if workers is None:
-        check_calls(space.function, calls, prunes=prunes)
+        prepare_function(**function)
     else:
-        function = {"function": space.function, "calls": calls, "prunes": prunes}
         workers.set_up(None, threads=1, function=function, code=space.user_code)
 
 

@@ -70,6 +70,7 @@ class Scoreboard:
     def add(self, trial: FrozenTrial) -> None:
         """Count a finished trial."""
         self.num_finished += 1
+        self._note_epochs(len(trial.intermediate_values))
         self._epochs_done.pop(trial.number, None)
         if trial.state == TrialState.COMPLETE:
             self.best = pareto_front([*self.best, trial], self._directions)
@@ -78,7 +79,13 @@ class Scoreboard:
 
     def epoch_done(self, number: int, epoch: int, run: int = 1) -> None:
         """Note that a running trial completed this number of epochs of its run; the remaining time depends on it."""
+        self._note_epochs(epoch)
         self._epochs_done[number] = (run - 1) * self.epochs + epoch
+
+    def _note_epochs(self, num_epochs: int) -> None:
+        """How often a user's own loop reports is known from its trials alone."""
+        if self.num_runs == 1:
+            self.epochs = max(self.epochs, num_epochs)
 
     def summary(self) -> str:
         """Return a summary such as `3/30, best 0.9861 (trial 2), about 0:01:10 left`."""

@@ -117,7 +117,7 @@ def check_options(space: Space, options: RunOptions) -> None:
     check_worker_options(options.workers, options.device)
     check_names(space, space.study.seed if options.seed is None else options.seed)
     if space.function is not None:
-        check_function_options(options)
+        check_function_options(options, space)
     if options.engine.engine is not None:
         ENGINES.check(options.engine.engine)
 
@@ -168,8 +168,9 @@ def probe_and_plan(
         say(line)
     probe = with_threads(probe_machine(space, data, workers), options, stored.threads if stored else None)
     if space.function is not None:
-        probe_function(space, workers)
-        return plan(options, space, stored, probe)
+        made = plan(options, space, stored, probe)
+        probe_function(made.settings, space, workers, options.device.device)
+        return made
     first = plan(options, space, stored, probe)
     if not first.needs_device:
         return first

@@ -28,7 +28,7 @@ def start_lines(made: "RunPlan", url: str, name: str) -> list[str]:
 def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
     space, device, probe = made.space, made.device, made.probe
     yield f"study {name} in {backend_of(url).name}; {space.goal}; space {space.fingerprint}"
-    yield f"device: {device.description if device else f'none ({made.choice.engine} engine)'}"
+    yield f"device: {device.description if device else _no_device(made)}"
     yield device.note if device else ""
     yield slow_precision_note(device, space.extreme_configs()) or ""
     if probe.data.image_ranges:
@@ -44,6 +44,15 @@ def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
             "note: trials that train at the same time share cores, and so do their seconds; "
             "--lanes 1 --workers 0 times each alone"
         )
+
+
+def _no_device(made: "RunPlan") -> str:
+    """Of a process in which the sweep does not set a device up."""
+    if not made.space.is_own_function:
+        return f"none ({made.choice.engine} engine)"
+    threads = made.settings.threads
+    limit = f", {counted(threads, 'thread')}" if threads else ""
+    return f"{'as the function chooses' if made.settings.device == 'none' else made.settings.device}{limit}"
 
 
 def end_lines(outcome: "Outcome") -> list[str]:
@@ -89,7 +98,7 @@ def _best_lines(outcome: "Outcome", num_complete: int) -> Iterator[str]:
     if len(metrics) == 1:
         best = front[0]
         yield f"best: trial {best.number}, {shown_values(metrics, best)}: {shown_params(best.params)}"
-        if outcome.space.function is None:
+        if outcome.space.function is None or outcome.space.is_own_function:
             confirm = f"`sweep confirm {outcome.name}`"
             yield f"the best score is biased upward by selection; {confirm} gives an unbiased estimate"
         return

@@ -5,7 +5,9 @@ import random
 import optuna
 import pytest
 from sweeps import DyingExecutor, Killed, QuietProgress, read_trials, run_sweep
+from threadpoolctl import threadpool_limits
 
+import sweep
 from sweep.cli.parser import main
 from sweep.engines.function import FunctionEngine
 from sweep.errors import SpaceError
@@ -164,3 +166,38 @@ def test_workers_give_what_one_process_gives_and_survive_a_loop_that_ends_them(t
     assert main(["run", "deadly.toml", "--quiet", "--studies", "deadly", "--workers", "2", "--max-failures", "12"]) == 0
     for trial in read_trials(tmp_path / "deadly", "mine"):
         assert (trial["user_attrs"].get("cause") == "killed") == (trial["params"]["x"] > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [[], ["--workers", "1"]])
+def test_threads_and_device_are_limited_for_it_and_kept_on_resume(tmp_path, monkeypatch, workers):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        monkeypatch.setenv(name, "2")  # is restored after the test
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text(SPACE.replace("FUNCTION", "limits"))
+    with threadpool_limits(2):
+        assert main(["run", "own.toml", "--quiet", *workers, "--threads", "1", "--device", "cpu", "--trials", "1"]) == 0
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert main(["run", "own.toml", "--quiet", *workers, "--trials", "2"]) == 0
+    assert main(["run", "own.toml", "--quiet", "--engine", "packed"]) == 2
+    trials = read_trials(tmp_path / "studies", "mine")
+    assert [(trial["user_attrs"]["threads"], trial["user_attrs"]["gpus"]) for trial in trials] == [(["1", 1], "-1")] * 2
+
+
+def test_its_best_trials_are_confirmed_with_new_seeds_and_its_curves_are_reported(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text(SPACE.replace("FUNCTION", "loop"))
+    assert main(["run", "own.toml", "--trials", "5"]) == 0
+    shown = capsys.readouterr().out
+    assert "after 9 epochs" in shown
+    assert "sweep confirm mine" in shown
+    assert main(["confirm", "mine", "--top", "2", "--seeds", "3"]) == 0
+    assert "6 runs" in capsys.readouterr().out
+    (one, two) = sweep.load_study("mine").confirmation.ranking
+    assert len({*one.scores.values()}) == len({*two.scores.values()}) == 3
+    assert main(["report", "mine", "--out", "page.html"]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "<h2>Learning curves</h2>" in page
+    assert "epochs trained" in page

@@ -9,6 +9,7 @@ from sweep.engines.device import Device
 from sweep.errors import InputError
 from sweep.executors.pool import Resources
 from sweep.options import DeviceOptions, EngineOptions, RunOptions
+from sweep.space.file import parse_space
 from sweep.tuning.plan import check_function_options, plan
 from sweep.tuning.probing import DataSummary, Probe
 
@@ -54,5 +55,12 @@ def test_workers_share_the_trials():
 
 
 def test_options_of_training_have_no_effect_on_a_function():
+    options = RunOptions(device=DeviceOptions(threads=2))
     with pytest.raises(InputError, match="--threads"):
-        check_function_options(RunOptions(device=DeviceOptions(threads=2)))
+        check_function_options(options, _function_space("beale"))
+    check_function_options(options, _function_space("mine:train"))  # which may train
+
+
+def _function_space(function):
+    x = {"type": "float", "low": 0, "high": 1}
+    return parse_space({"study": {"name": "study", "function": function}, "space": {"x": x, "y": x}}, "space.toml")

@@ -70,7 +70,7 @@ def _sections(data: StudyData, others: Sequence[StudyData]) -> list[Section]:
         return [summary.space(data), *comparison, summary.settings(data)]
     if len(data.metrics) > 1:
         return _multi_objective_sections(data)
-    is_trained = not data.is_function  # a function has no epochs
+    is_trained = data.has_epochs
     return [
         summary.space(data),
         *confirmed.sections(data),
@@ -92,7 +92,7 @@ def _multi_objective_sections(data: StudyData) -> list[Section]:
         summary.space(data),
         pareto.front(data),
         *pareto.of_each_objective(data),
-        *([] if data.is_function else [history.learning_curves(data)]),
+        *([history.learning_curves(data)] if data.has_epochs else []),
         execution.states(data),
         execution.time(data),
         summary.settings(data),

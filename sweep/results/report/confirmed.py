@@ -8,6 +8,7 @@ from sweep.results.report.figures import COLORS, MIDDLE, figure_box, rounded, va
 from sweep.results.report.formatting import paragraph, plot_text
 from sweep.results.report.page import Section
 from sweep.results.report.tables import table
+from sweep.space.functions import BUILT_IN
 from sweep.storage.stored_trials import section
 
 
@@ -24,7 +25,8 @@ def sections(data: StudyData) -> list[Section]:
     if confirmed is not None:
         conclusions = [paragraph(f"{line[0].upper()}{line[1:]}.") for line in confirmed.conclusions()]
         return [Section("Confirmation", [*conclusions, table(COLUMNS, rows(confirmed)), _figure(data)])]
-    if not data.complete or not section(data.settings, "space") or data.is_function:
+    space = section(data.settings, "space")
+    if not data.complete or not space or space.get("function") in BUILT_IN:
         return []
     text = (
         "Not confirmed. The best score is biased upward by selection; "

@@ -78,6 +78,11 @@ class StudyData:
         return "function" in section(self.settings, "space")
 
     @cached_property
+    def has_epochs(self) -> bool:
+        """Whether trials have epochs: they were trained, or a function reported several values."""
+        return not self.is_function or any(len(trial.intermediate_values) > 1 for trial in self.trials)
+
+    @cached_property
     def confirmation(self) -> Confirmation | None:
         """The scores of `sweep confirm`; None if there are none."""
         return read_confirmation(self.user_attrs)
@@ -178,7 +183,7 @@ class StudyData:
         fixed = section(section(space, "fixed"), "training").get("epochs")
         if isinstance(fixed, int):
             return self.num_runs * fixed
-        return self.num_runs * TrainingConfig().epochs if space else self._most_epochs
+        return self.num_runs * TrainingConfig().epochs if space and not self.is_function else self._most_epochs
 
     @cached_property
     def _most_epochs(self) -> int:

@@ -47,7 +47,7 @@ def _tiles(data: StudyData) -> list[tuple[str, str]]:
     return [
         _best_tile(data),
         (f"{len(data.finished):,}", "finished trials"),
-        *([] if data.is_function else _epoch_tiles(data)),
+        *(_epoch_tiles(data) if data.has_epochs else []),
         (duration(_elapsed_s(data)), "total time"),
     ]
 
