@@ -23,7 +23,7 @@ from sweep.config.study_settings import StudySettings
 from sweep.engines.fake import fake_record
 from sweep.errors import Cause
 from sweep.space.file import load_space
-from sweep.space.space import Choice, Space
+from sweep.space.space import Choice, PrunerChoice, Space
 from sweep.storage import database_url
 from sweep.tuning.study import SweepStudy, open_study, stored_settings
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 def make_study(folder: Path, num_trials: int) -> int:
     """Write the study; returns the epochs that its trials hold."""
-    space = replace(load_space(SPACE_FILE), sampler=Choice(name="random"), pruner=Choice(name="none"))
+    space = replace(load_space(SPACE_FILE), sampler=Choice(name="random"), pruner=PrunerChoice(name="none"))
     settings = StudySettings(space.record(), {"name": "random"}, {"name": "none"}, 0, "", "fake", 1, 1, "none", "none")
     url = database_url(folder)
     study = open_study(url, NAME, space, settings, stored_settings(url, NAME))

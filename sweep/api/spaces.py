@@ -8,7 +8,7 @@ from typing import Any
 from sweep.errors import InputError
 from sweep.plugins.user_code import prepend_to_path
 from sweep.space.file import load_space as read_space
-from sweep.space.file import parse_choice
+from sweep.space.file import parse_choice, parse_pruner
 from sweep.space.space import Space
 
 
@@ -41,7 +41,7 @@ def open_space(
     if sampler is not None and sampler != found.sampler.name:  # the same name keeps the options of the file
         found = replace(found, sampler=parse_choice(sampler, "--sampler"))
     if pruner is not None and pruner != found.pruner.name:
-        found = replace(found, pruner=parse_choice(pruner, "--pruner"))
+        found = replace(found, pruner=parse_pruner(pruner))
     if found.user_code or ":" in found.sampler.name + found.pruner.name:  # module:Class
         prepend_to_path(*([path.resolve().parent] if path is not None else []), Path.cwd())
     return found

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sweep.config.section import Positive, Rate, Section
-from sweep.metrics import METRICS, function_metrics
+from sweep.metrics import LOGGED_METRICS, METRICS, function_metrics
 from sweep.spelling import did_you_mean
 
 OptimizerName = Literal["rmsprop", "nadam", "adamax", "adam", "adamw", "sgd"]
@@ -137,9 +137,9 @@ class TrainingConfig(Section):
     @field_validator("monitor")
     @classmethod
     def _monitor_is_of_the_validation_part(cls, monitor: str) -> str:
-        is_ours = METRICS.code_of(monitor) is None
-        if METRICS.problem(monitor) is not None or (is_ours and not monitor.startswith("val_")):
-            known = [name for name in METRICS.built_in if name.startswith("val_")]
+        of_training = [name for name in LOGGED_METRICS if not name.startswith("val_")]
+        if METRICS.problem(monitor) is not None or monitor in of_training:
+            known = [name for name in METRICS.built_in if name not in of_training]
             use = f"{', '.join(known)} or module:function{did_you_mean(monitor, known)}"
             raise ValueError(f'"{monitor}" is not one of {use}')
         return monitor

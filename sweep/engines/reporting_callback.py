@@ -13,11 +13,12 @@ class ReportingCallback(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
         trial: Has `report` and `should_prune`.
         monitor: Name of the metric in the logs of an epoch.
+        sign: What a value is multiplied by before it is reported.
     """
 
-    def __init__(self, trial: Any, monitor: str = "val_accuracy") -> None:
+    def __init__(self, trial: Any, monitor: str = "val_accuracy", sign: float = 1.0) -> None:
         super().__init__()
-        self._trial, self._monitor = trial, monitor
+        self._trial, self._monitor, self._sign = trial, monitor, sign
         self._pruned_after: int | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -50,7 +51,7 @@ class ReportingCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 self.model.stop_training = True
 
     def _report(self, epoch: int, logs: dict[str, Any]) -> None:
-        self._trial.report(float(logs[self._monitor]), step=epoch)
+        self._trial.report(self._sign * float(logs[self._monitor]), step=epoch)
 
 
 class OwnLoopCallback(ReportingCallback):

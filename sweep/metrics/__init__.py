@@ -5,10 +5,11 @@ Keras gives some of every training. Any other one is a function of what a model 
     def val_macro_recall(labels, probabilities):    # int (N,), float32 (N, num_classes) whose rows add to one
         return recall_score(labels, probabilities.argmax(axis=1), average="macro")
 
-It is ours, of an installed package or the user's own (`module:function`), and is computed after each epoch of a
-training that asks for it by `training.metrics`, as each metric of `[study]` does.
+It is one of scikit-learn's scorers, ours, of an installed package or the user's own (`module:function`), and is
+computed after each epoch of a training that asks for it by `training.metrics`, as each metric of `[study]` does.
 """
 
+import re
 from typing import Literal
 
 from sweep.plugins.registry import Registry
@@ -22,7 +23,35 @@ LOGGED_METRICS: dict[str, Direction] = {
     "loss": "minimize",
     TIMING: "minimize",
 }
-METRICS: Registry[object] = Registry(
+SCORERS = (  # scikit-learn's for classes; its "accuracy" is `val_accuracy`, as Keras calls it
+    "average_precision",
+    "balanced_accuracy",
+    "d2_brier_score",
+    "d2_log_loss_score",
+    *(f"f1{average}" for average in ("", "_macro", "_micro", "_weighted")),
+    *(f"jaccard{average}" for average in ("", "_macro", "_micro", "_weighted")),
+    "matthews_corrcoef",
+    "neg_brier_score",
+    "neg_log_loss",
+    "neg_negative_likelihood_ratio",
+    "positive_likelihood_ratio",
+    *(f"precision{average}" for average in ("", "_macro", "_micro", "_weighted")),
+    *(f"recall{average}" for average in ("", "_macro", "_micro", "_weighted")),
+    *(f"roc_auc{average}" for average in ("", "_ovo", "_ovo_weighted", "_ovr", "_ovr_weighted")),
+    "top_k_accuracy",
+)
+TOP_K = re.compile("top_([1-9][0-9]{0,3})_accuracy")  # top_5_accuracy
+
+
+class MetricRegistry(Registry[object]):
+    """Metrics by name; those of `TOP_K` are not listed one by one."""
+
+    def built_in_code(self, name: str) -> str | None:
+        """`module:attribute` of one of ours."""
+        return f"sweep.metrics.scorers:{name}" if TOP_K.fullmatch(name) else super().built_in_code(name)
+
+
+METRICS = MetricRegistry(
     "metric",
     "training.metrics",
     "sweep.metrics",
@@ -30,6 +59,7 @@ METRICS: Registry[object] = Registry(
         **dict.fromkeys(LOGGED_METRICS, "sweep.metrics:LOGGED_METRICS"),
         "val_f1_macro": "sweep.metrics.f1_macro:val_f1_macro",
         "val_balanced_accuracy": "sweep.metrics.balanced_accuracy:val_balanced_accuracy",
+        **{name: f"sweep.metrics.scorers:{name}" for name in SCORERS},
     },
 )
 

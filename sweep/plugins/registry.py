@@ -57,19 +57,24 @@ class Registry(Generic[T]):
     def _installed(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group) if point.name not in self.built_in}
 
+    def built_in_code(self, name: str) -> str | None:
+        """`package.module:attribute` of one of ours; None for any other name."""
+        return self.built_in.get(name)
+
     def names(self) -> list[str]:
         """The short names: ours, then those of installed packages."""
         return [*self.built_in, *sorted(self._installed)]
 
     def code_of(self, name: str) -> str | None:
         """`module:attribute` of code that is not ours and runs when the name is used; None for one of ours."""
-        if name in self.built_in:
+        if self.built_in_code(name) is not None:
             return None
         return self._installed[name].value if name in self._installed else name
 
     def problem(self, name: str) -> str | None:
         """What is wrong with the name, with the fix; None if it can stand for something. Imports nothing."""
-        if name in self.built_in or name in self._installed or CUSTOM_NAME.fullmatch(name):
+        is_ours = self.built_in_code(name) is not None
+        if is_ours or name in self._installed or CUSTOM_NAME.fullmatch(name):
             return None
         there, meant = ", ".join(self.names()), did_you_mean(name, self.names()) or "."
         article = "an" if self.kind[0] in "aeiou" else "a"
@@ -88,8 +93,9 @@ class Registry(Generic[T]):
             SpaceError: There is no such name, or its code cannot be imported. The message begins with the key.
         """
         self.check(name)
-        if name in self.built_in:
-            found: T = resolve_name(self.built_in[name])
+        built_in = self.built_in_code(name)
+        if built_in is not None:
+            found: T = resolve_name(built_in)
             return found
         if name in self._installed:
             return self._loaded(self._installed[name])  # type: ignore[no-any-return]

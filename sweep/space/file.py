@@ -26,7 +26,7 @@ from sweep.plugins.user_code import UserCode, recorded_code
 from sweep.space.checks import check_space
 from sweep.space.objective import stored_objectives
 from sweep.space.parameters import KINDS, Parameter
-from sweep.space.space import Choice, Space, StudySection
+from sweep.space.space import Choice, PrunerChoice, Space, StudySection
 from sweep.spelling import did_you_mean
 
 OPTION_ENDS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside of a list or table
@@ -81,7 +81,7 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
         source=source,
         study=_parse(StudySection, content.get("study", {}), source, "study"),
         sampler=_parse(Choice, _named(content.get("sampler", {"name": "tpe"})), source, "sampler"),
-        pruner=_parse(Choice, _named(content.get("pruner", {"name": "none"})), source, "pruner"),
+        pruner=_parse(PrunerChoice, _named(content.get("pruner", {"name": "none"}), "monitor"), source, "pruner"),
         fixed=_fixed_values(content, source, folder),
         parameters=_parse_parameters(content.get("space", {}), source),
     )
@@ -98,12 +98,12 @@ def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:
         raise SpaceError(f"{source}: {first_problem(error, key, known)}") from None
 
 
-def _named(section: Any) -> Any:
-    """`[sampler] name = ..., other = ...`: every other key is an option of Optuna's class."""
+def _named(section: Any, *ours: str) -> Any:
+    """`[sampler] name = ..., other = ...`: every key but `ours` is an option of Optuna's class."""
     if not isinstance(section, dict):
         return section
-    options = {key: value for key, value in section.items() if key != "name"}
-    return {**{key: section[key] for key in section if key == "name"}, "options": options}
+    own = {key: section[key] for key in ("name", *ours) if key in section}
+    return {**own, "options": {key: value for key, value in section.items() if key not in own}}
 
 
 def parse_choice(text: str, flag: str) -> Choice:
@@ -125,6 +125,21 @@ def parse_choice(text: str, flag: str) -> Choice:
             raise SpaceError(f"{flag} {text}: {option!r} is not an option; write NAME:KEY=VALUE,KEY=VALUE")
         options[key.strip()] = parse_value(value, f"{flag} {name}:{key.strip()}")
     return Choice(name=name, options=options)
+
+
+def parse_pruner(text: str) -> PrunerChoice:
+    """Parse a pruner of the command line as `parse_choice` does; `monitor` is the metric that it watches.
+
+    Args:
+        text: Such as `median:monitor=val_loss`.
+
+    Raises:
+        SpaceError: An option has no `=`, or there is no such metric.
+    """
+    pruner: PrunerChoice = _parse(
+        PrunerChoice, _named(parse_choice(text, "--pruner").values(), "monitor"), "--pruner", "pruner"
+    )
+    return pruner
 
 
 def _parse_parameters(section: dict[str, Any], source: str) -> dict[str, Parameter]:

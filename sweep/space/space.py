@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sweep.config.data import SOURCES, DataConfig
 from sweep.config.families import named_families
@@ -61,6 +61,33 @@ class Choice(Section):
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
 
+    def values(self) -> dict[str, Any]:
+        """Return the keys of the section in a space file."""
+        return {"name": self.name, **self.options}
+
+
+class PrunerChoice(Choice):
+    """`[pruner]`: the pruner, and the metric that it watches."""
+
+    monitor: Annotated[str, METRICS] | None = None
+    """Metric that the pruner watches, of those of an epoch; or `module:function`. Default: the objective's."""
+
+    @field_validator("monitor")
+    @classmethod
+    def _monitor_is_there(cls, monitor: str | None) -> str | None:
+        problem = None if monitor is None else METRICS.problem(monitor)
+        if problem is not None or monitor == TIMING:
+            raise ValueError(problem or f"{TIMING} differs from run to run; use another metric")
+        return monitor
+
+    def values(self) -> dict[str, Any]:
+        """Return the keys of the section in a space file."""
+        return {**super().values(), **({} if self.monitor is None else {"monitor": self.monitor})}
+
+    def record(self) -> dict[str, Any]:
+        """Return plain values that are stored with the study and compared on resume."""
+        return self.model_dump(exclude={"monitor"} if self.monitor is None else None)
+
 
 @dataclass(frozen=True)
 class Space:
@@ -78,7 +105,7 @@ class Space:
     source: str
     study: StudySection
     sampler: Choice
-    pruner: Choice
+    pruner: PrunerChoice
     fixed: dict[str, dict[str, Any]]
     parameters: dict[str, Parameter]
 
@@ -113,8 +140,8 @@ class Space:
         content: dict[str, Any] = {
             **deepcopy(self.fixed),
             "study": self.study.model_dump(mode="json", exclude_none=True),
-            "sampler": {"name": self.sampler.name, **self.sampler.options},
-            "pruner": {"name": self.pruner.name, **self.pruner.options},
+            "sampler": self.sampler.values(),
+            "pruner": self.pruner.values(),
             "space": self.record()["space"],
         }
         for override in overrides:
@@ -142,9 +169,8 @@ class Space:
         """User code that trials run, as `module:attribute`: the objective, or model, data source and metrics."""
         if self.function is not None:
             return (self.function,) if is_own(self.function) else ()
-        metrics = map(
-            METRICS.code_of, function_metrics(*self.fixed.get("training", {}).get("metrics", ()), *self.metrics)
-        )
+        recorded = function_metrics(*self.fixed.get("training", {}).get("metrics", ()), *self._watched_metrics)
+        metrics = map(METRICS.code_of, recorded)
         return tuple(name for name in (self.user_model, self.user_source, *metrics) if name is not None)
 
     @property
@@ -169,6 +195,11 @@ class Space:
     def metrics(self) -> tuple[str, ...]:
         """The metric of each objective."""
         return self.study.sought_metrics
+
+    @property
+    def _watched_metrics(self) -> tuple[str, ...]:
+        """The metrics of the objectives and of the pruner."""
+        return (*self.metrics, *([] if self.pruner.monitor is None else [self.pruner.monitor]))
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -292,7 +323,7 @@ class Space:
         values = deepcopy(self.fixed)
         training = values.setdefault("training", {})
         training.setdefault("seed", seed)
-        sought = function_metrics(*self.metrics)
+        sought = function_metrics(*self._watched_metrics)
         if sought:
             training["metrics"] = [*training.get("metrics", ()), *sought]
         for name in active_parameters(self.parameters, params):

@@ -2,10 +2,11 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from sweep.config.reference import TYPES, KeyInfo, SectionInfo, as_toml
+from sweep.config.reference import TYPES, KeyInfo, SectionInfo, as_toml, section_of
 from sweep.space.points import NUM_VALUES
+from sweep.space.space import PrunerChoice
 from sweep.tuning import pruners, samplers
 from sweep.tuning.choices import Choices, plain_options
 
@@ -20,14 +21,17 @@ OURS = {
 def choice_sections() -> Iterator[SectionInfo]:
     """Yield a section for `[sampler]` and `[pruner]`, and one for each of their names."""
     yield from _sections(samplers.CHOICES, "tpe", dict.fromkeys(samplers.LISTING, NUM_VALUES))
-    yield from _sections(pruners.CHOICES, "none", {"patient": pruners.WRAPPED})
+    own = [key for key in section_of("pruner", PrunerChoice, "pruner").keys if key.key == "pruner.monitor"]
+    yield from _sections(pruners.CHOICES, "none", {"patient": pruners.WRAPPED}, own)
 
 
-def _sections(choices: Choices, default: str, ours: Mapping[str, str]) -> Iterator[SectionInfo]:
+def _sections(
+    choices: Choices, default: str, ours: Mapping[str, str], own: Iterable[KeyInfo] = ()
+) -> Iterator[SectionInfo]:
     kind = choices.kind
     allowed = f"{', '.join(map(as_toml, choices.classes))}, module:Class"
     name = KeyInfo(f"{kind}.name", "string", allowed, as_toml(default), f"Optuna's {kind}, or a class of your own.", ())
-    yield SectionInfo(kind, f"The {kind} of a study; the other keys are arguments of its class.", (name,))
+    yield SectionInfo(kind, f"The {kind} of a study; the other keys are arguments of its class.", (name, *own))
     for short, used in choices.classes.items():
         optunas = next(one for one in used.__mro__ if one.__module__.startswith("optuna."))
         keys = [_option(choices, short, optunas, *option) for option in plain_options(used, choices.reserved).items()]

@@ -52,7 +52,7 @@ def _settings(space: Space, seed: int) -> StudySettings:
     return StudySettings(
         space=space.record(),
         sampler=space.sampler.model_dump(),
-        pruner=space.pruner.model_dump(),
+        pruner=space.pruner.record(),
         seed=seed,
         data_hash=data.content_hash,
         engine="sequential",

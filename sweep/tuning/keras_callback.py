@@ -32,10 +32,11 @@ class PruningCallback(ReportingCallback):
     Args:
         trial: The Optuna trial.
         monitor: Name of the metric in the logs of an epoch.
+        sign: -1 where the study's direction is not the metric's.
     """
 
-    def __init__(self, trial: optuna.Trial, monitor: str = "val_accuracy") -> None:
-        super().__init__(trial, monitor)
+    def __init__(self, trial: optuna.Trial, monitor: str = "val_accuracy", sign: float = 1.0) -> None:
+        super().__init__(trial, monitor, sign)
 
     def raise_if_pruned(self) -> None:
         """Raise `optuna.TrialPruned` if the training was stopped; call it after the training."""

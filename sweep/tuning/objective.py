@@ -28,6 +28,7 @@ from sweep.space.file import load_space
 from sweep.space.runs import derived_seed, trial_values
 from sweep.tuning.described_study import check_directions, describe_study
 from sweep.tuning.keras_callback import CallbackFactory, Callbacks, PruningCallback
+from sweep.tuning.reported import Reported
 from sweep.tuning.running_trial import RunningTrial
 
 _TRAINING = threading.RLock()  # Keras's seeds, session and precision are the process's, not a thread's
@@ -64,6 +65,7 @@ class Objective:
             prepend_to_path(Path(space).resolve().parent, Path.cwd())
         self._seed = self.space.study.seed if seed is None else seed
         self._callbacks = CallbackFactory(callbacks)
+        self._reported = Reported.of(self.space)
         self._described: dict[str, bool] = {}  # by name of the study
         for data in self.space.data_configs():
             check_feature_maps(self.space, load(data).image_shape)
@@ -125,8 +127,8 @@ class Objective:
 
     def _one_run(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
         """Each epoch is reported, where there is one objective that is no timing."""
-        metrics = self.space.metrics
-        pruning = [PruningCallback(trial, metrics[0])] if len(metrics) == 1 and not self.space.is_timed else []
+        is_reported = len(self.space.metrics) == 1 and not self.space.is_timed
+        pruning = [PruningCallback(trial, self._reported.metric, self._reported.sign)] if is_reported else []
         self._train(training, [*self._callbacks(trial), *pruning])
         for callback in pruning:
             callback.raise_if_pruned()
@@ -138,7 +140,7 @@ class Objective:
         for step in range(num_runs):
             self._train(training, self._callbacks(trial))
             if len(self.space.metrics) == 1:
-                trial.report(training.values[-1][0], step)
+                trial.report(self._reported.of_run(training.histories[-1]), step)
                 if step + 1 < num_runs and trial.should_prune():
                     raise optuna.TrialPruned(f"pruned after run {step + 1}")
         return trial_values(training.values)

@@ -62,7 +62,7 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
     settings = StudySettings(
         space=space.record(),
         sampler=space.sampler.model_dump(),
-        pruner=space.pruner.model_dump(),
+        pruner=space.pruner.record(),
         seed=space.study.seed if options.seed is None else options.seed,
         data_hash=probe.data.content_hash,
         engine=choice.engine,

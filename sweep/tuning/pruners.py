@@ -55,10 +55,17 @@ def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner
             else "Optuna does not prune multi-objective studies"
         )
         raise SpaceError(f'{space.source}: pruner.name: {why}; use "none" (got {choice.name})')
+    _check_monitor(space)
     try:
         return _build(space, choice, steps, first_step)
     except Exception as error:  # Optuna checks options in many ways
         raise SpaceError(f"{space.source}: pruner: {error}") from None
+
+
+def _check_monitor(space: Space) -> None:
+    if space.pruner.monitor is not None and (space.pruner.name == "none" or space.function is not None):
+        why = " without a pruner" if space.function is None else " with a function, which reports one value"
+        raise SpaceError(f"{space.source}: pruner.monitor: has no effect{why}; remove it")
 
 
 def check_reports(space: Space) -> None:

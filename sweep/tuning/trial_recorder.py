@@ -1,13 +1,13 @@
 """What the sweep writes of a trial: its epochs, its state and values, why it failed, and what code trained it."""
 
 import math
-from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
 from sweep.engines.base import EpochRecord, OwnReport
 from sweep.errors import FAILURE_ATTRS
 from sweep.tuning.failures import Failure
+from sweep.tuning.reported import Reported
 from sweep.tuning.running_trial import ATTEMPTS, EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
 from sweep.tuning.study import SweepStudy
 
@@ -15,9 +15,9 @@ from sweep.tuning.study import SweepStudy
 class TrialRecorder:
     """Every method is called inside a transaction of the study."""
 
-    def __init__(self, study: SweepStudy, metrics: Sequence[str], *, counts_starts: bool) -> None:
+    def __init__(self, study: SweepStudy, reported: Reported, *, counts_starts: bool) -> None:
         """`counts_starts` of a trial's epochs, where a trial that kills its process kills this one."""
-        self._study, self._metrics, self._counts_starts = study, metrics, counts_starts
+        self._study, self._reported, self._counts_starts = study, reported, counts_starts
         self._storage = study.write_behind
         self._edited: set[str] = set()  # digests of the user's code that workers imported later
 
@@ -57,7 +57,7 @@ class TrialRecorder:
                 return None
             what = f"it ended after {running.num_epochs} of {running.num_stored} stored reports"
         else:
-            value, before = self.score(metrics), stored.get(metrics.own.step)
+            value, before = self._reported.of_epoch(metrics), stored.get(metrics.own.step)
             if before is not None and (value == before or (math.isnan(value) and math.isnan(before))):
                 return None
             what = f"step {metrics.own.step} gave {value:g}, stored is {'nothing' if before is None else f'{before:g}'}"
@@ -68,11 +68,11 @@ class TrialRecorder:
         if metrics.own is not None:
             return self._own_report(running.number, metrics, metrics.own)
         if len(running.runs) == 1:
-            self._report(running.number, metrics.epoch, self.score(metrics))
+            self._report(running.number, metrics.epoch, self._reported.of_epoch(metrics))
             return True
         self._storage.set_trial_system_attr(running.number, EPOCHS, running.num_epochs)
         if running.is_between_runs:
-            self._report(running.number, len(running.values), running.values[-1][0])
+            self._report(running.number, len(running.values), self._reported.of_run(running.histories[-1]))
         return running.is_between_runs
 
     def failed(self, number: int, failure: Failure) -> None:
@@ -89,15 +89,11 @@ class TrialRecorder:
             self._storage.set_trial_user_attr(number, "history", running.records())
         self._study.tell_number(number, state, values)
 
-    def score(self, metrics: EpochRecord) -> float:
-        """Return the score; with multiple objectives the first one's, as Optuna stores one intermediate value."""
-        return metrics.score(self._metrics[0])
-
     def _own_report(self, number: int, metrics: EpochRecord, own: OwnReport) -> bool:
         for key, value in own.attrs.items():
             self._storage.set_trial_user_attr(number, key, value)
         if own.step is not None:
-            self._storage.set_trial_intermediate_value(number, own.step, self.score(metrics))
+            self._storage.set_trial_intermediate_value(number, own.step, self._reported.of_epoch(metrics))
         return own.step is not None
 
     def _report(self, number: int, count: int, value: float) -> None:

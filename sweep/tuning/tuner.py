@@ -28,6 +28,7 @@ from sweep.tuning.dashboard_notes import DashboardNotes
 from sweep.tuning.failures import FailureStreak
 from sweep.tuning.limits import Limits, SweepClock
 from sweep.tuning.progress import Progress
+from sweep.tuning.reported import Reported
 from sweep.tuning.resume import Resume
 from sweep.tuning.resume_plan import ResumePlan
 from sweep.tuning.running_trial import RunningTrial
@@ -57,7 +58,7 @@ class Tuner:
         self._interruption = interruption or Interruption()
         self._lanes: Lanes[RunningTrial] = Lanes(executor)
         self._resume_plan = ResumePlan()
-        self._recorder = TrialRecorder(study, space.metrics, counts_starts=executor.shares_process)
+        self._recorder = TrialRecorder(study, Reported.of(space), counts_starts=executor.shares_process)
         self._failures = FailureStreak(study.write_behind, limits.max_failures)
         self._trials = RunningTrials(
             study, space.metrics, self._lanes, self._recorder, self._failures, self._callbacks, progress.notice

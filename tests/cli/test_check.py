@@ -9,7 +9,7 @@ import pytest
 from sweep.cli import space_summary as check
 from sweep.errors import SpaceError
 from sweep.space.file import load_space
-from sweep.space.space import Choice, Space
+from sweep.space.space import PrunerChoice, Space
 
 DIGITS = Path(__file__).parents[2] / "search_spaces" / "cnn_digits.toml"
 
@@ -63,4 +63,4 @@ def test_a_space_without_parameters_is_noticed(capsys: pytest.CaptureFixture[str
 def test_a_pruner_of_several_objectives_is_refused() -> None:
     space = load_space(DIGITS.parent / "mlp_batch_size.toml")
     with pytest.raises(SpaceError, match=r"pruner\.name: Optuna does not prune multi-objective studies"):
-        check.print_samples(replace(space, pruner=Choice(name="median")), num_samples=1, seed=0)
+        check.print_samples(replace(space, pruner=PrunerChoice(name="median")), num_samples=1, seed=0)

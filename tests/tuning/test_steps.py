@@ -9,7 +9,7 @@ from sweep.engines.fake import FakeEngine
 from sweep.executors.in_process import InProcessExecutor
 from sweep.results.report.data import read_data
 from sweep.results.report.history import _curves
-from sweep.space.space import Choice, Space
+from sweep.space.space import PrunerChoice, Space
 from sweep.tuning.limits import Limits
 from sweep.tuning.progress import QuietProgress
 from sweep.tuning.pruners import build_pruner
@@ -27,7 +27,7 @@ PRUNERS = {
 
 
 def pruned_space(name: str) -> Space:
-    pruner = Choice(name=name, options=PRUNERS.get(name, {}))
+    pruner = PrunerChoice(name=name, options=PRUNERS.get(name, {}))
     space = make_space("random", epochs=EPOCHS)
     return Space(space.source, space.study, space.sampler, pruner, space.fixed, space.parameters)
 

@@ -12,6 +12,7 @@ from sweep.errors import Cause
 from sweep.executors.base import FailureContext
 from sweep.storage import database_url
 from sweep.tuning.failures import Failure
+from sweep.tuning.reported import Reported
 from sweep.tuning.running_trial import RunningTrial, num_starts
 from sweep.tuning.trial_recorder import TrialRecorder
 
@@ -22,7 +23,7 @@ class Recording:
     def __init__(self, folder: Path, num_runs: int = 1, *, counts_starts: bool = True) -> None:
         self.space = make_space(epochs=2)
         self.study = open_in(folder, self.space)
-        self.recorder = TrialRecorder(self.study, self.space.metrics, counts_starts=counts_starts)
+        self.recorder = TrialRecorder(self.study, Reported.of(self.space), counts_starts=counts_starts)
         with self.study.write_behind.transaction():
             trial = self.study.ask_next()
             config = self.space.resolve(self.study.suggest(trial), seed=0)

@@ -138,10 +138,17 @@ class StudyData:
         """
         if trial.state == TrialState.COMPLETE and trial.values:
             return float(trial.values[self.objective])
-        reported = (
-            trial.intermediate_values if self.objective == 0 else {}
-        )  # reported values are of the first objective
+        if self.monitor is not None:  # what was reported is another metric
+            last = (epochs(trial) or [{}])[-1].get(self.metric)
+            return float(last) if isinstance(last, int | float) else math.nan
+        reported = trial.intermediate_values if self.objective == 0 else {}  # they are of the first objective
         return reported[max(reported)] if reported else math.nan
+
+    @property
+    def monitor(self) -> str | None:
+        """The metric that trials report for the pruner, where it is not the objective's."""
+        monitor = section(self.settings, "pruner").get("monitor")
+        return monitor if isinstance(monitor, str) else None
 
     def rank(self, trial: FrozenTrial) -> tuple[float, int]:
         """Return a key that sorts trials best first.

@@ -181,7 +181,8 @@ def learning_curves(data: StudyData) -> list[str]:
     if best is not None and best.intermediate_values:
         figure.add_trace(_curves(data, [best], f"best, trial {best.number}", {"color": ACCENT, "width": 2.5}, 1))
     values = [value for trial in shown for value in trial.intermediate_values.values()]
-    figure.update_layout(yaxis=value_axis(plot_text(data.metric), values), showlegend=True)
+    metric = data.metric if data.monitor is None else f"{data.monitor}, as reported"
+    figure.update_layout(yaxis=value_axis(plot_text(metric), values), showlegend=True)
     note = (
         sample_note(len(shown), len(with_scores), "trials")
         or f"All {counted(len(shown), 'trial')} that reported a score."
