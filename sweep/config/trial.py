@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from sweep.config.augmentation import AugmentationConfig
 from sweep.config.data import DataConfig
 from sweep.config.families import config_class, model_config, model_keys, named_families
+from sweep.config.fine_tuning import FineTuningConfig
 from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
 from sweep.config.old_keys import other_spellings, with_current_keys
 from sweep.config.section import Section, first_problem
@@ -33,6 +34,7 @@ class TrialConfig(Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     training: TrainingConfig = TrainingConfig()
+    fine_tuning: FineTuningConfig = FineTuningConfig()
 
     @model_validator(mode="after")
     def _patience_has_a_validation_part(self) -> Self:
@@ -58,6 +60,12 @@ class TrialConfig(Section):
                 f'augmentation.{changed[0]} needs pixel values of a fixed range, not data.scaling = "standard"; '
                 'use "unit"'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_to_freeze_have_names(self) -> Self:
+        if self.fine_tuning.is_on and self.model.user_code is None:
+            raise ValueError("fine_tuning.freeze needs a model with named layers: a builder, or a family of your own")
         return self
 
     @property
@@ -104,13 +112,14 @@ class TrialConfig(Section):
             del values["data"]["options"]
         if not self.training.metrics:
             del values["training"]["metrics"]
-        if not self.augmentation.is_on:
-            del values["augmentation"]
+        for section in OPTIONAL_SECTIONS:
+            if not getattr(self, section).is_on:
+                del values[section]
         return {**values, "model": self.model.values()}
 
 
 SECTIONS = tuple(TrialConfig.model_fields)
-OPTIONAL_SECTIONS = ("augmentation",)  # which `TrialConfig.values` leaves out where they have no effect
+OPTIONAL_SECTIONS = ("augmentation", "fine_tuning")  # which `TrialConfig.values` leaves out where they have no effect
 
 
 def section_keys(families: Iterable[str] = ()) -> dict[str, list[str]]:

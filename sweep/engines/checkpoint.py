@@ -79,9 +79,10 @@ def _usable(path: Path) -> Iterator[None]:
 
 
 def _restore(run: TrainingRun, arrays: dict[str, Any]) -> None:
+    run.epoch = int(arrays["epoch"])
+    run.enter_phase(run.epoch)  # which decides on the optimizer's variables
     for index, variable in enumerate(_variables(run)):
         variable.assign(arrays[f"variable_{index}"])
-    run.epoch = int(arrays["epoch"])
     if "stopping" in arrays:
         best, wait, best_epoch = arrays["stopping"]
         stopping = run.early_stopping

@@ -17,11 +17,14 @@ from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load
 from sweep.engines.augmentation import augmentation_of
 from sweep.engines.backends import current_backend
+from sweep.engines.backends.base import CompiledSteps
 from sweep.engines.base import LEARNING_RATE, EpochRecord
+from sweep.engines.fine_tuning import is_second_phase, phase_epochs, phase_schedule
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
 from sweep.metrics import load_direction
 from sweep.models.build import build_checked
+from sweep.models.freezing import set_frozen
 
 IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
 
@@ -85,14 +88,13 @@ class TrainingRun:
     ) -> None:
         self.config = config
         self.model = compiled_model(config, dataset)
-        self.is_over = False
+        self.is_over, self._is_second_phase = False, False
         self._num_images = len(dataset.train)
         self._validation_labels = dataset.labels[dataset.validation]
         self._has_metrics = needs_outputs(config, dataset)
         self._augmentation = augmentation_of(config, dataset)
-        self._steps = current_backend().compiled_steps(
-            self.model, placed, config.training.batch_size, IMAGES_PER_CALL, pause, self._augmentation
-        )
+        self._dataset, self._placed, self._pause = dataset, placed, pause
+        self._steps = self._compiled_steps()
         self.epoch = 0
         self.early_stopping = early_stopping(config)
         own = [self.early_stopping] if self.early_stopping is not None else []
@@ -107,6 +109,7 @@ class TrainingRun:
         """Train and validate once, run the callbacks, say whether this was the last epoch."""
         started = time.perf_counter()
         self.epoch += 1
+        self.enter_phase(self.epoch)
         self._callbacks.on_epoch_begin(self.epoch - 1)  # Keras counts from 0
         self.model.reset_metrics()
         seed = self.config.training.seed
@@ -122,6 +125,24 @@ class TrainingRun:
             logs |= scores_of(self.config, self._validation_labels, self._steps.predict())
         self._callbacks.on_epoch_end(self.epoch - 1, dict(logs))  # which callbacks may change
         return self._record(logs, time.perf_counter() - started)
+
+    def enter_phase(self, epoch: int) -> None:
+        """Unfreeze layers and compile the model again if epoch 1, 2, ... is in the second phase and this is not."""
+        if is_second_phase(self.config, epoch) and not self._is_second_phase:
+            self._is_second_phase = True
+            set_frozen(self.model, self.config, frozen=False)
+            compile_model(self.model, self.config, self._dataset, epoch)
+            self._steps = self._compiled_steps()
+
+    def _compiled_steps(self) -> CompiledSteps:
+        return current_backend().compiled_steps(
+            self.model,
+            self._placed,
+            self.config.training.batch_size,
+            IMAGES_PER_CALL,
+            self._pause,
+            self._augmentation,
+        )
 
     def _validate(self) -> dict[str, float]:
         self._callbacks.on_test_begin()
@@ -164,8 +185,14 @@ def scores_of(config: TrialConfig, labels: NDArray[np.int32], outputs: NDArray[A
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     """The config's `keras.Model` with loss, accuracy and optimizer, everything built."""
     model = build_checked(config, dataset)
-    steps_per_epoch = -(-len(dataset.train) // config.training.batch_size)
-    optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch * config.training.epochs)
+    compile_model(model, config, dataset)
+    return model
+
+
+def compile_model(model: Any, config: TrialConfig, dataset: Dataset, epoch: int = 1) -> None:
+    """Compile the config's model for the phase of training that an epoch belongs to: see `fine_tuning`."""
+    num_steps = -(-len(dataset.train) // config.training.batch_size) * phase_epochs(config, epoch)
+    optimizer = build_optimizer(config.optimizer, phase_schedule(config, epoch), num_steps)
     loss: Any = "sparse_categorical_crossentropy"  # of probabilities
     if config.augmentation.mixes_labels:
         loss = keras.losses.CategoricalCrossentropy(from_logits=config.training.from_logits)
@@ -176,7 +203,6 @@ def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
     model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), encode(dataset.labels[few])))
     optimizer.build(model.trainable_variables)
-    return model
 
 
 def early_stopping(config: TrialConfig) -> Any:

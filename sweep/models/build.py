@@ -13,16 +13,24 @@ from sweep.data import Dataset
 from sweep.errors import ModelError
 from sweep.models.checks import check_model
 from sweep.models.family import family_of, user_model_label
+from sweep.models.freezing import set_frozen
 from sweep.models.seeding import seed_generators
 
 NUM_CHECKED = 8  # images that a user's model is given before it is trained
 
 
 def build_checked(config: TrialConfig, dataset: Dataset) -> Any:
-    """`build_model` for the dataset's images and classes. ModelError if a user's model would be trained wrongly."""
+    """Build the config's model for the dataset's images and classes; its frozen layers are frozen.
+
+    Raises:
+        ModelError: A user's model would be trained wrongly, or has no layer of a name to freeze.
+
+    """
     model = build_model(config, dataset.image_shape, dataset.num_classes)
     if config.model.user_code is not None:
         check_model(model, config, dataset.sample(NUM_CHECKED))
+    if config.fine_tuning.is_on:
+        set_frozen(model, config, frozen=True)
     return model
 
 

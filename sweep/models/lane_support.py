@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from sweep.config.trial import TrialConfig
 from sweep.models.family import family_of
 
+NOT_IN_LANES = ("augmentation", "fine_tuning")  # sections of a config
+
 
 def without_lanes(config: TrialConfig) -> str | None:
     """Return what keeps the config from sharing a program with others.
@@ -13,12 +15,12 @@ def without_lanes(config: TrialConfig) -> str | None:
         config: The config of one run.
 
     Returns:
-        The family or the builder of its model, or the section `augmentation`; None if lanes can train it.
+        The family or the builder of its model, or a section of the config; None if lanes can train it.
 
     """
     if family_of(config.model).kernel is None:
         return config.model.user_code or config.model.family
-    return "augmentation" if config.augmentation.is_on else None
+    return next((section for section in NOT_IN_LANES if getattr(config, section).is_on), None)
 
 
 def all_without_lanes(configs: Iterable[TrialConfig]) -> tuple[str, ...]:

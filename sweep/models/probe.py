@@ -21,7 +21,9 @@ def configs_to_probe(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
     distinct: dict[str, TrialConfig] = {}
     for config in configs:
         if config.model.user_code is not None or config.training.computed_metrics:
-            distinct.setdefault(repr((config.model, config.data, config.training.from_logits)), config)
+            distinct.setdefault(
+                repr((config.model, config.data, config.training.from_logits, config.fine_tuning.freeze)), config
+            )
     return [config.values() for config in list(distinct.values())[:MAX_PROBED]]
 
 
