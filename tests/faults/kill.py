@@ -2,6 +2,7 @@
 
     python tests/faults/kill.py --engine sequential --kills 10 --trials 40
     python tests/faults/kill.py --engine packed --kills 10 --trials 200
+    python tests/faults/kill.py --engine function --space tests/faults/killed_loop.toml
 
 The command itself, with engines that train; `kill_sweep` kills the fake engine by the hundred, in every window.
 Prints a line for each kill and ends with exit code 0 only if the studies are equal.
@@ -36,11 +37,10 @@ def main() -> int:
         "sweep.cli",
         "run",
         str(options.space),
-        "--engine",
-        options.engine,
         "--study",
         "study",
     ]
+    command += [] if options.engine == "function" else ["--engine", options.engine]
     command += ["--trials", str(options.trials), "--quiet"]
     started = time.monotonic()
     subprocess.run([*command, "--studies", str(folder / "unbroken")], check=True)
