@@ -89,7 +89,7 @@ def test_a_cnn_space_is_swept_on_packed_lanes_and_one_lane_reproduces_a_score(tm
         [sys.executable, "-c", CNN_COMMANDS], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert result.stdout.splitlines()[-1] == "[0, 0, 0]", result.stdout + result.stderr
-    assert "engine: packed, 2 lanes (cpu with 2 threads; " in result.stdout
+    assert "engine: packed, 2 lanes (2 models at a time; cpu with 2 threads; " in result.stdout
     config = (tmp_path / "studies" / "cnn" / "configs" / "trial-00002.toml").read_text()
     assert 'engine = "packed"' in config
     assert "num_lanes = 2" in config

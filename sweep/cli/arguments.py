@@ -21,7 +21,7 @@ def add_overrides(command: argparse.ArgumentParser) -> None:
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="Fix a config key at a value, as in training.epochs=5. Can be repeated.",
+        help="Fix a key of the file at a value, as in training.epochs=5. Can be repeated.",
     )
 
 
@@ -73,14 +73,16 @@ def add_engine(
     group.add_argument(
         "--engine",
         metavar="NAME",
-        help="Engine that trains: auto, packed, sequential, fake, or module:attribute for a custom engine. "
+        help="What trains: packed (several models at a time in one compiled program), sequential (Keras, one model "
+        "after the other), auto, or module:attribute for a custom engine. "
         f"Default: {default}.",
     )
     group.add_argument(
         "--lanes",
         type=lanes,
         metavar="K",
-        help=f"Number of lanes, that is, of {unit} trained concurrently in each process, or auto. Default: {default}.",
+        help=f"Number of {unit} that each process trains at the same time, each in a lane of the engine; or auto. "
+        f"Default: {default}.",
     )
 
 

@@ -5,16 +5,18 @@ import argparse
 from sweep.cli.arguments import add_space, positive_int, seed
 
 NAME = "check"
-SUMMARY = "Validate a space file and show its fixed values, its parameters and sampled configs."
+SUMMARY = "Validate a space file and its images, and show what varies and some sampled configurations. Train nothing."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the space file and the options of the sampled configs."""
     add_space(command)
     command.add_argument(
-        "--samples", type=positive_int, default=3, metavar="N", help="Number of configs to sample. Default: 3."
+        "--samples", type=positive_int, default=3, metavar="N", help="Number of configurations to sample. Default: 3."
     )
-    command.add_argument("--seed", type=seed, default=0, metavar="N", help="Seed of the sampled configs. Default: 0.")
+    command.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="Seed of the sampled configurations. Default: 0."
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from sweep.cli.say import say
 from sweep.options import ConfirmOptions
 
 NAME = "confirm"
-SUMMARY = "Retrain the best configs with new seeds to rank them by unbiased scores."
+SUMMARY = "Retrain the best trials with new seeds to rank them by unbiased scores."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

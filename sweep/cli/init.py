@@ -7,7 +7,7 @@ from pathlib import Path
 from sweep.errors import InputError
 
 NAME = "init"
-SUMMARY = "Copy the bundled space files into a folder."
+SUMMARY = "Copy the space files that come with sweep into a folder."
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sweep.config.model import OF_BUILDERS
 from sweep.config.reference import KeyInfo, SectionInfo, config_sections, find_sections, section_of
 from sweep.errors import InputError
 from sweep.space.parameters import KINDS
@@ -55,8 +56,19 @@ def _found(wanted: str | None) -> list[SectionInfo]:
         return find_sections(wanted, all_sections())
 
 
+def _heading(section: SectionInfo) -> str:
+    """Return what a file contains to have these keys, such as `[training]` or `[sampler] name = "tpe"`."""
+    table, _, value = section.name.partition(".")
+    if not value:
+        return f"[{table}]"
+    if value == OF_BUILDERS:
+        return f'[{table}] builder = "module:function"'
+    key = {"model": "family", "space": "type"}.get(table, "name")
+    return f'[{"space.NAME" if table == "space" else table}] {key} = "{value}"'
+
+
 def _text(section: SectionInfo) -> Iterator[str]:
-    yield f"[{section.name}]  {section.summary}"
+    yield f"{_heading(section)}  {section.summary}"
     for key in section.keys:
         yield f"  {key.key}  ({'; '.join(_facts(key))})"
         yield f"      {key.meaning}"
@@ -66,13 +78,13 @@ def _facts(key: KeyInfo) -> Iterator[str]:
     yield " ".join(filter(None, (key.type, key.allowed)))
     yield f"default {key.default}" if key.default else "required"
     if key.spellings:
-        yield f"also read: {', '.join(key.spellings)}"
+        yield f"also accepted: {', '.join(key.spellings)}"
 
 
 def _markdown(section: SectionInfo) -> Iterator[str]:
-    yield f"## {section.name}\n\n{section.summary}"
+    yield f"## `{_heading(section)}`\n\n{section.summary}"
     if section.keys:
-        yield "\n| key | type | default | allowed | meaning | also read |\n|---|---|---|---|---|---|"
+        yield "\n| key | type | default | allowed | meaning | also accepted |\n|---|---|---|---|---|---|"
     for key in section.keys:
         spellings = ", ".join(map(_code, key.spellings))
         cells = (_code(key.key), key.type, key.default or "required", _code(key.allowed), key.meaning, spellings)

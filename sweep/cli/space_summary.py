@@ -30,7 +30,7 @@ def print_space(space: Space) -> None:
     console = make_console()
     runs = f" of {space.plan.num_runs} runs" if space.plan.num_runs > 1 else ""
     goal = f"{space.goal}, {space.study.num_trials} trials{runs}"
-    console.print(Text(f"{space.source}: study {space.study.name}, {goal}, space {space.fingerprint}"))
+    console.print(Text(f"{space.source}: study {space.study.name}, {goal}, space hash {space.fingerprint}"))
     console.print(Text(f"sampler {space.sampler.name}; pruner {space.pruner.name}"))
     sampler_factory(space, 0)  # raises SpaceError, as for a grid sampler over a continuous parameter
     check_reports(space)
@@ -86,7 +86,10 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
     dataset = load(space.data_configs()[0])
     check_feature_maps(space, dataset.image_shape)
     num_train, num_validation = len(dataset.train), len(dataset.validation)
-    print(f"data: {num_train} training and {num_validation} validation images of shape {dataset.image_shape}")
+    print(
+        f"data: {num_train} training and {num_validation} validation images of shape {dataset.image_shape}; "
+        "test images are not read"
+    )
     print(f"images reach the model as float32 in {dataset.image_range}")
     print("\n".join(class_counts(dataset).lines()))
     probe_metrics(next(space.extreme_configs()))

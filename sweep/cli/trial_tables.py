@@ -154,7 +154,7 @@ def _params_table(record: dict[str, Any]) -> Table:
 def _epochs_table(record: dict[str, Any]) -> Table:
     epochs = _epochs(record)
     columns = [column for column in _columns(record) if any(column in epoch for epoch in epochs)]
-    table = Table(*columns, "reported", box=None)
+    table = Table(*columns, "intermediate value", box=None)
     for epoch in epochs:
         table.add_row(*(Text(_short(epoch.get(column))) for column in (*columns, "intermediate_value")))
     return table

@@ -10,7 +10,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class AugmentationConfig(Section):
-    """Random changes of the training images, drawn anew for each image and epoch; all are off by default.
+    """Random changes of the training images, drawn for each image and epoch; all are off by default.
 
     Each is the Keras layer of that name, in this order. Validation and test images are never changed.
     """

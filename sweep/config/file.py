@@ -56,7 +56,7 @@ class Provenance(Section):
     command: str
     code: dict[str, str] = Field(default_factory=dict)  # of the user's, that built the model: see `UserCode`
     confirmed_rank: int | None = None  # by `sweep confirm`, 1 for the best
-    confirmed_mean: float | None = None  # of the metric, over so many fresh seeds
+    confirmed_mean: float | None = None  # of the metric, over so many new seeds
     confirmed_num_seeds: int | None = None
 
 
@@ -71,9 +71,9 @@ def write_config(path: Path, config: TrialConfig, provenance: Provenance) -> Non
     shown = ", ".join(f"{metric} {score:.6g}" for metric, score in scores.items())
     head = f"{HEAD}{provenance.trial} of study {provenance.study}: {shown}\n"
     if provenance.confirmed_mean is not None:
-        seeds = f"{provenance.confirmed_num_seeds} fresh seeds"
+        seeds = f"{provenance.confirmed_num_seeds} new seeds"
         head += f"# confirmed from {seeds}: {provenance.confirmed_mean:.6g}, rank {provenance.confirmed_rank}\n"
-    head += "# sweep retrain trains it anew; sweep retrain --verify repeats the sweep's own run\n\n"
+    head += "# sweep retrain trains it again; sweep retrain --verify repeats the run of the sweep\n\n"
     section = {"format": FORMAT, **provenance.model_dump(exclude_none=True), "end": END}
     write_text(path, head + tomli_w.dumps({**config.values(), "provenance": section}))
 

@@ -53,12 +53,13 @@ class Situation:
     without_lanes: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """`cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most`."""
+        """Device, and the size of the largest model: operations of a training step, memory."""
         where = self.device_kind if self.device_kind == "gpu" else f"cpu with {counted(self.threads, 'thread')}"
         if self.cost is None:
             return f"{where}; the size of {' and '.join(self.without_lanes) or 'a model'} is unknown"
         flops, megabytes = self.cost.step_flops / 1e6, self.cost.lane_bytes / 1e6
-        return f"{where}; {flops:,.1f} MFLOP a step and {megabytes:,.1f} MB a lane at most"
+        operations = f"{flops:,.1f} million floating-point operations per training step"
+        return f"{where}; up to {operations} and {megabytes:,.1f} MB per model"
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ class EngineChoice:
     reason: str
 
     def line(self) -> str:
-        """`engine: packed, 8 lanes (why)`."""
-        return f"engine: {self.engine}, {counted(self.num_lanes, 'lane')} ({self.reason})"
+        """`engine: packed, 8 lanes (8 models at a time; why)`."""
+        models = "" if self.engine == "function" else f"{counted(self.num_lanes, 'model')} at a time; "
+        return f"engine: {self.engine}, {counted(self.num_lanes, 'lane')} ({models}{self.reason})"
 
 
 def choose(situation: Situation, engine: str | None = None, num_lanes: int | None = None) -> EngineChoice:
@@ -90,7 +92,7 @@ def choose(situation: Situation, engine: str | None = None, num_lanes: int | Non
     if len(asked) < 2 and chosen != "fake":
         reasons.append(situation.describe())
     if engine is None and situation.without_lanes:
-        reasons.append(f"not trained as lanes: {', '.join(situation.without_lanes)}")
+        reasons.append(f"not trained in lanes: {', '.join(situation.without_lanes)}")
     elif engine is None and chosen == "sequential" and situation.cost is not None:
         reasons.append(f"{counted(min(lanes, situation.num_trials), 'lane')} at most would be busy")
     if num_lanes is None and chosen == "packed" and lanes < _lanes_of_device(situation):

@@ -27,7 +27,7 @@ def start_lines(made: "RunPlan", url: str, name: str) -> list[str]:
 
 def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
     space, device, probe = made.space, made.device, made.probe
-    yield f"study {name} in {backend_of(url).name}; {space.goal}; space {space.fingerprint}"
+    yield f"study {name} in {backend_of(url).name}; {space.goal}; space hash {space.fingerprint}"
     yield f"device: {device.description if device else _no_device(made)}"
     yield device.note if device else ""
     yield slow_precision_note(device, space.extreme_configs()) or ""

@@ -157,11 +157,14 @@ def test_lanes_of_the_sequential_engine_are_refused_with_the_fix() -> None:
 
 def test_reason_is_said_with_its_numbers() -> None:
     cost = TrialCost(13_400_000, 21_000_000)
-    why = "cpu with 2 threads; 13.4 MFLOP a step and 21.0 MB a lane at most"
-    assert choose(situation(cost=cost)).line() == f"engine: packed, 2 lanes ({why})"
-    assert choose(situation(cost=cost), num_lanes=1).line() == f"engine: packed, 1 lane (lanes as requested; {why})"
+    why = "cpu with 2 threads; up to 13.4 million floating-point operations per training step and 21.0 MB per model"
+    assert choose(situation(cost=cost)).line() == f"engine: packed, 2 lanes (2 models at a time; {why})"
+    one = choose(situation(cost=cost), num_lanes=1).line()
+    assert one == f"engine: packed, 1 lane (1 model at a time; lanes as requested; {why})"
     sequential = choose(situation(cost=LARGE, num_trials=1)).line()
-    assert sequential.startswith("engine: sequential, 1 lane (cpu with 2 threads; 10,000.0 MFLOP")
+    assert sequential.startswith(
+        "engine: sequential, 1 lane (1 model at a time; cpu with 2 threads; up to 10,000.0 million"
+    )
     assert sequential.endswith("1 lane at most would be busy)")
     assert "my_models:build" in choose(situation(cost=None, without_lanes=("my_models:build",))).line()
 

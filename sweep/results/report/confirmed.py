@@ -30,7 +30,7 @@ def sections(data: StudyData) -> list[Section]:
         return []
     text = (
         "Not confirmed. The best score is biased upward by selection; "
-        f"`sweep confirm {data.name}` trains the best configs with new seeds and gives an unbiased estimate."
+        f"`sweep confirm {data.name}` trains the best trials with new seeds and gives an unbiased estimate."
     )
     return [Section("Confirmation", [paragraph(text, "empty")])]
 

@@ -16,7 +16,7 @@ from sweep.results.report.tables import facts, table
 from sweep.storage.stored_trials import code_digest, section
 from sweep.text import counted
 
-SPACE_COLUMNS = ("parameter", "config key", "type", "range or choices", "scale", "condition")
+SPACE_COLUMNS = ("parameter", "key", "type", "range or choices", "scale", "condition")
 
 
 def header(data: StudyData) -> str:
