@@ -1,10 +1,12 @@
-"""Whether packed lanes reach the accuracy of the sequential engine: the same configs trained in full by both.
+"""Whether packed lanes reach the score of the sequential engine: the same configs trained in full by both.
 
     python benchmarks/equality.py [--pairs 200]
+    python benchmarks/equality.py --space benchmarks/spaces/digits_weighted.toml --pairs 20   # class weights, F1
 
 Configs are drawn from the space file by plain random search, each with a seed of its own. Both engines train them in
 this process, in float32, an operation on one thread; the packed engine on 8 lanes. They start from the same weights and
-see the same minibatches; float32's rounding then leads them apart. Of the final validation accuracies, in points:
+see the same minibatches; float32's rounding then leads them apart. Of the final scores (the metric of
+the space file, times 100), in points:
 
     d = packed - sequential of each pair;   interval = mean(d) +- t(0.975, n - 1) * s(d) / sqrt(n)
 
@@ -14,6 +16,7 @@ The exit code is 0 if the interval contains zero and is narrower than +-0.2 poin
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +28,21 @@ from results import ROOT
 NUM_LANES = 8
 HALF_WIDTH = 0.2  # points
 FEWEST_PAIRS = 200
-HEADER = ("configs", "pairs", "exactly equal", "mean difference", "95% interval", "largest difference", "accuracy")
+HEADER = (
+    "configs",
+    "pairs",
+    "exactly equal",
+    "mean difference",
+    "95% interval",
+    "largest difference",
+    "scores",
+    "seconds a trial",
+)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Final validation accuracies in percent, of each engine in the order of the configs."""
+    """Final scores in percent, of each engine in the order of the configs."""
 
     packed: Sequence[float]
     sequential: Sequence[float]
@@ -64,13 +76,21 @@ def main() -> int:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from sweep.engines.devices import set_up_device
+    from sweep.space.file import load_space
 
     machine = results.describe_machine()
     device = set_up_device("cpu", os.cpu_count() or 1, operation_threads=1)
     configs = draw_configs(options.space, options.pairs, options.epochs, options.seed)
-    comparison = Comparison(train_packed(configs), train_sequentially(configs))
+    metric = load_space(options.space).metrics[0]
+    started = time.perf_counter()
+    packed = train_packed(configs, metric)
+    between = time.perf_counter()
+    comparison = Comparison(packed, train_sequentially(configs, metric))
+    seconds = [(stop - start) / len(configs) for start, stop in ((started, between), (between, time.perf_counter()))]
     title = f"Packed against sequential engine, {options.pairs} pairs on {device.keras_backend}"
-    results.append(options.out, title, machine, results.table(HEADER, [row(comparison, configs)]), describe(options))
+    results.append(
+        options.out, title, machine, results.table(HEADER, [row(comparison, configs, seconds)]), describe(options)
+    )
     return 0 if comparison.is_equal() or options.pairs < FEWEST_PAIRS else 1
 
 
@@ -87,12 +107,12 @@ def draw_configs(path: Path, number: int, epochs: int | None, seed: int) -> list
     return [space.resolve(space.suggest(study.ask()), derived_seed(seed, index)) for index in range(number)]
 
 
-def train_packed(configs: Sequence[Any]) -> list[float]:
-    """Final validation accuracies in percent, through lanes that are refilled as they end."""
+def train_packed(configs: Sequence[Any], metric: str) -> list[float]:
+    """Final scores in percent, through lanes that are refilled as they end."""
     from sweep.engines.packed.engine import PackedEngine
 
     engine = PackedEngine(NUM_LANES, os.cpu_count() or 1, widest=[*{c.model.lane_widths for c in configs}])
-    accuracies, running = [0.0] * len(configs), {}
+    scores, running = [0.0] * len(configs), {}
     waiting = list(range(len(configs)))
     while waiting or running:
         for lane in range(NUM_LANES):
@@ -103,16 +123,16 @@ def train_packed(configs: Sequence[Any]) -> list[float]:
             if isinstance(outcome, Exception):
                 raise outcome
             if outcome.is_last:
-                accuracies[running.pop(lane)] = 100 * float(outcome.logs["val_accuracy"] or 0)
+                scores[running.pop(lane)] = 100 * float(outcome.logs[metric])
                 engine.evict(lane)
-    return accuracies
+    return scores
 
 
-def train_sequentially(configs: Sequence[Any]) -> list[float]:
+def train_sequentially(configs: Sequence[Any], metric: str) -> list[float]:
     """The same by the sequential engine, one after the other."""
     from sweep.engines.sequential import SequentialEngine
 
-    engine, accuracies = SequentialEngine(), []
+    engine, scores = SequentialEngine(), []
     for number, config in enumerate(configs):
         engine.admit(0, config)
         metrics = None
@@ -120,12 +140,12 @@ def train_sequentially(configs: Sequence[Any]) -> list[float]:
             metrics = outcomes[0]
         engine.evict(0)
         assert metrics is not None
-        accuracies.append(100 * float(metrics.logs["val_accuracy"] or 0))
+        scores.append(100 * float(metrics.logs[metric]))
         print(f"sequential: {number + 1} of {len(configs)}", file=sys.stderr, flush=True)
-    return accuracies
+    return scores
 
 
-def row(comparison: Comparison, configs: Sequence[Any]) -> list[object]:
+def row(comparison: Comparison, configs: Sequence[Any], seconds: Sequence[float]) -> list[object]:
     """Of the table."""
     differences, mean, half_width = comparison.differences, comparison.mean, comparison.half_width
     data, epochs = configs[0].data.name, configs[0].training.epochs
@@ -137,6 +157,7 @@ def row(comparison: Comparison, configs: Sequence[Any]) -> list[object]:
         f"{mean - half_width:+.3f} to {mean + half_width:+.3f} points",
         f"{max(map(abs, differences)):.2f} points",
         f"{sum(comparison.packed) / len(differences):.2f}%, {sum(comparison.sequential) / len(differences):.2f}%",
+        ", ".join(f"{one:.2f}" for one in seconds),
     ]
 
 
@@ -145,7 +166,7 @@ def describe(options: argparse.Namespace) -> str:
     return (
         f"Random configs of {options.space.name} with seed {options.seed}, each trained by both engines in one process "
         f"(float32, one thread an operation, {NUM_LANES} lanes). Differences are packed - sequential of the final "
-        "validation accuracy; the interval is Student's, of the mean; accuracy: means, packed first."
+        "score; the interval is Student's, of the mean; means of scores and seconds of a trial: packed first."
     )
 
 

@@ -11,7 +11,7 @@ from sweep.engines.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
 from sweep.models.probe import probe_metrics
 from sweep.plugins.user_code import code_of
-from sweep.space.checks import check_feature_maps
+from sweep.space.checks import check_data
 from sweep.space.functions import check_calls
 from sweep.space.points import size_line
 from sweep.space.runs import derived_seed
@@ -84,7 +84,7 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
             print(f"sample {number}: {shown_params(space.suggest(study.ask()))}")
         return
     dataset = load(space.data_configs()[0])
-    check_feature_maps(space, dataset.image_shape)
+    check_data(space, dataset.image_shape, dataset.class_names)
     num_train, num_validation = len(dataset.train), len(dataset.validation)
     print(
         f"data: {num_train} training and {num_validation} validation images of shape {dataset.image_shape}; "

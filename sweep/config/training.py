@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from sweep.config.class_weight import WeightTable
 from sweep.config.section import Positive, Rate, Section
 from sweep.metrics import LOGGED_METRICS, METRICS, function_metrics
 from sweep.spelling import did_you_mean
@@ -119,6 +120,9 @@ class TrainingConfig(Section):
     """Further metrics to compute on the validation images after each epoch."""
     from_logits: bool = False
     """Whether the model of a builder returns logits instead of probabilities."""
+    class_weight: Literal["balanced"] | WeightTable | None = None
+    """Weight of each class in the training loss: a table by class name or number, or `balanced` by inverse frequency.
+    Default: all classes count alike."""
     precision: Literal[Precision, "auto"] = "float32"
     """Keras dtype policy; `auto` takes the faster one on the device and stores it."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

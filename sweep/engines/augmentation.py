@@ -1,4 +1,4 @@
-"""Random changes of the training images, by Keras's layers, inside the compiled training step.
+"""Random changes of the training images, by Keras's layers, and weights of their classes, inside the compiled step.
 
 What a layer draws depends on (seed, epoch, step) alone: a layer's seed state is replaced in each step by one that
 `step_seeds` made, so that a repeated or resumed run sees the same images. The strengths are those of
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sweep.config.augmentation import AugmentationConfig
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
+from sweep.engines.class_weights import class_weights
 
 STREAM = 0xA06  # keeps the seeds of images apart from those of the minibatch order
 Tensor = Any
@@ -24,17 +25,25 @@ Tensor = Any
 class Augmentation:
     """Changes minibatches of one config; it draws nothing by itself."""
 
-    def __init__(self, config: AugmentationConfig, num_classes: int, value_range: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        config: AugmentationConfig,
+        num_classes: int,
+        value_range: tuple[float, float],
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
         """Create the layers.
 
         Args:
             config: What to change, and how much.
             num_classes: Y; labels that are mixed are one-hot vectors of this length.
             value_range: Smallest and largest pixel value of the scaled images.
+            class_weights: Of each class (Y,) in the loss; None if all count alike.
 
         """
         self._layers = [*_layers(config, value_range)]
         self._num_classes, self._mixes_labels = num_classes, config.mixes_labels
+        self._class_weights = class_weights
 
     def step_seeds(self, seed: int, epoch: int, num_steps: int) -> NDArray[np.int32]:
         """Return the seeds (S, L, 2) of each step and layer of epoch 1, 2, ..."""
@@ -45,8 +54,19 @@ class Augmentation:
         """Return labels as the loss takes them: one-hot (B, Y) where labels are mixed, otherwise unchanged."""
         return keras.ops.one_hot(labels_B, self._num_classes) if self._mixes_labels else labels_B
 
-    def __call__(self, images_BHWC: Tensor, labels_B: Tensor, seeds_L2: Tensor) -> tuple[Tensor, Tensor]:
-        """Return changed images and encoded labels; the same seeds give the same changes."""
+    def __call__(self, images_BHWC: Tensor, labels_B: Tensor, seeds_L2: Tensor) -> tuple[Tensor, ...]:
+        """Return what Keras's `train_step` takes: changed images, encoded labels and the images' weights, if any.
+
+        The same seeds give the same changes.
+        """
+        images, labels = self._changed(images_BHWC, labels_B, seeds_L2)
+        if self._class_weights is None:
+            return images, labels
+        if self._mixes_labels:  # an image has a share of each class's weight
+            return images, labels, keras.ops.sum(labels * self._class_weights, axis=-1)
+        return images, labels, keras.ops.take(keras.ops.convert_to_tensor(self._class_weights), labels)
+
+    def _changed(self, images_BHWC: Tensor, labels_B: Tensor, seeds_L2: Tensor) -> tuple[Tensor, Tensor]:
         if not self._layers:
             return images_BHWC, labels_B
         batch = {"images": images_BHWC, "labels": self.encode(labels_B)}
@@ -62,7 +82,7 @@ class Augmentation:
 def augmentation_of(config: TrialConfig, dataset: Dataset) -> Augmentation:
     """Return the augmentation of a config; without layers if all of `[augmentation]` is off."""
     ends = dataset.value_range if config.augmentation.needs_value_range else (0.0, 1.0)
-    return Augmentation(config.augmentation, dataset.num_classes, ends)
+    return Augmentation(config.augmentation, dataset.num_classes, ends, class_weights(config, dataset))
 
 
 def _layers(config: AugmentationConfig, value_range: tuple[float, float]) -> Iterator[Any]:

@@ -2,9 +2,11 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from sweep.config.class_weight import weights_by_class
 from sweep.config.families import model_keys
 from sweep.config.keys import OPTIONS, option_is_set
 from sweep.config.model import ImageShape
@@ -170,6 +172,23 @@ def _check_set_once(space: Space, params: Params) -> None:
     for (one, key), (other, inner) in itertools.permutations(keyed.items(), 2):
         if inner == key or inner.startswith(f"{key}."):
             raise SpaceError(f"{space.source}: space.{other}.when: {one} sets {key} under the same conditions")
+
+
+def check_data(space: Space, image_shape: ImageShape, class_names: Sequence[str]) -> None:
+    """Raise SpaceError if some config does not fit the data.
+
+    Args:
+        space: The space.
+        image_shape: Height, width and channels of the images.
+        class_names: Names of class 0, 1, ...
+    """
+    check_feature_maps(space, image_shape)
+    for config in space.extreme_configs():
+        if isinstance(config.training.class_weight, dict):
+            try:
+                weights_by_class(config.training.class_weight, class_names)
+            except SpaceError as error:
+                raise SpaceError(f"{space.source}: {error}") from None
 
 
 def check_feature_maps(space: Space, image_shape: ImageShape) -> None:

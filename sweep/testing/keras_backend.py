@@ -46,7 +46,7 @@ class _Setting:
 
     def start(self) -> LaneArrays:
         """Return the state of a lane before its first epoch."""
-        return initial_arrays(self.config, self.structure)
+        return initial_arrays(self.config, self.structure, self.dataset)
 
     def epoch_input(self) -> EpochInput:
         """Return the input of the first epoch."""

@@ -23,7 +23,7 @@ from sweep.engines.base import not_finite_line
 from sweep.engines.devices import device_in_use
 from sweep.errors import SpaceError, SweepError
 from sweep.plugins.user_code import prepend_to_path
-from sweep.space.checks import check_feature_maps
+from sweep.space.checks import check_data
 from sweep.space.file import load_space
 from sweep.space.runs import derived_seed, trial_values
 from sweep.tuning.described_study import check_directions, describe_study
@@ -68,7 +68,8 @@ class Objective:
         self._reported = Reported.of(self.space)
         self._described: dict[str, bool] = {}  # by name of the study
         for data in self.space.data_configs():
-            check_feature_maps(self.space, load(data).image_shape)
+            dataset = load(data)
+            check_data(self.space, dataset.image_shape, dataset.class_names)
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
         """Sample the parameters, build the model and train it.

@@ -24,7 +24,7 @@ from sweep.executors.pool import Resources, Workers
 from sweep.models.probe import configs_to_probe, probe
 from sweep.options import DeviceOptions, RunOptions, WorkerOptions
 from sweep.plugins.user_code import UserCode, code_of
-from sweep.space.checks import check_feature_maps
+from sweep.space.checks import check_data
 from sweep.space.space import Space
 from sweep.tuning import pruners, samplers
 from sweep.tuning.dry_run import rehearse
@@ -114,7 +114,7 @@ def summarize_data(space: Space) -> DataSummary:
     hashes, shapes, nums_classes, ranges, notes = [], [], [], [], []
     for config in space.data_configs():
         dataset = load(config)
-        check_feature_maps(space, dataset.image_shape)
+        check_data(space, dataset.image_shape, dataset.class_names)
         hashes.append(dataset.content_hash)
         shapes.append(dataset.image_shape)
         nums_classes.append(dataset.num_classes)

@@ -51,7 +51,7 @@ class LaneRun:
         num_steps = self._steps_per_epoch * config.training.epochs
         self._rates = learning_rates(config, num_steps)
         self._products = momentum_products(config.optimizer.name, num_steps, keras.config.floatx())
-        self.lane: Any = program.start(initial_arrays(config, structure))
+        self.lane: Any = program.start(initial_arrays(config, structure, dataset))
         self._early_stopping = early_stopping(config)
         self.stop_training = False  # set by early stopping, which takes the run for its model
         if self._early_stopping is not None:
@@ -67,7 +67,7 @@ class LaneRun:
 
     def repeat(self, lanes_per_call: int, pause: Pause) -> None:
         """After an epoch that failed on the way: start anew, train to the end of the last one that was done."""
-        arrays = initial_arrays(self._config, self._structure)
+        arrays = initial_arrays(self._config, self._structure, self._dataset)
         self.program.release(self.lane)
         self.lane = self.program.start(arrays)
         for epoch in range(1, self.epoch + 1):

@@ -9,7 +9,9 @@ from keras import ops
 from numpy.typing import NDArray
 
 from sweep.config.trial import TrialConfig
+from sweep.data import Dataset
 from sweep.engines.backends import current_backend
+from sweep.engines.class_weights import class_weights
 from sweep.engines.packed.structure import Structure, lane_numbers
 from sweep.engines.packed.updates import NUM_SLOTS
 from sweep.engines.schedules import build_schedule
@@ -30,6 +32,7 @@ class LaneArrays(NamedTuple):
     dropout_seeds: list[Any]  # of each dropout (2,): seed and number of draws, as Keras's SeedGenerator holds them
     numbers: Any  # LaneNumbers, as a vector
     widths: Any  # (number of widths,) int32
+    class_weights: list[Any]  # of each class (Y,) in the training loss; empty where all count alike
     masks: list[Any]  # bool, of each padded weight: which entries are the lane's own; empty where nothing is padded
 
 
@@ -43,11 +46,12 @@ class EpochInput(NamedTuple):
     validation_V: NDArray[np.int32]  # rows to validate on
 
 
-def initial_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
-    """Initial weights and dropout seeds from `training.layers_seed`."""
+def initial_arrays(config: TrialConfig, structure: Structure, dataset: Dataset) -> LaneArrays:
+    """Initial weights and dropout seeds from `training.layers_seed`; class weights from the dataset's training part."""
     dtype, widths, kernel = keras.config.floatx(), config.model.lane_widths, structure.kernel
     with _SEEDING:
         layers = seeded_layers(config, kernel.image_shape, kernel.num_classes)
+    by_class = class_weights(config, dataset)
     weights, statistics = kernel.initial_weights(layers, widths), kernel.statistics_shapes(widths)
     seeds = [layer.seed_generator.state for layer in layers if isinstance(layer, keras.layers.Dropout)]
     return LaneArrays(
@@ -57,6 +61,7 @@ def initial_arrays(config: TrialConfig, structure: Structure) -> LaneArrays:
         dropout_seeds=[ops.convert_to_numpy(seed) for seed in seeds],
         numbers=np.asarray(lane_numbers(config).vector(), dtype),
         widths=np.asarray(widths, np.int32),
+        class_weights=[] if by_class is None else [by_class.astype(dtype)],
         masks=[],
     )
 

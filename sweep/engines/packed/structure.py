@@ -30,6 +30,7 @@ class Structure:
     optimizer: str
     batch_size: int
     precision: str
+    has_class_weight: bool = False
     widths: Widths | None = None  # padded to; None: free
 
     def dropout_number(self, layer: int) -> int:
@@ -73,6 +74,7 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         optimizer=config.optimizer.name,
         batch_size=config.training.batch_size,
         precision=config.training.precision,
+        has_class_weight=config.training.class_weight is not None,
     )
 
 

@@ -202,7 +202,8 @@ class LaneProgram:
                 return _dropout(x, kept, lane.widths[layer], lane.dropout_seeds[number])
 
             probabilities_BY, moved = forward(self._structure, weights, statistics, images_BHWC, dropout)
-            return loss(self._structure, weights, numbers, labels_B, probabilities_BY), (probabilities_BY, moved)
+            total = loss(self._structure, weights, numbers, labels_B, probabilities_BY, lane.class_weights)
+            return total, (probabilities_BY, moved)
 
         (total, (probabilities_BY, moved)), gradients = jax.value_and_grad(total_loss, has_aux=True)(lane.weights)
         gradients = [jnp.where(mask, gradient, 0) for mask, gradient in zip(lane.masks, gradients, strict=True)]

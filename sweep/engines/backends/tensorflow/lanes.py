@@ -182,7 +182,8 @@ class LaneProgram:
                 images_BHWC,
                 lambda x, layer: self._drop(x, layer, lane, numbers),
             )
-            total = loss(self._structure, weights, numbers, labels_B, probabilities_BY)
+            by_class = [variable.read_value() for variable in lane.class_weights]
+            total = loss(self._structure, weights, numbers, labels_B, probabilities_BY, by_class)
         gradient, slots = tape.gradient(total, flat), [slot.read_value() for slot in lane.slots[0]]
         rate, product = given.rates_S[step], given.products_S[step]
         number = tf.cast(given.num_updates + step + 1, rate.dtype)
