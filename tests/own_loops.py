@@ -81,3 +81,26 @@ def limits(trial, x: float) -> float:
     trial.set_user_attr("gpus", os.environ.get("CUDA_VISIBLE_DEVICES"))
     trial.report(x, 0)
     return x
+
+
+def objective(trial):
+    """A plain Optuna program: define-by-run, with a parameter that is asked for in the middle of the training."""
+    kind = trial.suggest_categorical("kind", ["flat", "steep", None])
+    x = trial.suggest_float("x", 0.1, 4.5, log=True)
+    width = trial.suggest_int("width", 1, 9, step=2) if kind == "steep" else 1
+    for step in range(4):
+        trial.report(curve(x * width, step), step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    y = trial.suggest_float("y", -1.0, 1.0)
+    trial.set_user_attr("seen", dict(trial.params))
+    for step in range(4, 8):
+        trial.report(curve(x * width, step) - y**2, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return x * width - y**2
+
+
+def contradicting(trial):
+    """Its ranges differ from trial to trial in a way that Optuna refuses."""
+    return trial.suggest_categorical("x", ["a", "b"] if trial.number else ["a", "c"]) == "a"

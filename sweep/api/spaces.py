@@ -1,11 +1,12 @@
 """Load spaces, and make user code that they refer to importable."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import InputError
+from sweep.errors import InputError, SpaceError
+from sweep.plugins.registry import CUSTOM_NAME
 from sweep.plugins.user_code import prepend_to_path
 from sweep.space.file import load_space as read_space
 from sweep.space.file import parse_choice, parse_pruner
@@ -45,6 +46,39 @@ def open_space(
     if found.user_code or ":" in found.sampler.name + found.pruner.name:  # module:Class
         prepend_to_path(*([path.resolve().parent] if path is not None else []), Path.cwd())
     return found
+
+
+def open_objective(
+    name: str,
+    directions: Sequence[str] = (),
+    overrides: Iterable[str] = (),
+    sampler: str | None = None,
+    pruner: str | None = None,
+) -> Space:
+    """Return the space of a plain Optuna objective, which defines its parameters while it runs.
+
+    Args:
+        name: `FILE.py:FUNCTION`, or `module:function`.
+        directions: The direction of each objective. Default: minimize.
+        overrides: Values of `[study]`, `[sampler]` and `[pruner]`, as in `study.num_trials=50`.
+        sampler: Optuna sampler.
+        pruner: Optuna pruner.
+
+    Raises:
+        SpaceError: The name or another value is invalid.
+    """
+    file, _, function = name.partition(":")
+    path = Path(file)
+    module = path.stem if path.suffix == ".py" else file
+    if path.suffix == ".py" and not path.is_file():
+        raise SpaceError(f"--objective {name}: there is no file {file}; pass FILE.py:FUNCTION or module:function")
+    if not CUSTOM_NAME.fullmatch(f"{module}:{function}"):
+        raise SpaceError(f"--objective {name}: pass FILE.py:FUNCTION or module:function")
+    study: dict[str, Any] = {"name": f"{module.rpartition('.')[2]}-{function}", "function": f"{module}:{function}"}
+    study |= {"direction": directions[0]} if len(directions) == 1 else {}
+    study |= {"directions": [*directions]} if len(directions) > 1 else {}
+    prepend_to_path(path.resolve().parent if path.suffix == ".py" else Path.cwd())
+    return open_space(Space.from_sections(study=study), overrides, sampler, pruner)
 
 
 def _check_is_text(value: Any, name: str, example: str) -> None:

@@ -4,11 +4,13 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweep.cli.arguments import (
     add_device,
     add_engine,
-    add_space,
+    add_overrides,
     add_storage,
     add_workers,
     device_options,
@@ -20,9 +22,12 @@ from sweep.cli.arguments import (
     worker_options,
 )
 from sweep.cli.say import say
-from sweep.errors import MAX_FAILURES, SAME_ERRORS
+from sweep.errors import MAX_FAILURES, SAME_ERRORS, InputError
 from sweep.options import RunOptions
 from sweep.text import mask_passwords
+
+if TYPE_CHECKING:
+    from sweep.space.space import Space
 
 NAME = "run"
 SUMMARY = "Run a sweep, or resume an existing one."
@@ -31,8 +36,22 @@ FROM_FILE = "Default: the space file's."
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments in groups: study, limits, storage, engine, device, workers."""
-    add_space(command)
+    command.add_argument("space", type=Path, nargs="?", metavar="SPACE", help="Path of the space file (.toml).")
+    add_overrides(command)
     study = command.add_argument_group("study")
+    study.add_argument(
+        "--objective",
+        metavar="FILE.py:FUNCTION",
+        help="Objective of a plain Optuna program, or module:function, instead of a space file. Its trial.suggest_... "
+        "calls define the space.",
+    )
+    study.add_argument(
+        "--direction",
+        action="append",
+        default=[],
+        choices=("minimize", "maximize"),
+        help="Direction of the --objective; repeat it for a multi-objective study. Default: minimize.",
+    )
     study.add_argument("--study", metavar="NAME", help=f"Name of the study. {FROM_FILE}")
     study.add_argument("--seed", type=seed, metavar="N", help=f"Seed of sampling, weights and minibatches. {FROM_FILE}")
     study.add_argument(
@@ -93,14 +112,27 @@ def options(arguments: argparse.Namespace) -> RunOptions:
 
 def run(arguments: argparse.Namespace) -> None:
     """Start or resume the study, and print how it ended."""
-    from sweep.api.spaces import open_space
     from sweep.tuning.session import run_sweep
     from sweep.tuning.summary import end_lines
 
     run_options = options(arguments)
-    space = open_space(arguments.space, arguments.overrides, arguments.sampler, arguments.pruner)
+    space = _space(arguments)
     for line in end_lines(run_sweep(space, run_options, say)):
         print(line)
+
+
+def _space(arguments: argparse.Namespace) -> "Space":
+    from sweep.api.spaces import open_objective, open_space
+
+    if (arguments.space is None) == (arguments.objective is None):
+        raise InputError("pass a space file, or --objective FILE.py:FUNCTION")
+    if arguments.objective is None and arguments.direction:
+        raise InputError("--direction is for --objective; a space file has study.direction")
+    if arguments.objective is None:
+        return open_space(arguments.space, arguments.overrides, arguments.sampler, arguments.pruner)
+    return open_objective(
+        arguments.objective, arguments.direction, arguments.overrides, arguments.sampler, arguments.pruner
+    )
 
 
 def _command(arguments: Sequence[str]) -> str:

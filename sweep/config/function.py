@@ -15,6 +15,7 @@ class FunctionConfig(Section):
     params: dict[str, Any]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     num_values: Annotated[int, Field(ge=1)] = 1
+    suggested: dict[str, Any] = Field(default_factory=dict)  # that the function asks its trial for, if they are known
     number: Annotated[int, Field(ge=0)] = 0  # of the trial, for a function that takes one
 
     def values(self) -> dict[str, Any]:

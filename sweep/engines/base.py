@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sweep.metrics import TIMING
 
@@ -90,6 +90,39 @@ class EpochRecord:
 def not_finite_line(record: EpochRecord) -> str:
     """Return a message such as `the loss is not finite after epoch 3`."""
     return f"the {record.not_finite()} is not finite after epoch {record.epoch}"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A parameter that a user's function asks for while it runs.
+
+    Attributes:
+        name: Of the parameter.
+        distribution: Its `type` (float, int or categorical), and the arguments of Optuna's distribution.
+    """
+
+    name: str
+    distribution: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a `Suggestion`: a value, or why there is none."""
+
+    value: Any = None
+    error: str = ""
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """An engine whose runs may stop at a question. After the answer, `train_epoch` continues their epoch."""
+
+    @property
+    def questions(self) -> Mapping[int, Suggestion]:
+        """Return the open questions by lane."""
+
+    def answer(self, lane: int, answer: Answer) -> None:
+        """Answer the question of a lane."""
 
 
 Outcome = EpochRecord | BaseException  # of a lane's epoch: its record, or the exception that ended its run

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sweep.config.function import FunctionConfig, value_names
-from sweep.engines.base import EpochRecord, Outcome
+from sweep.engines.base import Answer, EpochRecord, Outcome, Suggestion
 from sweep.engines.loaded_seeding import seed_loaded
 from sweep.engines.own_loop import OwnLoop
 from sweep.errors import ends_process
@@ -32,9 +32,10 @@ class FunctionEngine:
     def __init__(self, num_lanes: int = 1, pause: Callable[[], None] = lambda: None) -> None:
         self.num_lanes = num_lanes
         self._pause = pause
-        self._runs: dict[int, Callable[[], Outcome]] = {}
+        self._runs: dict[int, Callable[[], Outcome | Suggestion]] = {}
         self._over: set[int] = set()
         self._loops: dict[int, OwnLoop] = {}
+        self.questions: dict[int, Suggestion] = {}
         self._ending: list[OwnLoop] = []  # they have lost their lane, and may still be cleaning up
 
     def admit(self, lane: int, config: FunctionConfig) -> None:
@@ -52,6 +53,7 @@ class FunctionEngine:
         """Free a lane. A loop that has not ended learns that it is pruned."""
         self._runs.pop(lane, None)
         self._over.discard(lane)
+        self.questions.pop(lane, None)
         loop = self._loops.pop(lane, None)
         if loop is not None:
             loop.stop()
@@ -59,17 +61,27 @@ class FunctionEngine:
 
     def train_epoch(self, lanes: Collection[int] | None = None) -> dict[int, Outcome]:
         """Call the function of every lane that was not called yet, or have its loop continue to its next report."""
-        due = [lane for lane in sorted(self._runs.keys() - self._over) if lanes is None or lane in lanes]
+        open_lanes = self._runs.keys() - self._over - self.questions.keys()
+        due = [lane for lane in sorted(open_lanes) if lanes is None or lane in lanes]
         while self._ending:  # functions share the global generators and the device
             self._ending[0].wait_for_end()
             del self._ending[0]
         outcomes: dict[int, Outcome] = {}
         for lane in due:
             self._pause()
-            outcomes[lane] = outcome = self._runs[lane]()
+            outcome = self._runs[lane]()
+            if isinstance(outcome, Suggestion):
+                self.questions[lane] = outcome
+                continue
+            outcomes[lane] = outcome
             if not isinstance(outcome, EpochRecord) or outcome.is_last:
                 self._over.add(lane)
         return outcomes
+
+    def answer(self, lane: int, answer: Answer) -> None:
+        """Answer the question of a lane; `train_epoch` then continues its function."""
+        del self.questions[lane]
+        self._loops[lane].answer = answer
 
     def model(self, lane: int) -> Any:
         """There is none."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sweep.config.function import FunctionConfig
-from sweep.engines.base import EpochRecord, Outcome
+from sweep.engines.base import Answer, EpochRecord, Outcome, Suggestion
 from sweep.engines.loaded_seeding import seed_loaded
 from sweep.engines.own_trial import OwnTrial, pruned_error
 from sweep.plugins.user_code import USER_THREAD
@@ -42,16 +42,17 @@ class OwnLoop:
     def __init__(
         self, config: FunctionConfig, call: Callable[[OwnTrial], dict[str, float]], pause: Callable[[], None]
     ) -> None:
-        self._trial = OwnTrial(config, self._hand_over)
+        self._trial = OwnTrial(config, self._hand_over, self._ask)
         self._call, self._pause = call, pause
-        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome | Suggestion] = queue.SimpleQueue()
+        self.answer = Answer(error="nothing answers")  # to the question that `advance` returned
         self._turn = threading.Semaphore(0)
         self._is_stopped = self._is_interrupted = False
         name = f"{USER_THREAD}-{next(_numbers)}"
         self._thread = threading.Thread(target=self._run, args=(_dtype_policy(),), name=name, daemon=True)
 
-    def advance(self) -> Outcome:
-        """Let the loop run to its next report or its end, and return that."""
+    def advance(self) -> Outcome | Suggestion:
+        """Let the loop run to its next report, its next question or its end, and return that."""
         if self._thread.ident is None:
             self._thread.start()
         else:
@@ -111,10 +112,23 @@ class OwnLoop:
     def _hand_over(self, record: EpochRecord) -> bool:
         """Give the turn to the engine. Return whether the loop was stopped meanwhile."""
         if not self._is_stopped:
-            with _generators_kept():
-                self._outcomes.put(record)
-                self._turn.acquire()
+            self._give_turn(record)
         return self._is_stopped
+
+    def _ask(self, suggestion: Suggestion) -> Any:
+        """Return the study's value. Raise TrialPruned if the loop was stopped, ValueError if there is no value."""
+        if not self._is_stopped:
+            self._give_turn(suggestion)
+        if self._is_stopped:
+            raise pruned_error()("the trial has ended")
+        if self.answer.error:
+            raise ValueError(self.answer.error)
+        return self.answer.value
+
+    def _give_turn(self, outcome: EpochRecord | Suggestion) -> None:
+        with _generators_kept():
+            self._outcomes.put(outcome)
+            self._turn.acquire()
 
 
 @contextmanager

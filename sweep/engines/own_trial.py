@@ -8,7 +8,8 @@ from numbers import Real
 from typing import Any
 
 from sweep.config.function import FunctionConfig, value_names
-from sweep.engines.base import Ending, EpochRecord, OwnReport
+from sweep.engines.base import Ending, EpochRecord, OwnReport, Suggestion
+from sweep.engines.suggesting import Suggesting
 from sweep.errors import FAILURE_ATTRS
 
 TAKEN = ("seed", "history", "code", *FAILURE_ATTRS)  # user attributes of a trial that are the sweep's own
@@ -23,21 +24,31 @@ def pruned_error() -> type[Exception]:
     return getattr(sys.modules.get("optuna"), "TrialPruned", Pruned)
 
 
-class OwnTrial:
+class OwnTrial(Suggesting):
     """A trial whose reports the sweep stores, and whose pruner is asked by `should_prune`, as in Optuna.
 
     Attributes:
         number: Number of the trial in the study.
-        params: Values of the parameters by name.
+        params: Values of the parameters by name, those that were suggested so far included.
         seed: Seed of the trial; Python, NumPy and, where they are imported, Keras and PyTorch start from it.
         user_attrs: User attributes that this call has set.
     """
 
-    def __init__(self, config: FunctionConfig, hand_over: Callable[[EpochRecord], bool]) -> None:
-        """Create the trial of a run; `hand_over` takes each record and returns whether the trial is pruned."""
+    def __init__(
+        self, config: FunctionConfig, hand_over: Callable[[EpochRecord], bool], ask: Callable[[Suggestion], Any]
+    ) -> None:
+        """Create the trial of a run.
+
+        Args:
+            config: Of the run.
+            hand_over: Takes each record and returns whether the trial is pruned.
+            ask: Returns the value of a parameter.
+
+        """
         self.number, self.seed = config.number, config.seed
-        self.params: Mapping[str, Any] = dict(config.params)
+        self.params = {**config.params, **config.suggested}
         self.user_attrs: dict[str, Any] = {}
+        self._ask = ask
         self._metrics, self._hand_over = value_names(config.num_values), hand_over
         self._waiting: tuple[int, dict[str, float]] | None = None  # the last report, while the pruner may be asked
         self._steps: set[int] = set()
@@ -102,6 +113,15 @@ class OwnTrial:
         from sweep.engines.reporting_callback import OwnLoopCallback
 
         return OwnLoopCallback(self, monitor)
+
+    def _suggest(self, name: str, distribution: dict[str, Any]) -> Any:
+        if name not in self.params:
+            self.params[name] = self._ask(Suggestion(name, distribution))
+        return self.params[name]
+
+    def __getattr__(self, name: str) -> Any:
+        """Only called for what is missing."""
+        raise AttributeError(f"the trial of a sweep has no attribute {name}; it has those of sweep's own-loop page")
 
     def flush(self, *, asks: bool = False) -> None:
         """Hand over the report that waits, if any; with `asks`, learn whether the trial is pruned after it."""

@@ -8,11 +8,12 @@ import platform
 import resource
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweep.config.function import FunctionConfig, RunConfig
-from sweep.engines.base import EpochRecord
+from sweep.engines.base import Answer, EpochRecord, Suggestion
 from sweep.errors import Cause, DataError, is_out_of_memory, message_of
 
 TRACEBACK_LINES = 12
@@ -79,11 +80,19 @@ class Executor(Protocol):
     def wait(self) -> list[Event]:
         """Block until something happened, and return the events: at least one if any lane has a run."""
 
+    def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
+        """Have the questions of a user's function answered, by its lane, while `wait` waits for its epoch."""
+
     def model(self, lane: int) -> Any:
         """Return the compiled `keras.Model`, with the kept weights, of a run that has ended and still has its lane."""
 
     def close(self) -> None:
         """Stop every lane and whatever runs engines."""
+
+
+def no_answer(lane: int, asked: Suggestion) -> Answer:
+    """Answer the question of a run that belongs to no study."""
+    return Answer(error=f"{asked.name} is not among the params of this run")
 
 
 def failure_context(attempt: int = 1) -> FailureContext:

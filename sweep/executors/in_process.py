@@ -2,13 +2,13 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sweep.config.function import RunConfig
-from sweep.engines.base import Engine, EpochRecord, Outcome
+from sweep.engines.base import Answer, Asks, Engine, EpochRecord, Outcome, Suggestion
 from sweep.errors import ends_process
-from sweep.executors.base import EpochDone, Event, LaneLost, failure_context, lane_lost
+from sweep.executors.base import EpochDone, Event, LaneLost, failure_context, lane_lost, no_answer
 
 
 class InProcessExecutor:
@@ -26,6 +26,7 @@ class InProcessExecutor:
         self._configs: dict[int, RunConfig] = {}
         self._trained_s: defaultdict[int, float] = defaultdict(float)
         self._waiting: list[Event] = []
+        self._answer: Callable[[int, Suggestion], Answer] = no_answer
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
         """Start a config on a lane; a failure to build it is an event of the next `wait`."""
@@ -49,6 +50,10 @@ class InProcessExecutor:
         events, self._waiting = self._waiting, []
         return events or self._train_epoch(lanes)
 
+    def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
+        """Have questions answered by this function."""
+        self._answer = answer
+
     def model(self, lane: int) -> Any:
         """Return the engine's model."""
         return self._engine.model(lane)
@@ -61,7 +66,9 @@ class InProcessExecutor:
     def _train_epoch(self, lanes: Collection[int] | None) -> list[Event]:
         started = time.monotonic()
         try:
-            outcomes = self._engine.train_epoch(lanes)
+            outcomes = {**self._engine.train_epoch(lanes)}
+            while isinstance(self._engine, Asks) and self._engine.questions:
+                outcomes |= self._engine.train_epoch(self._answer_questions(self._engine))
         except BaseException as error:  # the engine names no lane: every live one is lost
             if ends_process(error):
                 raise
@@ -69,6 +76,16 @@ class InProcessExecutor:
         for lane in outcomes:
             self._trained_s[lane] += time.monotonic() - started
         return [self._event(lane, outcome) for lane, outcome in outcomes.items()]
+
+    def _answer_questions(self, engine: Asks) -> list[int]:
+        """Return the lanes that were answered; one may have been stopped by what another program did to its trial."""
+        answered = []
+        for lane, asked in sorted(engine.questions.items()):
+            answer = self._answer(lane, asked)
+            if lane in self._configs:
+                engine.answer(lane, answer)
+                answered.append(lane)
+        return answered
 
     def _event(self, lane: int, outcome: Outcome) -> Event:
         if isinstance(outcome, BaseException):

@@ -79,5 +79,9 @@ class Lanes(Generic[Job]):
         """What happened on the lanes that have a job."""
         return [(self._jobs[event.lane], event) for event in self._executor.wait() if event.lane in self._jobs]
 
+    def on(self, lane: int) -> Job:
+        """Return the job of a lane. Raise KeyError if it is free."""
+        return self._jobs[lane]
+
     def _lane_of(self, job: Job) -> int:
         return next(lane for lane, other in self._jobs.items() if other is job)

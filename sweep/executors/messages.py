@@ -8,6 +8,7 @@ To a worker, `{"do": ...}`:
              "weights" next to its last event
     stop     lane
     train    lanes: one epoch of these                                  answered by `{"events": [...]}`
+    answer   value, error: of the question `{"lane": ..., "question": ...}` that it sent while it trained
 
 What the worker cannot do at all is answered by `{"failed": ...}`, the message of a `SweepError`.
 """

@@ -8,10 +8,12 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from sweep.config.function import RunConfig
 from sweep.config.trial import TrialConfig
+from sweep.engines.base import Answer, Suggestion
 from sweep.engines.device import Device
 from sweep.executors.base import Event
 from sweep.executors.handle import WorkerHandle
@@ -141,6 +143,11 @@ class Workers(ABC):
                 events += self._named(number, slot.check_time())
         return events
 
+    def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
+        """Have questions of the workers answered by this function."""
+        for number, slot in enumerate(self._slots):
+            slot.answer = partial(_answer_of_slot, answer, len(self._slots), number)
+
     def model(self, lane: int) -> Any:
         """Build the model in this process, with the weights that the worker sent with the last epoch."""
         from sweep.engines.saved_weights import decode_model
@@ -180,3 +187,9 @@ class Workers(ABC):
     def _named(self, number: int, events: list[Event]) -> list[Event]:
         """By the lane's number here."""
         return [replace(event, lane=event.lane * len(self._slots) + number) for event in events]
+
+
+def _answer_of_slot(
+    answer: Callable[[int, Suggestion], Answer], num_slots: int, number: int, lane: int, asked: Suggestion
+) -> Answer:
+    return answer(lane * num_slots + number, asked)

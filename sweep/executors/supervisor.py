@@ -10,12 +10,13 @@ the epoch. If the worker exits again with a single suspect, the first exit is co
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweep.config.function import RunConfig
+from sweep.engines.base import Answer, Suggestion
 from sweep.errors import Cause, InputError, SweepStopped
-from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried
+from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried, no_answer
 from sweep.executors.handle import WorkerExit, WorkerHandle
 from sweep.executors.messages import event_of
 
@@ -59,6 +60,7 @@ class WorkerSlot:
         self._is_made = False  # its engine
         self.worker = start_worker()
         self._asked_at = time.monotonic()
+        self.answer: Callable[[int, Suggestion], Answer] = no_answer
 
     def set_up(self, probed: Sequence[dict[str, Any]] = (), **values: Any) -> None:
         """Have the worker import, bind its device, and try a builder on `probed` (one that follows it does not).
@@ -130,11 +132,19 @@ class WorkerSlot:
         if "made" in answer:
             self._is_made, self._num_failed_starts = True, 0
             return []
+        if "question" in answer:
+            self._answer_question(answer["lane"], Suggestion(**answer["question"]))
+            return []
         asked, seconds = self._training, time.monotonic() - self._asked_at
         self._training, self._longest_step_s = [], max(self._longest_step_s, seconds)
         for lane in asked:
             self._runs[lane].trained_s += seconds
         return [told for values in answer["events"] for told in self._tell(values)]
+
+    def _answer_question(self, lane: int, asked: Suggestion) -> None:
+        """The lane of a trial that another program has finished meanwhile is free."""
+        found = self.answer(lane, asked) if lane in self._runs else Answer(error="the trial has ended")
+        self.worker.send(do="answer", **asdict(found))
 
     def check_time(self) -> list[Event]:
         """Replace a worker that takes too long for an answer."""

@@ -10,6 +10,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from sweep.config.data import DataConfig
 from sweep.config.function import run_config
 from sweep.data import check_content
+from sweep.engines.base import Answer, Suggestion
 from sweep.engines.devices import set_up_device
 from sweep.engines.function_process import prepare_function
 from sweep.engines.registry import make_engine
@@ -31,7 +33,9 @@ from sweep.plugins.user_code import code_of, import_object
 class Worker:
     """Does what messages say; each lane's events carry the attempt that it was started with."""
 
-    def __init__(self) -> None:
+    def __init__(self, ask: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> None:
+        """`ask` sends a question and returns the message that answers it; None where a worker cannot ask."""
+        self._ask = ask
         self._executor: InProcessExecutor | None = None
         self._attempts: dict[int, int] = {}
         self._keeping: set[int] = set()  # lanes of which the trained model is sent
@@ -66,6 +70,7 @@ class Worker:
         widest = [tuple(widths) for widths in engine.pop("widest")]
         made = make_engine(**engine, pause=lambda: None, widest=widest)  # the launcher ends this process from outside
         self._executor = InProcessExecutor(made, trial_timeout_s)
+        self._executor.answer_with(self._question)
         return {"made": True}
 
     def _start(self, lane: int, attempt: int, config: dict[str, Any], *, keeps_model: bool) -> None:
@@ -82,6 +87,13 @@ class Worker:
         assert self._executor is not None
         events = [event for event in self._executor.wait(lanes) if isinstance(event, EpochDone | LaneLost)]
         return {"events": [self._told(event) for event in events]}
+
+    def _question(self, lane: int, asked: Suggestion) -> Answer:
+        """Have the launcher answer; what it says meanwhile, such as to stop a lane, is done."""
+        if self._ask is None:
+            return Answer(error="a Ray worker cannot ask for parameters; use --workers, or name them in [space]")
+        message = self._ask({"lane": lane, "question": asdict(asked)})
+        return Answer(message["value"], message["error"])
 
     def _told(self, event: EpochDone | LaneLost) -> dict[str, Any]:
         """With the weights, where the run is over and its model is kept."""
@@ -102,7 +114,14 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
-    worker = Worker()
+
+    def ask(question: dict[str, Any]) -> dict[str, Any]:
+        connection.send_bytes(encode(question))
+        while (message := messages.get())["do"] != "answer":
+            worker.do(message)
+        return message
+
+    worker = Worker(ask)
     while True:
         try:
             answer = worker.do(messages.get())

@@ -129,7 +129,9 @@ def _config(stored: StoredStudy, trial: FrozenTrial) -> RunConfig:
     if stored.space.function is None:
         return trial_config(stored, trial)[0]
     (config,) = stored.space.runs(trial.params, trial.user_attrs["seed"], trial.number)
-    return config
+    assert isinstance(config, FunctionConfig)
+    suggested = {name: value for name, value in trial.params.items() if name not in stored.space.parameters}
+    return config.model_copy(update={"suggested": suggested})
 
 
 def confirmation_seeds(study_seed: int, num_seeds: int) -> list[int]:

@@ -44,8 +44,15 @@ def find_function(function: str) -> Callable[..., Any]:
 
 
 def takes_trial(function: Callable[..., Any], names: Collection[str]) -> bool:
-    """Return whether the function has the argument `trial` that is not one of these parameters."""
-    return TRIAL not in names and TRIAL in (_arguments_of(function) or ())
+    """Return whether the function gets the trial: as its argument `trial`, or as its only one where nothing varies."""
+    known = _arguments_of(function) or {}
+    return (TRIAL in known and TRIAL not in names) or (not names and _only_required(known) is not None)
+
+
+def _only_required(known: Mapping[str, inspect.Parameter]) -> str | None:
+    """The one argument without a default, as of a plain Optuna objective."""
+    required = [one for one in known.values() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    return required[0].name if len(required) == 1 else None
 
 
 def arguments(function: Callable[..., Any], params: Mapping[str, Any], trial: Any) -> dict[str, Any]:
@@ -55,8 +62,10 @@ def arguments(function: Callable[..., Any], params: Mapping[str, Any], trial: An
     """
     if not takes_trial(function, params):
         return dict(params)
-    alone = [*(_arguments_of(function) or ())] == [TRIAL]
-    return {TRIAL: trial} if alone else {**params, TRIAL: trial}
+    known = _arguments_of(function) or {}
+    if not params and TRIAL not in known:
+        return {str(_only_required(known)): trial}
+    return {TRIAL: trial} if [*known] == [TRIAL] else {**params, TRIAL: trial}
 
 
 def _arguments_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:

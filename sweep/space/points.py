@@ -139,6 +139,8 @@ def num_trials_at_most(space: Space, num_trials: int) -> int:
 
 def size_line(space: Space, num_trials: int) -> str | None:
     """Return a line such as `space: 16 points, 10 of them with --trials 10`; None if a parameter is continuous."""
+    if not space.parameters and space.is_own_function:
+        return "space: the parameters that the function asks its trial for"
     if not space.parameters:
         return "space: no parameters, so trials differ by their seeds alone; add a section [space.NAME]"
     points = points_of(space)

@@ -66,6 +66,11 @@ def study_seen_by_sampler(study: Study, trial: FrozenTrial) -> Study:
     return _filter_study(study, trial)
 
 
+def forget_cached_trials(study: Study) -> None:
+    """Have a sampler see the trials as they are now; Optuna's study caches those of its last `ask` for each thread."""
+    study._thread_local.cached_all_trials = None
+
+
 def forget_trials(dashboard: Any) -> None:
     """Clear the cache of an optuna-dashboard application, which assumes that an id always refers to the same study."""
     dashboard._inmemory_cache.clear()

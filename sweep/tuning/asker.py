@@ -12,6 +12,7 @@ from sweep.space.runs import derived_seed
 from sweep.space.space import Space
 from sweep.tuning.failures import Failure, FailureStreak
 from sweep.tuning.study import SweepStudy
+from sweep.tuning.suggester import note_relative_params
 from sweep.tuning.trial_recorder import TrialRecorder
 
 
@@ -45,6 +46,8 @@ class Asker:
         trial = self._study.ask_next()
         seed = derived_seed(self._seed, trial.number)
         trial.set_user_attr("seed", seed)
+        if self._space.is_own_function:
+            note_relative_params(self._study, trial)
         try:
             return Asked(trial.number, self._space.runs(self._study.suggest(trial), seed, trial.number))
         except (SpaceError, ValueError) as error:

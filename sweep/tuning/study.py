@@ -69,7 +69,7 @@ class SweepStudy(optuna.Study):
     def ask_next(self) -> optuna.Trial:
         """Ask with the sampler of the trial's number: an enqueued trial's own, else the next free one."""
         waiting = self.frozen_trials(TrialState.WAITING)
-        self.sampler = self._sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
+        self.sampler = self.sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
         trial = self.ask()
         self.note_code(trial.number)
         return trial
@@ -104,7 +104,7 @@ class SweepStudy(optuna.Study):
         return self._space.suggest(trial)
 
     def _draw(self, number: int, attempt: int) -> Params:
-        self.sampler = self._sampler_of(number, attempt)
+        self.sampler = self.sampler_of(number, attempt)
         return self._space.suggest(DraftTrial(self, self.write_behind.get_trial(number)))
 
     def num_left(self) -> int | None:
@@ -135,10 +135,11 @@ class SweepStudy(optuna.Study):
 
     def tell_number(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
         """Tell with the sampler of the trial's number."""
-        self.sampler = self._sampler_of(number)
+        self.sampler = self.sampler_of(number)
         self.tell(number, values, state=state)
 
-    def _sampler_of(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+    def sampler_of(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        """Return a new sampler for a trial; further attempts draw something else."""
         sampler = self._samplers(number, attempt)
         return sampler if self._seen_by_sampler is None else RecentSampler(sampler, self._seen_by_sampler)
 

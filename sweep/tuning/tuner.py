@@ -34,6 +34,7 @@ from sweep.tuning.resume_plan import ResumePlan
 from sweep.tuning.running_trial import RunningTrial
 from sweep.tuning.running_trials import RunningTrials
 from sweep.tuning.study import SweepStudy
+from sweep.tuning.suggester import Suggester
 from sweep.tuning.transactions import Transactions
 from sweep.tuning.trial_recorder import TrialRecorder
 
@@ -67,6 +68,8 @@ class Tuner:
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
         wait = Wait(self._interruption.check, progress.notice)
         self._transactions = Transactions(study, self._callbacks, self._clock, wait, self._adopt)
+        suggester = Suggester(study, self._transactions)
+        executor.answer_with(lambda lane, asked: suggester.answer(self._lanes.on(lane).number, asked))
         self._resume = Resume(
             study,
             space,
