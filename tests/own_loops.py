@@ -104,3 +104,7 @@ def objective(trial):
 def contradicting(trial):
     """Its ranges differ from trial to trial in a way that Optuna refuses."""
     return trial.suggest_categorical("x", ["a", "b"] if trial.number else ["a", "c"]) == "a"
+
+
+SAMPLER = optuna.samplers.TPESampler(n_startup_trials=3, multivariate=True)
+PRUNER = optuna.pruners.MedianPruner(n_startup_trials=3)

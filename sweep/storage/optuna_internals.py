@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy
 from optuna.distributions import BaseDistribution
 from optuna.pruners import _filter_study
-from optuna.samplers import CmaEsSampler
+from optuna.samplers import BaseSampler, CmaEsSampler
+from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
@@ -64,6 +65,15 @@ def contains(distribution: BaseDistribution, internal_value: float) -> bool:
 def study_seen_by_sampler(study: Study, trial: FrozenTrial) -> Study:
     """Return the study that Optuna's `Trial` passes to the sampler: with Hyperband, only this trial's bracket."""
     return _filter_study(study, trial)
+
+
+def reseed(sampler: BaseSampler, seed: int) -> None:
+    """Seed the generators of a sampler and of the samplers within; Optuna's own `reseed_rng` takes no seed."""
+    for name, part in vars(sampler).items():
+        if isinstance(part, LazyRandomState):
+            setattr(sampler, name, LazyRandomState(seed))
+        elif isinstance(part, BaseSampler):
+            reseed(part, seed)
 
 
 def forget_cached_trials(study: Study) -> None:

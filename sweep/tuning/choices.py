@@ -1,14 +1,16 @@
 """Samplers and pruners by name, with their options checked: Optuna's classes, an installed package's or the user's."""
 
 import inspect
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from sweep.errors import SpaceError
 from sweep.plugins.registry import Registry
 from sweep.space.space import Choice, Space
 from sweep.spelling import did_you_mean
+from sweep.storage.optuna_internals import reseed
 
 PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict[str, Any]": dict}
 
@@ -33,14 +35,15 @@ class Choices:
 
     @cached_property
     def _others(self) -> Registry[Any]:
-        return Registry(self.kind, f"{self.kind}.name", f"sweep.{self.kind}s", dict.fromkeys(self.classes, ""))
+        names = dict.fromkeys(self.classes, "")
+        return Registry(self.kind, f"{self.kind}.name", f"sweep.{self.kind}s", names, is_function=False)
 
     def code_of(self, name: str) -> str | None:
         """Return `module:Class` of code that is not ours; None for a class with a short name."""
         return self._others.code_of(name) if name not in self.classes and self._others.problem(name) is None else None
 
     def get(self, name: str) -> Any:
-        """Return the class of this name.
+        """Return the class of this name; for an object of the user's, a function that copies it.
 
         Raises:
             SpaceError: It cannot be imported, or it is not such a class.
@@ -48,8 +51,12 @@ class Choices:
         if name in self.classes:
             return self.classes[name]
         found = self._others.get(name)
+        if isinstance(found, self.base):
+            return partial(_copied, found)
         if not (isinstance(found, type) and issubclass(found, self.base)):
-            raise SpaceError(f"{self.kind}.name: {name} is not a class derived from optuna's {self.base.__name__}")
+            raise SpaceError(
+                f"{self.kind}.name: {name} is no class derived from optuna's {self.base.__name__}, and no such object"
+            )
         return found
 
     def check(self, space: Space, choice: Choice, section: str, own_options: dict[str, list[str]]) -> None:
@@ -90,6 +97,14 @@ class Choices:
             )
 
 
+def _copied(made: Any, *, seed: int | None = None) -> Any:
+    """Return a copy of a user's object; a sampler's draws follow from the seed."""
+    found = deepcopy(made)
+    if seed is not None:
+        reseed(found, seed)
+    return found
+
+
 def plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
     """Return the options that a file can express, with their types: numbers, strings, booleans or tables."""
     options: dict[str, list[str]] = {}
@@ -104,7 +119,7 @@ def plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, lis
 
 def _all_options(user_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
     """Return every named argument of a user's class; its values are not checked."""
-    parameters = inspect.signature(user_class.__init__).parameters.values()
+    parameters = inspect.signature(user_class).parameters.values()
     named = (one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
     return {one.name: [] for one in named if one.name not in reserved}
 

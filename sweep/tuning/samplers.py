@@ -77,7 +77,7 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
     elif choice.name == "grid":
         options["search_space"] = {name: parameter.values() or [] for name, parameter in space.parameters.items()}
 
-    takes_seed = "seed" in inspect.signature(kind.__init__).parameters
+    takes_seed = "seed" in inspect.signature(kind).parameters
 
     def make(number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
         own_seed = derived_seed(seed, number)

@@ -44,7 +44,7 @@ from sweep.tuning.probing import (
 from sweep.tuning.progress import Scoreboard, make_progress
 from sweep.tuning.pruners import check_reports
 from sweep.tuning.study import SweepStudy, open_study, stored_settings
-from sweep.tuning.summary import start_lines
+from sweep.tuning.summary import adopted_line, start_lines
 from sweep.tuning.tuner import Tuner
 
 
@@ -96,7 +96,7 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
     name = space.study.name if options.study is None else options.study
     url = database_url(options.storage.studies, options.storage.storage)
     with Interruption() as interruption, study_lock(url, name) as lock:
-        stored = stored_settings(url, name)
+        stored = stored_settings(url, name, adopts=space.is_own_function)
         if stored is None:
             check_reports(space)
         back_up(url)
@@ -105,7 +105,8 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
             study = open_study(url, name, made.space, made.settings, stored)
             study.ended_in_order = lock.ended_in_order
             with closing(study.write_behind):
-                for line in (study.code_change(), *([] if options.quiet else start_lines(made, url, name))):
+                adopted = adopted_line(study) if stored is None else None
+                for line in (adopted, study.code_change(), *([] if options.quiet else start_lines(made, url, name))):
                     if line is not None:
                         say(line)
                 return _run_to_limits(study, made, options, callbacks, url, interruption, workers)

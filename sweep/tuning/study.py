@@ -31,6 +31,7 @@ from sweep.storage import (
     reading,
 )
 from sweep.storage.stored_trials import CODE, code_digest
+from sweep.tuning.adopting import adopt, is_there
 from sweep.tuning.bounded_history import MOST_BEST, RecentSampler, RecentStudy
 from sweep.tuning.callback import SweepInfo
 from sweep.tuning.dashboard_notes import rewrite_study_attrs, study_attrs
@@ -147,8 +148,20 @@ class SweepStudy(optuna.Study):
         """Do nothing. Grid and brute-force samplers call this when all combinations are used; see `num_left`."""
 
 
-def stored_settings(url: str, name: str) -> StudySettings | None:
-    """Return a study's settings, None if there is no such study. Raise StudyError if sweep did not create it."""
+def stored_settings(url: str, name: str, *, adopts: bool = False) -> StudySettings | None:
+    """Return a study's settings.
+
+    Args:
+        url: URL of the database.
+        name: Name of the study.
+        adopts: Whether a study that sweep did not create may be resumed.
+
+    Returns:
+        The settings; None if there is no such study, or it has none and may be resumed.
+
+    Raises:
+        StudyError: Sweep did not create the study.
+    """
     create_database(url)
     check_rows(url, name, ends_only=True)
     reader = connect_reader(url)
@@ -158,17 +171,21 @@ def stored_settings(url: str, name: str) -> StudySettings | None:
         except KeyError:
             check_study_name(name)
             return None
-        return read_settings(reader.get_study_user_attrs(study_id), name)
+        user_attrs = reader.get_study_user_attrs(study_id)
+        return None if adopts and SETTINGS not in user_attrs else read_settings(user_attrs, name)
 
 
 def open_study(url: str, name: str, space: Space, settings: StudySettings, stored: StudySettings | None) -> SweepStudy:
     """Create the study, or resume it if its `stored_settings` are the same. The caller holds its lock."""
-    if stored is None:
+    is_new = stored is None and not is_there(url, name)
+    if is_new:
         directions = [StudyDirection[direction.upper()] for direction in space.directions]
         record = settings.record()
         create_study(url, name, directions, {SETTINGS: record, "metric": space.metrics[0]}, study_attrs(record))
     storage = WriteBehindStorage(url, name, distributions(space))
-    if stored is not None and storage.num_trials == 0 and _directions(stored.space) == [*space.directions]:
+    if stored is None and not is_new:
+        adopt(storage, name, space, settings)
+    elif stored is not None and storage.num_trials == 0 and _directions(stored.space) == [*space.directions]:
         with storage.transaction():  # nothing was tried yet: the new settings are the study's
             storage.set_study_user_attr(STUDY_ID, SETTINGS, settings.record())
             storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])

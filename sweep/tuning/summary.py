@@ -15,6 +15,7 @@ from sweep.text import counted, shown_params
 if TYPE_CHECKING:
     from sweep.tuning.plan import RunPlan
     from sweep.tuning.session import Outcome
+    from sweep.tuning.study import SweepStudy
 
 MOST_SHOWN = 10  # of a Pareto front
 ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
@@ -44,6 +45,17 @@ def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
             "note: trials that train at the same time share cores, and so do their seconds; "
             "--lanes 1 --workers 0 times each alone"
         )
+
+
+def adopted_line(study: "SweepStudy") -> str | None:
+    """Return a notice for a study of another program that is resumed; None for a new one."""
+    num_trials = study.write_behind.num_trials
+    if num_trials == 0:
+        return None
+    return (
+        f"study {study.study_name} was made by another program; its {counted(num_trials, 'trial')} stay as they are, "
+        "and the finished ones count towards --trials"
+    )
 
 
 def _no_device(made: "RunPlan") -> str:

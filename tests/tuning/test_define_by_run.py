@@ -65,3 +65,33 @@ def test_the_command_sweeps_it_in_workers_as_in_one_process_and_confirms_it(tmp_
     assert main([*command, "--pruner", "median:n_startup_trials=3", "--studies", "workers", "--trials", "9"]) == 0
     assert main(["confirm", "mine-objective", "--studies", "lanes", "--top", "1", "--seeds", "2"]) == 0
     assert "2 runs" in capsys.readouterr().out
+
+
+def test_a_study_of_plain_optuna_is_resumed_with_its_trials_as_they_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    storage = "sqlite:///plain.db"
+    study = optuna.create_study(study_name="plain", storage=storage, direction="maximize")
+    study.optimize(own_loops.objective, 3)
+    study.ask().set_user_attr("seed", 1)  # runs elsewhere
+    before = study.trials
+    command = ["run", "--objective", "own_loops:objective", "--study", "plain", "--storage", storage, "--trials"]
+    assert main([*command, "5"]) == 2
+    assert "directions ['maximize']" in capsys.readouterr().err
+    assert main([*command, "5", "--direction", "maximize"]) == 0
+    assert "was made by another program; its 4 trials stay as they are" in capsys.readouterr().out
+    assert main([*command, "6", "--direction", "maximize"]) == 0
+    assert "another program" not in capsys.readouterr().out
+    trials = optuna.load_study(study_name="plain", storage=storage).trials
+    assert trials[:4] == before
+    assert [trial.state.is_finished() for trial in trials[4:]] == [True] * 3
+    assert main(["show", "plain", "--storage", storage]) == 0
+
+
+def test_a_sampler_object_and_a_pruner_object_are_copied_and_seeded_for_each_trial(tmp_path):
+    options = {"n_startup_trials": 3}
+    run_loop(tmp_path / "names", objective_space(name="tpe", multivariate=True, **options), 10)
+    space = objective_space(pruner={"name": "own_loops:PRUNER"}, name="own_loops:SAMPLER")
+    run_loop(tmp_path / "objects", space, 10)
+    names, objects = read_trials(tmp_path / "names"), read_trials(tmp_path / "objects")
+    assert [trial["params"] for trial in names] == [trial["params"] for trial in objects]
+    assert {trial["state"] for trial in objects} == {"COMPLETE", "PRUNED"}
