@@ -9,12 +9,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import NoReturn
 
 from sweep import __version__
 from sweep.cli import check, confirm, copy, dashboard, export, init, keys, list, report, retrain, run, show, train
+from sweep.cli.reading_progress import reading_progress
 from sweep.errors import DISK_IS_FULL, Interrupted, SweepError, is_disk_full
+from sweep.system.progress import shown_by
 from sweep.text import mask_passwords, one_line
 
 COMMANDS = (init, keys, check, run, list, show, dashboard, report, confirm, copy, export, retrain, train)
@@ -47,7 +49,8 @@ def _run(options: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be undecodable
     try:
-        options.run(options)
+        with nullcontext() if getattr(options, "quiet", False) else shown_by(reading_progress):
+            options.run(options)
         return 0
     except SweepError as error:
         print(f"sweep: {one_line(str(error))}", file=sys.stderr)
