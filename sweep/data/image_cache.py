@@ -44,6 +44,8 @@ def cached_images(folder: Path, files: Sequence[ImageFile], image_format: ImageF
         try:
             with replacing(path) as unfinished:
                 _decode_all(folder, files, image_format, _new_file(unfinished, shape))
+        except DataError:  # of the files
+            raise
         except InputError as error:
             raise DataError(f"decoded images cannot be stored: {error}; SWEEP_CACHE names another folder") from None
     images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
