@@ -104,11 +104,11 @@ def messages_s(kind: str) -> float:
     """CPU seconds of this process for a worker's epoch."""
     from sweep.config.trial import TrialConfig
     from sweep.executors.local.workers import LocalWorkers
-    from sweep.executors.ray.cluster import LOCAL, Place, connected
+    from sweep.executors.ray.cluster import LOCAL, WorkerResources, connected
     from sweep.executors.ray.workers import RayWorkers
 
     with connected(LOCAL) if kind == "ray" else nullcontext():
-        made = RayWorkers(NUM_WORKERS, Place(0), {}) if kind == "ray" else LocalWorkers([{}] * NUM_WORKERS)
+        made = RayWorkers(NUM_WORKERS, WorkerResources(0), {}) if kind == "ray" else LocalWorkers([{}] * NUM_WORKERS)
         with made as workers:
             workers.make("fake", LANES, 1)
             config = TrialConfig.from_values({"training": {"epochs": 10 * NUM_ROUNDS}}, "benchmark")

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import ray
 from ray.cluster_utils import Cluster
 
-from sweep.executors.ray.cluster import Place, connected
+from sweep.executors.ray.cluster import WorkerResources, connected
 from sweep.executors.ray.workers import RayWorkers
 
-OF_ONE_CPU = Place(1)
+OF_ONE_CPU = WorkerResources(1)
 SEES_DEATH_SOON = {"health_check_period_ms": 1000, "health_check_failure_threshold": 4}  # of a node; else 15 s
 
 

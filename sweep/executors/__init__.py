@@ -1,1 +1,1 @@
-"""Where engines run. The tuner sees an executor and nothing below it."""
+"""Run engines: in this process, in worker processes, or on a Ray cluster. The tuner only sees the `Executor`."""

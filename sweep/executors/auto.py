@@ -1,7 +1,8 @@
-"""How many workers there are, where, and what each sees of the machine.
+"""Choose the number of workers, where they run, and the resources of each.
 
 Without GPUs the CPU threads are divided among `--workers N`. With `--gpus 0,1 --slots-per-gpu 2` there is a worker for
-each slot, which sees one GPU and an equal share of its memory. With `--ray` they are actors on the nodes of a cluster.
+each slot, which sees one GPU and an equal share of its memory. With `--ray` the workers are actors on the nodes of a
+cluster.
 """
 
 import os
@@ -28,7 +29,7 @@ QUERY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounit
 
 
 def check_worker_options(workers: WorkerOptions, device: DeviceOptions) -> None:
-    """Raise InputError for options that contradict each other, and for a Ray that is not installed."""
+    """Raise InputError for options that contradict each other, or if Ray is required and not installed."""
     if workers.ray is not None:
         _check_ray_options(workers)
         return
@@ -57,9 +58,15 @@ def _check_ray_options(workers: WorkerOptions) -> None:
 
 
 def choose_num_workers(workers: WorkerOptions, stored: int | None) -> int:
-    """Return the requested number of workers, else the study's (`stored`), else 0.
+    """Choose the number of workers.
 
-    0 trains in this process or, with Ray, leaves the number to its nodes.
+    Args:
+        workers: The requested options.
+        stored: The number that is stored with the study; None for a new study.
+
+    Returns:
+        The requested number, else the stored one, else 0. 0 trains in this process or, with Ray, chooses the number by
+        the cluster's nodes.
 
     Raises:
         InputError: Retries are requested without workers.
@@ -75,7 +82,7 @@ def choose_num_workers(workers: WorkerOptions, stored: int | None) -> int:
 
 
 def _num_slots(workers: WorkerOptions) -> int:
-    """Of all GPUs."""
+    """Return the number of slots of all GPUs; 0 without `--gpus`."""
     return len(workers.gpus) * (workers.slots_per_gpu or 1)
 
 
@@ -87,22 +94,29 @@ def start_workers(
     data: Iterable[DataConfig],
     threads: int | None,
 ) -> AbstractContextManager[Workers | None]:
-    """Their processes, which import meanwhile; None where this process trains.
+    """Start the worker processes, which import Keras while this process continues.
 
     Args:
         options: The requested options, checked by `check_worker_options`.
-        num_workers: As `choose_num_workers` says.
-        pause: Called every moment; it may raise.
-        say: Takes what the user should know of lost workers.
-        data: What is trained on: a Ray gets these images.
-        threads: Of each worker as the study began; None for a new one.
+        num_workers: The result of `choose_num_workers`.
+        pause: Called several times a second; may raise to interrupt.
+        say: Called with each line for the user, as on a lost worker.
+        data: The data configs of the trials, whose images are sent to a Ray cluster.
+        threads: The stored number of CPU threads of each worker; None for a new study.
+
+    Returns:
+        A context manager of the workers; of None if this process trains.
+
+    Raises:
+        DeviceError: There is no such GPU.
+        InputError: The Ray cluster cannot be reached, or has too few resources.
     """
     num_retries = DEFAULT_RETRIES if options.retries is None else options.retries
     if options.ray is not None:
         from sweep.executors.ray.workers import ray_workers
 
-        asked = (num_workers or None, options.cpus_per_worker or threads, options.gpus_per_worker)
-        return ray_workers(options.ray, asked, _pools(data), num_retries, options.trial_timeout_s, pause, say)
+        requested = (num_workers or None, options.cpus_per_worker or threads, options.gpus_per_worker)
+        return ray_workers(options.ray, requested, _pools(data), num_retries, options.trial_timeout_s, pause, say)
     if num_workers == 0:
         return nullcontext()
     if options.gpus:
@@ -112,43 +126,52 @@ def start_workers(
 
 
 def _pools(data: Iterable[DataConfig]) -> dict[PoolKey, RawPool]:
-    """Images by their key, each once."""
+    """Return the raw images of each data source by key."""
     return {pool_key(config): load(config).pool.raw for config in data}
 
 
 def check_gpus(gpus: Sequence[str]) -> None:
-    """Raise DeviceError unless this machine has all of these GPUs. Without nvidia-smi nothing is checked."""
+    """Raise DeviceError if this machine lacks one of these GPUs. Nothing is checked if nvidia-smi is not installed."""
     try:
-        said = subprocess.run(LISTING, capture_output=True, text=True, check=True, timeout=30).stdout.split()
+        listed = subprocess.run(LISTING, capture_output=True, text=True, check=True, timeout=30).stdout.split()
     except (OSError, subprocess.SubprocessError):
         if NVIDIA_DRIVER.exists():
             return
-        said = []
-    missing = [gpu for gpu in gpus if gpu not in said]
+        listed = []
+    missing = [gpu for gpu in gpus if gpu not in listed]
     if missing:
-        there = f"nvidia-smi lists {', '.join(said)}" if said else "this machine has no NVIDIA GPU"
-        on_cpu = "" if said else "; on the CPU use --workers N"
-        raise DeviceError(f"--gpus {','.join(gpus)}: there is no GPU {missing[0]}; {there}{on_cpu}")
+        reason = f"nvidia-smi lists {', '.join(listed)}" if listed else "this machine has no NVIDIA GPU"
+        on_cpu = "" if listed else "; on the CPU use --workers N"
+        raise DeviceError(f"--gpus {','.join(gpus)}: there is no GPU {missing[0]}; {reason}{on_cpu}")
 
 
 def gpu_environments(options: WorkerOptions) -> list[dict[str, str]]:
-    """Return each worker's environment: the one GPU that it sees, and JAX's share of its memory.
+    """Return environment variables for each worker: the GPU that it sees, and JAX's share of its memory.
 
-    Workers that share a GPU are not next to each other.
+    The GPUs alternate, so that the first lanes, which are assigned to workers in turn, use different GPUs.
     """
     share = MEMORY_TO_SHARE / (options.slots_per_gpu or 1)
-    places = [gpu for _ in range(options.slots_per_gpu or 1) for gpu in options.gpus]
-    return [{"CUDA_VISIBLE_DEVICES": gpu, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{share:.3f}"} for gpu in places]
+    gpus = [gpu for _ in range(options.slots_per_gpu or 1) for gpu in options.gpus]
+    return [{"CUDA_VISIBLE_DEVICES": gpu, "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{share:.3f}"} for gpu in gpus]
 
 
 def gpu_memory_gb(workers: WorkerOptions, device: DeviceOptions) -> float | None:
-    """Return the limit on a worker's GPU memory in GiB for TensorFlow; by default a share of the smallest GPU."""
+    """Choose the limit on a worker's GPU memory for TensorFlow.
+
+    Args:
+        workers: The GPUs and the number of workers that share each.
+        device: The requested limit.
+
+    Returns:
+        The limit in GiB: the requested one, else an equal share of the smallest GPU; None for no limit, as with JAX,
+        whose share is set by `gpu_environments`.
+    """
     slots = workers.slots_per_gpu or 1
     if device.gpu_memory_gb is not None or not workers.gpus or slots == 1:
         return device.gpu_memory_gb
     backend = BACKENDS.get(os.environ.get("KERAS_BACKEND", ""))
     if backend is not None and not backend.caps_gpu_memory:
-        return None  # a fraction, set by the environment
+        return None
     return MEMORY_TO_SHARE / slots * min(_total_gb(gpu) for gpu in workers.gpus)
 
 

@@ -1,7 +1,7 @@
-"""The `Executor` protocol and its events.
+"""Define the `Executor` protocol and its events.
 
-An **executor** offers the lanes of one or many engines and says what happened on them. It never sees the study, its
-database or its URL: configs go in, events come out.
+An **executor** offers the lanes of one or more engines and returns events of what happened on them. It never sees the
+study, its database or its URL: it takes configs and returns events.
 """
 
 import platform
@@ -22,39 +22,69 @@ MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kil
 
 @dataclass(frozen=True)
 class FailureContext:
-    """Where and how a run was trained when something went wrong."""
+    """Where a run was trained when it failed.
 
-    attempt: int = 1  # 1 for the first
+    Attributes:
+        attempt: The attempt, from 1.
+        host: Name of the machine.
+        peak_memory_mb: Peak resident memory of the process in MB; None if it is unknown.
+        log_tail: The last lines that the process printed.
+    """
+
+    attempt: int = 1
     host: str = ""
-    peak_memory_mb: float | None = None  # of the process, resident
-    log_tail: str = ""  # what the process printed last
+    peak_memory_mb: float | None = None
+    log_tail: str = ""
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """A lane finished an epoch; `metrics.is_last` says that its run is over."""
+    """A lane finished an epoch.
+
+    Attributes:
+        lane: The lane.
+        metrics: The epoch; `metrics.is_last` states that the run has ended.
+        context: Where it was trained, if the loss is not finite.
+        code: Digest of the user code that the worker imported; "" without user code.
+    """
 
     lane: int
     metrics: EpochRecord
-    context: FailureContext | None = None  # where the loss is not finite
-    code: str = ""  # the digest of the user's code, as a worker imported it
+    context: FailureContext | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class LaneLost:
-    """A lane's run failed; the lane is free again."""
+    """A lane's run failed, and the lane is free.
+
+    Attributes:
+        lane: The lane.
+        cause: The cause.
+        error: The error in one line.
+        traceback_tail: The last lines of the traceback; "" if there is none.
+        context: Where the run was trained.
+        code: Digest of the user code that the worker imported; "" without user code.
+    """
 
     lane: int
     cause: Cause
-    error: str  # one line
+    error: str
     traceback_tail: str
     context: FailureContext = FailureContext()
-    code: str = ""  # as of `EpochDone`
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class LaneRetried:
-    """The process that trained a lane was lost. Its run was started again; reported epochs are not reported again."""
+    """The worker that trained a lane exited. Its run was started again; reported epochs are not reported again.
+
+    Attributes:
+        lane: The lane.
+        attempt: The new attempt, from 2.
+        cause: Why the worker exited.
+        error: How the worker exited, in one line.
+    """
 
     lane: int
     attempt: int
@@ -66,19 +96,30 @@ Event = EpochDone | LaneLost | LaneRetried
 
 
 class Executor(Protocol):
-    """Runs configs on lanes 0 .. num_lanes - 1."""
+    """Train runs on lanes.
+
+    Attributes:
+        num_lanes: Number of lanes, which are numbered from 0.
+        shares_process: Whether runs are trained in the main process, so that a run that kills its process kills it.
+    """
 
     num_lanes: int
-    shares_process: bool  # whether a run that kills its process kills the launcher
+    shares_process: bool
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Start a config on a free lane, with `keeps_model` if `model` will be called. Failures are events."""
+        """Start a run on a free lane. A failure is an event of the next `wait`.
+
+        Args:
+            lane: The lane.
+            config: The config to train.
+            keeps_model: Whether `model` will be called.
+        """
 
     def stop(self, lane: int) -> None:
         """Free a lane whose run was pruned, was cancelled or has ended."""
 
     def wait(self) -> list[Event]:
-        """Block until something happened, and return the events: at least one if any lane has a run."""
+        """Block until there are events, and return them: at least one if any lane has a run."""
 
     def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
         """Have the questions of a user's function answered, by its lane, while `wait` waits for its epoch."""
@@ -87,7 +128,7 @@ class Executor(Protocol):
         """Return the compiled `keras.Model`, with the kept weights, of a run that has ended and still has its lane."""
 
     def close(self) -> None:
-        """Stop every lane and whatever runs engines."""
+        """Stop every lane, and end the workers."""
 
 
 def no_answer(lane: int, asked: Suggestion) -> Answer:
@@ -96,13 +137,19 @@ def no_answer(lane: int, asked: Suggestion) -> Answer:
 
 
 def failure_context(attempt: int = 1) -> FailureContext:
-    """Return the context of this process at this time."""
+    """Return the context of a failure in this process now."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MB
     return FailureContext(attempt, platform.node(), round(peak, 1))
 
 
 def lane_lost(lane: int, error: BaseException, config: RunConfig) -> LaneLost:
-    """Name the cause of an exception that ended a run in this process."""
+    """Describe an exception that ended a run in this process.
+
+    Args:
+        lane: The run's lane.
+        error: The exception.
+        config: The run's config.
+    """
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     message = message_of(error).strip().splitlines()
     summary = f"{type(error).__name__}: {message[0]}" if message else type(error).__name__

@@ -1,33 +1,44 @@
-"""Define a worker as its supervisor sees it, local or remote: it exchanges messages and is reaped after its exit."""
+"""Define the protocol of a worker, local or remote, as its supervisor uses it: messages, and its exit."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweep.errors import Cause
 
-LOG_LINES = 20  # of what a worker printed last
-PATIENCE_S = 2.0  # for an orderly end, before it is killed
-SECRETS = ("SWEEP_STORAGE", "PGPASSWORD", "PGPASSFILE", "PGUSER", "PGHOST", "DATABASE_URL")  # no worker's to know
-_WORDS_OF_NO_MEMORY = (
+LOG_LINES = 20  # the last lines of a worker's output that are kept
+PATIENCE_S = 2.0  # time for a normal exit before a worker is killed
+SECRETS = ("SWEEP_STORAGE", "PGPASSWORD", "PGPASSFILE", "PGUSER", "PGHOST", "DATABASE_URL")  # not passed to workers
+_OUT_OF_MEMORY_TEXTS = (
     *("MemoryError", "bad_alloc", "Cannot allocate memory", "RESOURCE_EXHAUSTED", "out of memory"),
-    "running low on memory",  # Ray's, before it kills
+    "running low on memory",  # printed by Ray before it kills a worker
 )
 
 
 @dataclass(frozen=True)
 class WorkerExit:
-    """How a worker ended, in words; `cause` is what a trial that did it failed of."""
+    """How a worker exited.
+
+    Attributes:
+        cause: The cause of failure of a trial that made it exit.
+        error: A description in one line.
+        peak_memory_mb: Peak resident memory of its process in MB; None if it is unknown.
+        log_tail: The last lines that it printed.
+    """
 
     cause: Cause
     error: str
-    peak_memory_mb: float | None  # None where nobody knows
+    peak_memory_mb: float | None
     log_tail: str
 
 
 class WorkerHandle(Protocol):
-    """A worker that hosts one engine. It never sees the database: not its URL, nor what opens it."""
+    """A worker that hosts one engine. It gets neither the URL of the database nor its passwords.
 
-    host: str  # where it runs
+    Attributes:
+        host: Name of the machine that it runs on.
+    """
+
+    host: str
 
     @property
     def pid(self) -> int:
@@ -35,32 +46,32 @@ class WorkerHandle(Protocol):
 
     @property
     def waitables(self) -> list[Any]:
-        """Return what becomes ready when there is an answer or the worker has exited."""
+        """Return objects to wait for; one becomes ready when there is an answer or the worker has exited."""
 
     def send(self, **message: Any) -> None:
-        """Send a message. That the worker has exited is noticed when the answer is awaited."""
+        """Send a message. If the worker has exited, nothing is raised; `receive` returns None."""
 
     def receive(self) -> dict[str, Any] | None:
-        """Return the answer that is ready, {} if there is none yet, None if the worker has exited."""
+        """Return the next answer, {} if there is none yet, None if the worker has exited."""
 
-    def hang_up(self) -> None:
-        """Tell it to end, and do not wait for that."""
+    def request_exit(self) -> None:
+        """Make the worker exit, without waiting for it."""
 
     def end(self) -> None:
-        """Let it end; kill it if it does not."""
+        """Make the worker exit and wait for it; kill it if it does not."""
 
     def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
-        """Return how the worker ended; one that has not ended after `patience_s` is killed."""
+        """Return how the worker exited; kill it if it has not after `patience_s` seconds."""
 
     def log_tail(self) -> str:
-        """Return what it printed last."""
+        """Return the last lines that the worker printed."""
 
 
-def is_of_no_memory(text: str) -> bool:
-    """Return whether the last output says that the memory was exhausted."""
-    return any(words in text for words in _WORDS_OF_NO_MEMORY)
+def reports_out_of_memory(text: str) -> bool:
+    """Return whether a worker's output contains a message that memory ran out."""
+    return any(message in text for message in _OUT_OF_MEMORY_TEXTS)
 
 
 def last_lines(text: str) -> str:
-    """Return as many of the last lines as are kept of a log."""
+    """Return the last `LOG_LINES` lines of an output."""
     return "\n".join(text.splitlines()[-LOG_LINES:])

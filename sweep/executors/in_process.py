@@ -1,4 +1,4 @@
-"""One engine in this process: the simplest executor, and the one to debug with."""
+"""Run one engine in this process: the simplest executor, and the one to debug with."""
 
 import time
 from collections import defaultdict
@@ -12,9 +12,12 @@ from sweep.executors.base import EpochDone, Event, LaneLost, failure_context, la
 
 
 class InProcessExecutor:
-    """Follows the `Executor` protocol; each `wait` is one epoch of the engine's live lanes.
+    """An executor in this process; each `wait` trains one epoch of the lanes that have a run.
 
-    A run that has trained for more than `trial_timeout_s` is lost when its epoch ends.
+    Args:
+        engine: Trains the runs.
+        trial_timeout_s: Training time allowed for a run in seconds, which is checked after each epoch. Default: no
+            limit.
     """
 
     shares_process = True
@@ -29,10 +32,10 @@ class InProcessExecutor:
         self._answer: Callable[[int, Suggestion], Answer] = no_answer
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Start a config on a lane; a failure to build it is an event of the next `wait`."""
+        """Start a run on a lane; a failure to build the model is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
-        except BaseException as error:  # whatever a user's builder raises fails this trial alone
+        except BaseException as error:  # user code may raise anything; only this trial fails
             if ends_process(error):
                 raise
             self._waiting.append(lane_lost(lane, error, config))
@@ -46,7 +49,11 @@ class InProcessExecutor:
             self._engine.evict(lane)
 
     def wait(self, lanes: Collection[int] | None = None) -> list[Event]:
-        """Return pending events, else train an epoch (of these lanes alone)."""
+        """Return pending events, else train an epoch.
+
+        Args:
+            lanes: Only these lanes are trained; None for all that have a run.
+        """
         events, self._waiting = self._waiting, []
         return events or self._train_epoch(lanes)
 
@@ -55,7 +62,7 @@ class InProcessExecutor:
         self._answer = answer
 
     def model(self, lane: int) -> Any:
-        """Return the engine's model."""
+        """Return the trained model of a run that has ended and still has its lane."""
         return self._engine.model(lane)
 
     def close(self) -> None:
@@ -69,7 +76,7 @@ class InProcessExecutor:
             outcomes = {**self._engine.train_epoch(lanes)}
             while isinstance(self._engine, Asks) and self._engine.questions:
                 outcomes |= self._engine.train_epoch(self._answer_questions(self._engine))
-        except BaseException as error:  # the engine names no lane: every live one is lost
+        except BaseException as error:  # the error is of no particular lane, so all runs fail
             if ends_process(error):
                 raise
             return [self._lose(lane, error) for lane in list(self._configs)]

@@ -1,4 +1,4 @@
-"""The lanes of an executor, each with the job that it trains."""
+"""Assign jobs, such as trials, to the lanes of an executor."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
@@ -10,7 +10,7 @@ Job = TypeVar("Job")
 
 
 class Lanes(Generic[Job]):
-    """Start jobs on free lanes, and map events to their jobs. A job is compared by identity."""
+    """Start jobs on free lanes, and map events to jobs. Jobs are compared by identity."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -32,16 +32,22 @@ class Lanes(Generic[Job]):
         return self._executor.num_lanes - len(self._jobs)
 
     def take(self, job: Job) -> None:
-        """Give the job the first free lane, on which nothing is trained before `start`."""
+        """Reserve the first free lane for a job, which is not trained before `start`."""
         lane = next(lane for lane in range(self._executor.num_lanes) if lane not in self._jobs)
         self._jobs[lane] = job
 
     def start(self, job: Job, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Train a config on the job's lane, with `keeps_model` if `model` will be called."""
+        """Start a run on the job's lane.
+
+        Args:
+            job: A job that has a lane.
+            config: The config to train.
+            keeps_model: Whether `model` will be called.
+        """
         self._executor.start(self._lane_of(job), config, keeps_model=keeps_model)
 
     def start_next(self, job: Job, config: RunConfig) -> None:
-        """Train the next of a job's configs, on the same lane."""
+        """Start the next run of a job on the same lane, after its last one has ended."""
         self._executor.stop(self._lane_of(job))
         self.start(job, config)
 
@@ -58,14 +64,14 @@ class Lanes(Generic[Job]):
     def rounds(
         self, fill: Callable[[], None], check: Callable[[], None] = lambda: None
     ) -> Iterator[list[tuple[Job, Event]]]:
-        """Fill the lanes and train, round after round, until no lane is taken: the one loop of all commands.
+        """Fill free lanes and train, round by round, until no lane has a job. All commands that train use this loop.
 
         Args:
-            fill: Gives free lanes to jobs and starts them. Whoever iterates frees the lanes of jobs that have ended.
-            check: Called before each round; may raise.
+            fill: Assigns jobs to free lanes and starts them. The caller frees the lanes of jobs that have ended.
+            check: Called before each round; may raise to interrupt.
 
         Yields:
-            What a round brought: of each job an epoch, or its end.
+            The events of a round with their jobs.
 
         """
         while True:
@@ -76,7 +82,7 @@ class Lanes(Generic[Job]):
             yield self._wait()
 
     def _wait(self) -> list[tuple[Job, Event]]:
-        """What happened on the lanes that have a job."""
+        """Return the executor's next events with their jobs, without those of lanes that were freed."""
         return [(self._jobs[event.lane], event) for event in self._executor.wait() if event.lane in self._jobs]
 
     def on(self, lane: int) -> Job:

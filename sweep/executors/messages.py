@@ -1,16 +1,16 @@
-"""What launcher and worker say to each other: JSON, so that nothing that is received can be executed.
+"""Encode the messages between the main process and a worker as JSON, so that received content cannot be executed.
 
-To a worker, `{"do": ...}`:
+A message to a worker is `{"do": NAME, ...}` with the arguments of one of these requests:
 
-    set_up   device, threads, ...: import Keras, bind the device        answered by `{"device": ..., "code": ...}`
-    make     the engine and its lanes                               answered by `{"made": ...}`
-    start    lane, attempt, config, keeps_model: put a config on a free lane; a model that is kept is sent as
-             "weights" next to its last event
-    stop     lane
-    train    lanes: one epoch of these                                  answered by `{"events": [...]}`
-    answer   value, error: of the question `{"lane": ..., "question": ...}` that it sent while it trained
+    set_up   import Keras and set up the device (device, threads, ...)  answer: `{"device": ..., "code": ...}`
+    make     create the engine with its lanes                           answer: `{"made": ...}`
+    start    start a run on a free lane (lane, attempt, config, keeps_model); with `keeps_model` the trained weights are
+             sent with the run's last event
+    stop     free a lane (lane)
+    train    train one epoch of some lanes (lanes)                      answer: `{"events": [...]}`
+    answer   answer a question `{"lane": ..., "question": ...}` that the worker sent during training (value, error)
 
-What the worker cannot do at all is answered by `{"failed": ...}`, the message of a `SweepError`.
+If a request fails, the answer is `{"failed": ...}` with the message of a `SweepError`.
 """
 
 import json
@@ -23,22 +23,22 @@ from sweep.executors.base import EpochDone, FailureContext, LaneLost
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Return the message as bytes."""
+    """Encode a message as JSON bytes."""
     return json.dumps(message).encode()
 
 
 def decode(received: bytes) -> dict[str, Any]:
-    """Return the message of these bytes."""
+    """Decode a message from JSON bytes."""
     return dict(json.loads(received))
 
 
 def event_values(event: EpochDone | LaneLost) -> dict[str, Any]:
-    """Return an event as plain values; a lane's attempt is in its context, or next to it."""
+    """Return an event as values that JSON can represent."""
     return asdict(event)
 
 
 def event_of(values: dict[str, Any]) -> EpochDone | LaneLost:
-    """Return the event of these values."""
+    """Return the event for the result of `event_values`."""
     context = FailureContext(**values["context"]) if values["context"] else None
     if "metrics" in values:
         return EpochDone(values["lane"], _record_of(values["metrics"]), context)

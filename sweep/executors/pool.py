@@ -1,7 +1,7 @@
-"""Run engines in workers, local or remote. If a worker exits, its runs continue in another one.
+"""Run engines in workers, local or remote. If a worker exits, its runs continue in a new one.
 
-A round is an epoch of every lane of every worker, as in one process: so a study does not depend on which worker was
-faster, and a resumed one equals the unbroken one. Lanes are dealt out in turn, lane 0 to the first worker.
+A round is an epoch of every lane of every worker, as in one process. So a study does not depend on which worker is
+faster, and a resumed study equals an uninterrupted one. Lanes are assigned to workers in turn, lane 0 to the first.
 """
 
 import sys
@@ -19,25 +19,41 @@ from sweep.executors.base import Event
 from sweep.executors.handle import WorkerHandle
 from sweep.executors.supervisor import WorkerSlot
 
-MOST_RUNS = 10  # of a sequential worker: 5 MB a digits trial were measured, 0 of the packed engine's
-MEMORY_TO_SHARE = 0.9  # of a GPU: the rest is the driver's and the libraries' own
-POLL_S = 0.2  # between looks at `pause` and the clock
+MOST_RUNS = 10  # per worker of the sequential engine, which leaks about 5 MB for each run of digits; packed leaks none
+MEMORY_TO_SHARE = 0.9  # fraction of a GPU's memory; the driver and the libraries use the rest
+POLL_S = 0.2  # longest wait between two calls of `pause`
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What of a machine is a worker's."""
+    """The resources of a worker.
+
+    Attributes:
+        threads: Number of CPU threads.
+        memory_bytes: Its share of the machine's memory.
+    """
 
     threads: int
     memory_bytes: int
 
 
 class Workers(ABC):
-    """Follows the `Executor` protocol, once `make` has received the engine that its workers host. A context manager."""
+    """An executor on several workers, once `make` has created their engines. Use it as a context manager.
+
+    Args:
+        starts: A function for each worker that starts it, and again after it has exited.
+        num_retries: How often a run is retried whose worker exited.
+        trial_timeout_s: Training time allowed for each attempt in seconds. Default: no limit.
+        pause: Called several times a second; may raise to interrupt.
+
+    Attributes:
+        resources: The resources of each worker.
+        kind: What a worker is, for the user.
+    """
 
     shares_process = False
-    resources: Resources  # of each worker
-    kind: str  # of worker, for a user
+    resources: Resources
+    kind: str
 
     def __init__(
         self,
@@ -46,18 +62,17 @@ class Workers(ABC):
         trial_timeout_s: float | None = None,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """A worker for each of the `starts`, which start it, and again when it has died. `pause` may raise."""
         self.num_lanes = 0
         self._trial_timeout_s, self._pause = trial_timeout_s, pause
         self._slots = [WorkerSlot(start, num_retries, trial_timeout_s) for start in starts]
 
     @abstractmethod
     def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
-        """Return those of the workers' waitables that are ready, once one of them is or the timeout was reached."""
+        """Wait until one of the workers' waitables is ready, or for the timeout; return those that are ready."""
 
     @property
     def num_workers(self) -> int:
-        """Return the processes; those that have exited are replaced."""
+        """Return the number of workers."""
         return len(self._slots)
 
     @property
@@ -78,12 +93,25 @@ class Workers(ABC):
         function: dict[str, Any] | None = None,
         probed: Sequence[dict[str, Any]] = (),
     ) -> Device | None:
-        """`set_up_device` in every worker; the first one's device, None without a name (an engine without Keras).
+        """Set up the device in every worker, and check user code and data there.
 
-        A user's `code` is looked for there, a `function` by the arguments of
-        `prepare_function`. The first worker tries
-        models and metrics on `probed`, as of `configs_to_probe`. Each one reads what the user's data sources give:
-        `data`, a config's values and its content hash.
+        Args:
+            name: Name of the device; None for an engine without Keras.
+            threads: Number of CPU threads of each worker.
+            gpu_memory_gb: Limit on GPU memory in GiB. Default: no limit.
+            operation_threads: Threads of one TensorFlow operation. Default: `threads`.
+            onednn: Whether TensorFlow uses oneDNN; None for TensorFlow's default.
+            code: User code to import, as `module:attribute`.
+            data: Data configs with user sources, as values, with the expected content hashes.
+            function: Arguments of `prepare_function` for an objective function.
+            probed: Configs whose models and metrics the first worker tries; see `configs_to_probe`.
+
+        Returns:
+            The device of the first worker; None if `name` is None.
+
+        Raises:
+            InputError: A worker could not set up its device, or a check failed.
+            SweepStopped: No worker could be started.
         """
         for number, slot in enumerate(self._slots):
             slot.set_up(
@@ -99,13 +127,19 @@ class Workers(ABC):
                 onednn=onednn,
             )
         while self._slots[0].device is None:
-            self._take()
+            self._receive_events()
         return Device(**self._slots[0].device) if name is not None else None
 
     def make(self, name: str, num_lanes: int, threads: int, widest: Sequence[Sequence[int]] = ()) -> None:
-        """An engine of so many lanes in every worker; arguments as of `make_engine`.
+        """Create an engine in every worker.
 
-        The sequential engine's workers are replaced now and then: TensorFlow keeps some megabytes of every model built.
+        Workers of the sequential engine are replaced after some runs, as TensorFlow leaks memory for every model.
+
+        Args:
+            name: Name of the engine.
+            num_lanes: Number of lanes of each worker.
+            threads: Number of CPU threads of each worker.
+            widest: Widths of the largest models of the space; see `make_engine`.
         """
         if self._slots[0].device is None:
             self.set_up(None, threads)
@@ -121,26 +155,26 @@ class Workers(ABC):
             )
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Send the config to the lane's worker."""
-        slot, own = self._place(lane)
+        """Start a run on a lane."""
+        slot, own = self._slot_of(lane)
         slot.start(own, config, keeps_model=keeps_model)
 
     def stop(self, lane: int) -> None:
-        """Free the lane in its worker."""
-        slot, own = self._place(lane)
+        """Free a lane."""
+        slot, own = self._slot_of(lane)
         slot.stop(own)
 
     def wait(self) -> list[Event]:
-        """Return an epoch, or a loss, of every lane with a run, and what was retried meanwhile."""
+        """Train an epoch of every lane with a run. Return an event for each, and events of retries."""
         events: list[Event] = []
         for slot in self._slots:
             slot.begin_round()
         while any(slot.is_due for slot in self._slots):
             for slot in self._slots:
-                slot.ask()
-            events += self._take()
+                slot.request_epochs()
+            events += self._receive_events()
             for number, slot in enumerate(self._slots):
-                events += self._named(number, slot.check_time())
+                events += self._with_lane_numbers(number, slot.check_time())
         return events
 
     def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
@@ -152,15 +186,15 @@ class Workers(ABC):
         """Build the model in this process, with the weights that the worker sent with the last epoch."""
         from sweep.engines.saved_weights import decode_model
 
-        slot, own = self._place(lane)
+        slot, own = self._slot_of(lane)
         config, weights = slot.trained(own)
-        assert isinstance(config, TrialConfig)  # a function trains no model
+        assert isinstance(config, TrialConfig)  # a function has no model
         return decode_model(config, weights)
 
     def close(self) -> None:
-        """End the workers, in the middle of an epoch too."""
+        """End the workers, even in the middle of an epoch."""
         for slot in self._slots:
-            slot.worker.hang_up()
+            slot.worker.request_exit()
         for slot in self._slots:
             slot.worker.end()
         self._slots = []
@@ -171,21 +205,22 @@ class Workers(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _place(self, lane: int) -> tuple[WorkerSlot, int]:
+    def _slot_of(self, lane: int) -> tuple[WorkerSlot, int]:
+        """Return the slot of a lane, and the lane's number in its worker."""
         return self._slots[lane % len(self._slots)], lane // len(self._slots)
 
-    def _take(self) -> list[Event]:
-        """What happens in the next moment."""
+    def _receive_events(self) -> list[Event]:
+        """Wait a moment for answers. Return their events."""
         waitables = {waitable: number for number, slot in enumerate(self._slots) for waitable in slot.worker.waitables}
         ready = self.wait_for([*waitables], POLL_S)
         events = []
         for number in sorted({waitables[waitable] for waitable in ready}):
-            events += self._named(number, self._slots[number].take())
+            events += self._with_lane_numbers(number, self._slots[number].receive_events())
         self._pause()
         return events
 
-    def _named(self, number: int, events: list[Event]) -> list[Event]:
-        """By the lane's number here."""
+    def _with_lane_numbers(self, number: int, events: list[Event]) -> list[Event]:
+        """Replace the lane numbers of a worker in its events by those of this executor."""
         return [replace(event, lane=event.lane * len(self._slots) + number) for event in events]
 
 

@@ -1,4 +1,4 @@
-"""Trains runs that are known beforehand on the lanes of an executor: for `confirm`, `retrain` and `verify`."""
+"""Train a list of runs on the lanes of an executor: for `confirm`, `retrain` and `verify`."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,18 +16,27 @@ Key = TypeVar("Key")
 
 @dataclass(eq=False)
 class QueuedRun(Generic[Key]):
-    """A config to train, and its epochs so far."""
+    """A config to train, and its epochs so far.
 
-    key: Key  # whose it is: the caller's to choose
-    name: str  # for a user
+    Attributes:
+        key: Identifies the run for the caller.
+        name: Name of the run for the user.
+        config: The config.
+        num_epochs: Number of epochs after which it is stopped; None to train all of its config.
+        history: The epochs so far.
+        lost: Why it failed; None if it has not.
+    """
+
+    key: Key
+    name: str
     config: RunConfig
-    num_epochs: int | None = None  # after which it is stopped; None: as many as it has
+    num_epochs: int | None = None
     history: list[EpochRecord] = field(default_factory=list)
     lost: LaneLost | None = None
 
     @property
     def is_over(self) -> bool:
-        """Return whether it leaves its lane: all epochs are trained, a loss is not finite, or it failed."""
+        """Return whether the run has ended: all epochs are trained, a loss is not finite, or it failed."""
         if self.lost is not None or not self.history:
             return self.lost is not None
         last = self.history[-1]
@@ -39,7 +48,7 @@ class QueuedRun(Generic[Key]):
             raise SweepError("\n".join(filter(None, (self.lost.error, self.lost.traceback_tail))))
 
     def follow(self, event: Event) -> None:
-        """Record an event of its lane."""
+        """Record an event of the run's lane."""
         if isinstance(event, EpochDone):
             self.history.append(event.metrics)
         elif isinstance(event, LaneLost):
@@ -47,7 +56,7 @@ class QueuedRun(Generic[Key]):
 
 
 class RunQueue(Generic[Key]):
-    """As many runs at once as there are lanes, the others follow in their order."""
+    """Train runs concurrently on all lanes; the others wait in their order for a free lane."""
 
     def __init__(
         self,
@@ -56,26 +65,29 @@ class RunQueue(Generic[Key]):
         *,
         check: Callable[[], None] = lambda: None,
         notice: Callable[[str], None] = lambda _: None,
-        at_once: int | None = None,
+        max_lanes: int | None = None,
         keeps_models: bool = False,
     ) -> None:
-        """Nothing is trained before `rounds`.
+        """Queue the runs; `rounds` trains them.
 
         Args:
-            executor: Of the lanes; the caller closes it.
-            runs: In their order.
-            check: Called before each round; may raise.
-            notice: Takes what a user should know: a worker died, and its runs are repeated.
-            at_once: The most lanes that are used. Default: all.
+            executor: Trains the runs; the caller closes it.
+            runs: The runs in their order.
+            check: Called before each round; may raise to interrupt.
+            notice: Called with a line for the user when a worker exited and a run is repeated.
+            max_lanes: Maximum number of lanes to use. Default: all.
             keeps_models: Whether `model` will be called.
 
         """
         self._lanes: Lanes[QueuedRun[Key]] = Lanes(executor)
         self._waiting = deque(runs)
-        self._check, self._notice, self._at_once, self._keeps_models = check, notice, at_once, keeps_models
+        self._check, self._notice, self._max_lanes, self._keeps_models = check, notice, max_lanes, keeps_models
 
     def rounds(self) -> Iterator[list[QueuedRun[Key]]]:
-        """Yield the runs that completed an epoch or failed, by round. Those that ended leave their lanes after it."""
+        """Train all runs. Yield, for each round, the runs that completed an epoch or failed.
+
+        Lanes of runs that have ended are freed when the next round is requested.
+        """
         for events in self._lanes.rounds(self._fill, self._check):
             for run, event in events:
                 run.follow(event)
@@ -88,11 +100,11 @@ class RunQueue(Generic[Key]):
                     self._lanes.free(run)
 
     def model(self, run: QueuedRun[Key]) -> Any:
-        """Return the compiled `keras.Model` of a run that ended in this round, with the kept weights."""
+        """Return the compiled `keras.Model`, with the kept weights, of a run that ended in the current round."""
         return self._lanes.model(run)
 
     def _fill(self) -> None:
-        while self._waiting and self._lanes.num_free > 0 and len(self._lanes) != self._at_once:
+        while self._waiting and self._lanes.num_free > 0 and len(self._lanes) != self._max_lanes:
             run = self._waiting.popleft()
             self._lanes.take(run)
             self._lanes.start(run, run.config, keeps_model=self._keeps_models)

@@ -21,27 +21,49 @@ from sweep.executors.handle import WorkerExit, WorkerHandle
 from sweep.executors.messages import event_of
 
 MOST_FAILED_STARTS = 3
-START_S = 120.0  # a worker that imports for longer than this, and than a trial may take, hangs
-EPOCHS_OF_GRACE = 2.0  # a trial that is only slow ends its epoch; one that hangs does not
+START_S = 120.0  # time to import and create the engine, unless the trial timeout is longer
+EPOCHS_OF_GRACE = 2.0  # a slow trial may finish its epoch; one that exceeds this many of the longest epochs hangs
 
 
 @dataclass
 class Run:
-    """A config on a lane of a worker."""
+    """A run on a lane of a worker.
+
+    Attributes:
+        config: The config.
+        attempt: The attempt, from 1.
+        num_reported: Number of epochs reported, over all attempts.
+        trained_s: Training time of this attempt in seconds.
+        num_exits: Number of exits of workers that are counted against the run.
+        is_suspect: Whether it may have caused the last exit of the worker.
+        is_due: Whether the round waits for its epoch.
+        keeps_model: Whether the worker sends the trained weights.
+        weights: The weights that the worker sent with the last epoch.
+    """
 
     config: RunConfig
     attempt: int = 1
-    num_told: int = 0  # epochs, over all attempts
-    trained_s: float = 0.0  # in this attempt
-    num_deaths: int = 0  # that it is charged with
+    num_reported: int = 0
+    trained_s: float = 0.0
+    num_exits: int = 0
     is_suspect: bool = False
-    is_due: bool = False  # whether this round waits for its epoch
+    is_due: bool = False
     keeps_model: bool = False
-    weights: str = ""  # as the worker sent them when the run was over
+    weights: str = ""
 
 
 class WorkerSlot:
-    """A place for a worker. Lanes are those of its engine, 0 .. num_lanes - 1."""
+    """Supervise one worker, which is replaced when it exits. Lanes are those of its engine, numbered from 0.
+
+    Args:
+        start_worker: Starts a worker.
+        num_retries: How often a run is retried whose worker exited.
+        trial_timeout_s: Training time allowed for each attempt in seconds; None for no limit.
+
+    Attributes:
+        worker: The current worker.
+        device: The device as values of `Device`; None before the worker is set up.
+    """
 
     def __init__(
         self, start_worker: Callable[[], WorkerHandle], num_retries: int, trial_timeout_s: float | None
@@ -50,38 +72,45 @@ class WorkerSlot:
         self._runs: dict[int, Run] = {}
         self._set_up: dict[str, Any] = {}
         self._make: dict[str, Any] = {}
-        self._training: list[int] = []  # the lanes whose epoch is awaited
-        self._most_at_once: int | None = None  # of lanes, while there are suspects
+        self._training: list[int] = []  # lanes whose epoch was requested
+        self._max_training: int | None = None  # limit on the lanes of a request, while there are suspects
         self._longest_step_s = 0.0
         self._num_failed_starts = 0
-        self._num_ended = 0  # runs of this worker
-        self.device: dict[str, Any] | None = None  # of the worker, once it is set up
-        self._code = ""  # the digest of the user's, as the worker imported it
-        self._is_made = False  # its engine
+        self._num_ended = 0  # runs that have ended on the current worker
+        self.device: dict[str, Any] | None = None
+        self._code = ""  # digest of the user code that the worker imported
+        self._is_made = False  # whether the worker has created its engine
         self.worker = start_worker()
-        self._asked_at = time.monotonic()
+        self._requested_at = time.monotonic()
         self.answer: Callable[[int, Suggestion], Answer] = no_answer
 
     def set_up(self, probed: Sequence[dict[str, Any]] = (), **values: Any) -> None:
-        """Have the worker import, bind its device, and try a builder on `probed` (one that follows it does not).
+        """Request that the worker sets up its device; the answer sets `device`.
 
-        `device` is filled by its answer.
+        Args:
+            probed: Configs whose models and metrics this worker tries; its replacements do not try them again.
+            values: Further arguments of the request; see `Workers.set_up`.
         """
         self._set_up = values
-        self._asked_at = time.monotonic()
+        self._requested_at = time.monotonic()
         self.worker.send(do="set_up", probed=[*probed], **values)
 
     def make(self, most_runs: int | None, **values: Any) -> None:
-        """Have it make its engine. After `most_runs`, once no lane is taken, a new worker follows it."""
+        """Request that the worker creates its engine.
+
+        Args:
+            most_runs: Number of runs after which the worker is replaced, as soon as no lane has a run; None for never.
+            values: Further arguments of the request; see `Workers.make`.
+        """
         self._make = {"most_runs": most_runs, **values}
         self.worker.send(do="make", **values)
 
     def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Put a config on a lane."""
+        """Start a run on a lane, with `keeps_model` if `trained` will be called."""
         most_runs = self._make["most_runs"]
         if most_runs is not None and self._num_ended >= most_runs and not self._runs:
             self.worker.end()
-            self._begin_anew()
+            self._start_new_worker()
         self._runs[lane] = Run(config, keeps_model=keeps_model)
         self._send_start(lane)
 
@@ -92,33 +121,38 @@ class WorkerSlot:
             self.worker.send(do="stop", lane=lane)
 
     def trained(self, lane: int) -> tuple[RunConfig, str]:
-        """Return the config and weights of a run that has ended and kept its model."""
+        """Return the config and the encoded weights of a run that has ended, started with `keeps_model`."""
         run = self._runs[lane]
         return run.config, run.weights
 
     # ---- a round ----
 
     def begin_round(self) -> None:
-        """Begin a round, in which every run has to report an epoch or its end."""
-        self._most_at_once = None
+        """Begin a round, in which every run reports an epoch or fails."""
+        self._max_training = None
         for run in self._runs.values():
             run.is_due, run.is_suspect = True, False
 
     @property
     def is_due(self) -> bool:
-        """Return whether the round still waits for this worker."""
+        """Return whether the round waits for an epoch of this worker."""
         return any(run.is_due for run in self._runs.values())
 
-    def ask(self) -> None:
-        """Have the lanes that are due trained, unless an answer is awaited."""
+    def request_epochs(self) -> None:
+        """Request epochs of the lanes that are due, unless the worker has not answered the last request."""
         due = [lane for lane, run in sorted(self._runs.items()) if run.is_due]
         if due and self._is_made and not self._training:
-            self._training = due[: self._most_at_once]
-            self._asked_at = time.monotonic()
+            self._training = due[: self._max_training]
+            self._requested_at = time.monotonic()
             self.worker.send(do="train", lanes=self._training)
 
-    def take(self) -> list[Event]:
-        """Return the events of the worker's answer, or those that follow from its exit."""
+    def receive_events(self) -> list[Event]:
+        """Handle the worker's next answer or its exit. Return the events.
+
+        Raises:
+            InputError: The worker could not execute a request.
+            SweepStopped: Several workers in succession exited before they had created their engines.
+        """
         answer = self.worker.receive()
         if answer is None:
             return self._replace(self.worker.reap())
@@ -135,11 +169,11 @@ class WorkerSlot:
         if "question" in answer:
             self._answer_question(answer["lane"], Suggestion(**answer["question"]))
             return []
-        asked, seconds = self._training, time.monotonic() - self._asked_at
+        trained, seconds = self._training, time.monotonic() - self._requested_at
         self._training, self._longest_step_s = [], max(self._longest_step_s, seconds)
-        for lane in asked:
+        for lane in trained:
             self._runs[lane].trained_s += seconds
-        return [told for values in answer["events"] for told in self._tell(values)]
+        return [event for values in answer["events"] for event in self._new_events(values)]
 
     def _answer_question(self, lane: int, asked: Suggestion) -> None:
         """The lane of a trial that another program has finished meanwhile is free."""
@@ -147,15 +181,15 @@ class WorkerSlot:
         self.worker.send(do="answer", **asdict(found))
 
     def check_time(self) -> list[Event]:
-        """Replace a worker that takes too long for an answer."""
-        if self._trial_timeout_s is None or time.monotonic() - self._asked_at <= self._allowed_s():
+        """Replace the worker if its answer takes too long. Return the events."""
+        if self._trial_timeout_s is None or time.monotonic() - self._requested_at <= self._allowed_s():
             return []
         ended = self.worker.reap(patience_s=0.0)
         error = f"no epoch ended within the trial timeout of {self._trial_timeout_s:g} s"
         return self._replace(WorkerExit(Cause.TIMEOUT, error, ended.peak_memory_mb, ended.log_tail))
 
     def _allowed_s(self) -> float:
-        """For the answer that is awaited."""
+        """Return the time that the worker may take for its next answer, in seconds."""
         limit = self._trial_timeout_s
         assert limit is not None
         if not self._is_made:
@@ -165,53 +199,53 @@ class WorkerSlot:
         left = min(limit - self._runs[lane].trained_s for lane in self._training)
         return max(left, EPOCHS_OF_GRACE * self._longest_step_s)
 
-    def _tell(self, values: dict[str, Any]) -> list[Event]:
-        """What is new of a worker's event."""
+    def _new_events(self, values: dict[str, Any]) -> list[Event]:
+        """Return what follows from an event of the worker: nothing for an epoch that was reported before."""
         event = event_of(values["event"])
         run = self._runs.get(event.lane)
         if run is None or values["attempt"] != run.attempt:
-            return []  # of an attempt that was given up
+            return []  # the event is of an earlier attempt
         run.weights = values.get("weights", "")
         event = replace(event, code=self._code)
         if isinstance(event, LaneLost):
             return self._lose(event, run)
-        if event.metrics.epoch <= run.num_told and not event.metrics.is_last:  # a shorter repetition ends, too
+        if event.metrics.epoch <= run.num_reported and not event.metrics.is_last:  # a shorter repetition ends, too
             return []
-        run.num_told, run.is_due, run.is_suspect = event.metrics.epoch, False, False
+        run.num_reported, run.is_due, run.is_suspect = event.metrics.epoch, False, False
         where = event.context
-        return [event if where is None else replace(event, context=self._as_known_here(where, run))]
+        return [event if where is None else replace(event, context=self._complete(where, run))]
 
     def _lose(self, event: LaneLost, run: Run) -> list[Event]:
-        """What memory lacked it may have on a new worker; every other error would come again."""
+        """Retry a run that ran out of memory on a new worker; any other error would occur again."""
         where = event.context
-        if event.cause == Cause.OUT_OF_MEMORY and run.num_deaths < self._num_retries:
+        if event.cause == Cause.OUT_OF_MEMORY and run.num_exits < self._num_retries:
             log_tail = self.worker.reap(patience_s=0.0).log_tail
             self._training = [event.lane]
             return self._replace(WorkerExit(event.cause, event.error, where.peak_memory_mb, log_tail))
         del self._runs[event.lane]
-        return [replace(event, context=self._as_known_here(where, run))]
+        return [replace(event, context=self._complete(where, run))]
 
-    def _as_known_here(self, where: FailureContext, run: Run) -> FailureContext:
-        """A worker knows neither the attempt nor what it printed."""
+    def _complete(self, where: FailureContext, run: Run) -> FailureContext:
+        """Add attempt and log to a context, which a worker itself does not know."""
         return replace(where, attempt=run.attempt, log_tail=self.worker.log_tail())
 
-    # ---- a death ----
+    # ---- an exit ----
 
     def _replace(self, ended: WorkerExit) -> list[Event]:
-        """A new worker with the runs that are not lost; what the tuner should know."""
+        """Start a new worker with the runs that are not lost. Return the events."""
         if not self._is_made:
             self._num_failed_starts += 1
             if self._num_failed_starts == MOST_FAILED_STARTS:
                 raise SweepStopped(f"no worker could be started: {ended.error}\n{ended.log_tail}")
         events = self._charge(ended)
-        self._begin_anew()
+        self._start_new_worker()
         for lane, run in self._runs.items():
             run.attempt, run.trained_s = run.attempt + 1, 0.0
             self._send_start(lane)
             events.append(LaneRetried(lane, run.attempt, ended.cause, ended.error))
         return events
 
-    def _begin_anew(self) -> None:
+    def _start_new_worker(self) -> None:
         self._training, self._is_made, self._num_ended = [], False, 0
         self.worker = self._start_worker()
         self.set_up(**self._set_up)
@@ -219,17 +253,18 @@ class WorkerSlot:
             self.make(**self._make)
 
     def _charge(self, ended: WorkerExit) -> list[Event]:
+        """Count an exit against the run that trained alone, or mark several as suspects. Return events of lost runs."""
         if len(self._training) > 1:
-            self._most_at_once = (len(self._training) + 1) // 2
+            self._max_training = (len(self._training) + 1) // 2
             for lane in self._training:
                 self._runs[lane].is_suspect = True
             return []
         events: list[Event] = []
         for lane in self._training:
             run = self._runs[lane]
-            run.num_deaths += 2 if run.is_suspect else 1
+            run.num_exits += 2 if run.is_suspect else 1
             run.is_suspect = False
-            if run.num_deaths > self._num_retries:
+            if run.num_exits > self._num_retries:
                 del self._runs[lane]
                 events.append(self._lost_with_worker(lane, run, ended))
         return events

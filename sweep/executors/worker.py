@@ -1,8 +1,8 @@
-"""Run the process of a worker: it hosts one engine, executes the launcher's messages, and ends with the launcher.
+"""Run a worker process: it hosts one engine, executes the main process's messages, and exits with the main process.
 
     python -m sweep.executors.worker FILE_DESCRIPTOR     # of its end of the pipe; started by `WorkerProcess`
 
-It knows configs and metrics, and neither the study nor its database.
+A worker receives configs and sends metrics. It sees neither the study nor its database.
 """
 
 import os
@@ -31,14 +31,14 @@ from sweep.plugins.user_code import code_of, import_object
 
 
 class Worker:
-    """Does what messages say; each lane's events carry the attempt that it was started with."""
+    """Execute messages; see `messages`. Events are sent with the attempt that their lane was started with."""
 
     def __init__(self, ask: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> None:
         """`ask` sends a question and returns the message that answers it; None where a worker cannot ask."""
         self._ask = ask
         self._executor: InProcessExecutor | None = None
         self._attempts: dict[int, int] = {}
-        self._keeping: set[int] = set()  # lanes of which the trained model is sent
+        self._keeping: set[int] = set()  # lanes whose trained model is sent
 
     def do(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Execute a message. Return the answer, None if there is none."""
@@ -56,7 +56,7 @@ class Worker:
     ) -> dict[str, Any]:
         sys.path[:] = path
         found = {} if device["name"] is None else asdict(set_up_device(**device))
-        digest = code_of(*code).digest if code else ""  # of what is about to be imported
+        digest = code_of(*code).digest if code else ""  # computed before the import
         for values, content_hash in data:
             check_content(DataConfig(**values), content_hash)
         probe(probed)
@@ -68,7 +68,7 @@ class Worker:
 
     def _make(self, trial_timeout_s: float | None, **engine: Any) -> dict[str, Any]:
         widest = [tuple(widths) for widths in engine.pop("widest")]
-        made = make_engine(**engine, pause=lambda: None, widest=widest)  # the launcher ends this process from outside
+        made = make_engine(**engine, pause=lambda: None, widest=widest)  # the main process ends this one from outside
         self._executor = InProcessExecutor(made, trial_timeout_s)
         self._executor.answer_with(self._question)
         return {"made": True}
@@ -77,7 +77,7 @@ class Worker:
         assert self._executor is not None
         self._attempts[lane] = attempt
         (self._keeping.add if keeps_model else self._keeping.discard)(lane)
-        self._executor.start(lane, run_config(config, "a config from the launcher"))
+        self._executor.start(lane, run_config(config, "a config from the main process"))
 
     def _stop(self, lane: int) -> None:
         assert self._executor is not None
@@ -86,29 +86,33 @@ class Worker:
     def _train(self, lanes: list[int]) -> dict[str, Any]:
         assert self._executor is not None
         events = [event for event in self._executor.wait(lanes) if isinstance(event, EpochDone | LaneLost)]
-        return {"events": [self._told(event) for event in events]}
+        return {"events": [self._event_message(event) for event in events]}
 
     def _question(self, lane: int, asked: Suggestion) -> Answer:
-        """Have the launcher answer; what it says meanwhile, such as to stop a lane, is done."""
+        """Send a question and return its answer; other messages, such as to stop a lane, are executed meanwhile."""
         if self._ask is None:
             return Answer(error="a Ray worker cannot ask for parameters; use --workers, or name them in [space]")
         message = self._ask({"lane": lane, "question": asdict(asked)})
         return Answer(message["value"], message["error"])
 
-    def _told(self, event: EpochDone | LaneLost) -> dict[str, Any]:
-        """With the weights, where the run is over and its model is kept."""
-        told = {"attempt": self._attempts[event.lane], "event": event_values(event)}
+    def _event_message(self, event: EpochDone | LaneLost) -> dict[str, Any]:
+        """Return an event with its attempt and, if the run has ended and its model is kept, with the weights."""
+        message = {"attempt": self._attempts[event.lane], "event": event_values(event)}
         if isinstance(event, EpochDone) and event.metrics.is_last and event.lane in self._keeping:
             from sweep.engines.saved_weights import encode_weights
 
             assert self._executor is not None
-            told["weights"] = encode_weights(self._executor.model(event.lane))
-        return told
+            message["weights"] = encode_weights(self._executor.model(event.lane))
+        return message
 
 
 def main(descriptor: int) -> None:
-    """Serve until the launcher closes the pipe or exits."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to see
+    """Execute messages until the main process closes the pipe or exits.
+
+    Args:
+        descriptor: File descriptor of this end of the pipe.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the main process
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
@@ -132,7 +136,7 @@ def main(descriptor: int) -> None:
 
 
 def _receive(connection: "Connection[Any, Any]", messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """On a thread of its own, so that the end of the launcher ends this process in the middle of an epoch too."""
+    """Receive messages on a separate thread, so that this process exits with the main one even during an epoch."""
     while True:
         try:
             messages.put(decode(connection.recv_bytes()))

@@ -151,6 +151,6 @@ def _score_of_runs(histories: Sequence[History], provenance: Provenance) -> floa
 
 
 def _train(runs: Sequence[QueuedRun[int]], executor: Executor) -> None:
-    for changed in RunQueue(executor, runs, at_once=1).rounds():
+    for changed in RunQueue(executor, runs, max_lanes=1).rounds():
         for run in changed:
             run.raise_if_lost()

@@ -29,12 +29,12 @@ def make_runs(count, num_epochs=None):
     return [QueuedRun(number, f"run {number}", config, num_epochs) for number, config in enumerate(configs)]
 
 
-@pytest.mark.parametrize(("num_lanes", "at_once", "most"), [(1, None, 1), (4, None, 4), (4, 2, 2), (9, None, 6)])
-def test_every_run_is_trained_whatever_the_lanes_and_one_that_fails_stops_no_other(num_lanes, at_once, most):
+@pytest.mark.parametrize(("num_lanes", "max_lanes", "most"), [(1, None, 1), (4, None, 4), (4, 2, 2), (9, None, 6)])
+def test_every_run_is_trained_whatever_the_lanes_and_one_that_fails_stops_no_other(num_lanes, max_lanes, most):
     engine, runs = Crowd(num_lanes), make_runs(6)
     ended = [
         run.key
-        for changed in RunQueue(InProcessExecutor(engine), runs, at_once=at_once).rounds()
+        for changed in RunQueue(InProcessExecutor(engine), runs, max_lanes=max_lanes).rounds()
         for run in changed
         if run.is_over
     ]

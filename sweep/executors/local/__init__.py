@@ -1,1 +1,1 @@
-"""Workers that are processes of this machine."""
+"""Run workers as processes on this machine."""

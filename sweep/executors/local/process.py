@@ -1,4 +1,4 @@
-"""A worker in a process of this machine, as the launcher sees it: a `WorkerHandle` over a pipe."""
+"""Start a worker as a process on this machine, and communicate with it over a pipe."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.errors import Cause
 from sweep.executors.base import MAXRSS_PER_MB
-from sweep.executors.handle import PATIENCE_S, SECRETS, WorkerExit, is_of_no_memory, last_lines
+from sweep.executors.handle import PATIENCE_S, SECRETS, WorkerExit, last_lines, reports_out_of_memory
 from sweep.executors.messages import decode, encode
 
 LOG_BYTES = 8000
@@ -23,10 +23,13 @@ KERNEL_COUNTERS = Path("/proc/vmstat")
 
 
 class WorkerProcess:
-    """A process with a pipe to it. It never sees the database: not its URL, nor what opens it."""
+    """A `WorkerHandle` for a process on this machine.
+
+    Args:
+        environment: Environment variables for the worker, in addition to those of this process without `SECRETS`.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """`environment` adds to this process's own, without what opens databases."""
         self.host = platform.node()
         self.connection, theirs = Pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
@@ -39,10 +42,10 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            process_group=0,  # a terminal's Ctrl-C reaches the launcher alone
+            process_group=0,  # so that Ctrl-C in a terminal reaches only the main process
         )
         theirs.close()
-        # a process that was forked off by a user's code may hold the pipe open; the handle of the process says its end
+        # a process that user code forked may keep the pipe open, so that only the process's own handle shows its exit
         self._handle = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
 
     @property
@@ -52,27 +55,27 @@ class WorkerProcess:
 
     @property
     def waitables(self) -> list[Any]:
-        """Return what `multiprocessing.connection.wait` takes; ready on an answer or when the process has exited."""
+        """Return objects for `multiprocessing.connection.wait`, ready on an answer or when the process has exited."""
         return [self.connection] if self._handle is None else [self.connection, self._handle]
 
     def send(self, **message: Any) -> None:
-        """Send a message. That the process has exited is noticed when the answer is awaited."""
+        """Send a message. If the process has exited, nothing is raised; `receive` returns None."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(encode(message))
 
     def receive(self) -> dict[str, Any] | None:
-        """Return the answer that is ready; None if the process has exited."""
+        """Return the next answer; None if the process has exited."""
         try:
             return decode(self.connection.recv_bytes()) if self.connection.poll() else None
         except (EOFError, OSError):
             return None
 
-    def hang_up(self) -> None:
-        """Tell it to end, and do not wait for that."""
+    def request_exit(self) -> None:
+        """Close the pipe, which makes the process exit, without waiting for it."""
         self.connection.close()
 
     def end(self) -> None:
-        """Let it end; kill it if it does not."""
+        """Close the pipe and wait for the process to exit; kill it if it does not."""
         self.connection.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE_S)
@@ -81,7 +84,7 @@ class WorkerProcess:
         self._release()
 
     def reap(self, *, patience_s: float = PATIENCE_S) -> WorkerExit:
-        """Return how the process ended; one that closed its pipe but has not ended after `patience_s` is killed."""
+        """Return how the process exited; kill it if it has not after `patience_s` seconds."""
         status, usage = self._wait(patience_s)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         log_tail = self.log_tail()
@@ -103,14 +106,14 @@ class WorkerProcess:
     def _how_it_ended(self, code: int, log_tail: str) -> tuple[Cause, str]:
         if code == -signal.SIGKILL and _num_oom_kills() > self._num_oom_kills:
             return Cause.OUT_OF_MEMORY, f"the kernel killed the worker on {self.host} because memory ran out"
-        if is_of_no_memory(log_tail):
+        if reports_out_of_memory(log_tail):
             return Cause.OUT_OF_MEMORY, f"the worker on {self.host} ran out of memory"
         if code < 0:
             return Cause.KILLED, f"the worker was killed by {signal.Signals(-code).name}"
         return Cause.KILLED, f"the worker exited with code {code}"
 
     def log_tail(self) -> str:
-        """Return what the process printed last."""
+        """Return the last lines that the process printed."""
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - LOG_BYTES))
         return last_lines(self._log.read().decode(errors="replace"))
@@ -123,7 +126,7 @@ class WorkerProcess:
 
 
 def _num_oom_kills() -> int:
-    """How many processes the kernel has killed for lack of memory since it started; 0 where it does not say."""
+    """Return how many processes the kernel has killed since boot because memory ran out; 0 if it is unknown."""
     try:
         words = KERNEL_COUNTERS.read_text().split()
         return int(words[words.index("oom_kill") + 1])

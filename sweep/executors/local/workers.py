@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine."""
+"""Run workers as processes on this machine."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,16 @@ from sweep.executors.pool import Resources, Workers
 
 
 class LocalWorkers(Workers):
-    """A worker for each of the `environments`, which add to this process's own."""
+    """Worker processes on this machine, each with an equal share of its CPU threads and memory.
 
-    kind = "a process of this machine"
+    Args:
+        environments: Environment variables for each worker, in addition to those of this process.
+        num_retries: How often a run is retried whose worker exited.
+        trial_timeout_s: Training time allowed for each attempt in seconds. Default: no limit.
+        pause: Called several times a second; may raise to interrupt.
+    """
+
+    kind = "a process on this machine"
 
     def __init__(
         self,
@@ -23,7 +30,6 @@ class LocalWorkers(Workers):
         trial_timeout_s: float | None = None,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """An equal share of the machine for each; `pause` is called all the time, and may raise."""
         self.resources = Resources(
             max(1, (os.cpu_count() or 1) // len(environments)), host_memory_bytes() // len(environments)
         )
@@ -31,5 +37,5 @@ class LocalWorkers(Workers):
         super().__init__(starts, num_retries, trial_timeout_s, pause)
 
     def wait_for(self, waitables: list[Any], timeout_s: float) -> list[Any]:
-        """Wait for pipes and process handles."""
+        """Wait until one of the pipes or process handles is ready, or for the timeout; return those that are ready."""
         return [*wait(waitables, timeout_s)]

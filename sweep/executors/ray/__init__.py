@@ -1,1 +1,1 @@
-"""Workers that are actors of a Ray cluster."""
+"""Run workers as actors of a Ray cluster."""

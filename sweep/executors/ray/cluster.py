@@ -1,4 +1,4 @@
-"""The Ray that hosts workers: found by its address or started here; how many workers it has room for."""
+"""Connect to a Ray cluster or start one, and choose how many workers it can host."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # read at the import: of a lost worker we say what it means
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # read by the import; sweep reports lost workers itself
 import ray
 from ray.exceptions import RayError
 
@@ -16,41 +16,48 @@ from sweep.errors import InputError, WorkersLost
 from sweep.executors.handle import SECRETS
 from sweep.text import counted, first_line
 
-ANSWER_S = 5.0  # that a cluster has to accept a connection
-LOCAL = "local"  # the address of a Ray that is started here and ends with the sweep
+ANSWER_S = 5.0  # time for a cluster to accept a connection
+LOCAL = "local"  # address of a Ray cluster that is started here and stopped with the sweep
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a worker asks of the cluster; parts of a GPU are shared."""
+class WorkerResources:
+    """The resources that a worker requests from the cluster; a fraction of a GPU is shared with other workers."""
 
     cpus: int
     gpus: float = 0.0
 
     def __str__(self) -> str:
-        """Return a text such as `2 CPUs and 0.5 GPUs`."""
+        """Return text such as `2 CPUs and 0.5 GPUs`."""
         return counted(self.cpus, "CPU") + (f" and {counted(self.gpus, 'GPU')}" if self.gpus else "")
 
 
 @dataclass(frozen=True)
 class Node:
-    """What a node of the cluster has."""
+    """The resources of a node of the cluster."""
 
     cpus: float
     gpus: float
     memory_bytes: int
 
-    def room(self, place: Place) -> int:
-        """Return how many workers fit."""
-        fitting = self.cpus // place.cpus
-        return int(min(fitting, (self.gpus + 1e-9) // place.gpus) if place.gpus else fitting)
+    def room(self, request: WorkerResources) -> int:
+        """Return how many workers with these resources fit."""
+        fitting = self.cpus // request.cpus
+        return int(min(fitting, (self.gpus + 1e-9) // request.gpus) if request.gpus else fitting)
 
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Be a driver of this cluster. What Ray and its processes see of this one has no secrets. InputError without Ray.
+    """Connect to a Ray cluster as a driver while the body runs.
 
-    Ray takes over signals that are the sweep's: they are put back.
+    Ray inherits the environment without `SECRETS`, and the sweep's signal handlers, which Ray replaces, are restored.
+
+    Args:
+        address: `auto`, `host:port`, or `LOCAL` to start a cluster.
+
+    Raises:
+        InputError: The cluster cannot be reached.
+        WorkersLost: The connection was lost in the body.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     secrets = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
@@ -66,7 +73,7 @@ def connected(address: str) -> Iterator[None]:
     try:
         yield
     except (RayError, ConnectionError) as error:
-        if isinstance(error, BrokenPipeError):  # of an output that was closed
+        if isinstance(error, BrokenPipeError):  # stdout was closed; not an error of Ray
             raise
         raise WorkersLost(f"--ray {address}: {first_line(error)}; run the same command to resume") from None
     finally:
@@ -75,47 +82,57 @@ def connected(address: str) -> Iterator[None]:
 
 def nodes() -> list[Node]:
     """Return the nodes that are alive and have a CPU."""
-    there = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-    return [Node(has["CPU"], has.get("GPU", 0.0), int(has.get("memory", 0))) for has in there]
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    return [Node(has["CPU"], has.get("GPU", 0.0), int(has.get("memory", 0))) for has in alive]
 
 
-def choose_places(num_workers: int | None, cpus: int | None, gpus: float | None) -> tuple[int, Place]:
-    """How many workers, and what each asks for, where that is not said. InputError if the cluster has no room.
+def choose_workers(num_workers: int | None, cpus: int | None, gpus: float | None) -> tuple[int, WorkerResources]:
+    """Choose the number of workers and the resources of each.
 
-    Without a number as many as there are GPUs for, else one on each node. Without CPUs an equal part of them.
+    Args:
+        num_workers: The requested number. Default: as many as the GPUs allow, or without GPUs as many as fit.
+        cpus: CPUs of each worker. Default: an equal share, or all CPUs of the smallest node without `num_workers`.
+        gpus: GPUs of each worker. Default: 0.
+
+    Returns:
+        The number of workers, and the resources of each.
+
+    Raises:
+        InputError: The cluster has too few resources.
     """
-    there = nodes()
+    alive = nodes()
     if num_workers is None and gpus:
-        num_workers = sum(int((node.gpus + 1e-9) // gpus) for node in there)
+        num_workers = sum(int((node.gpus + 1e-9) // gpus) for node in alive)
     if num_workers is None and cpus is None:
-        cpus = int(min((node.cpus for node in there), default=1))
-    for each in [cpus] if cpus else _falling(there, num_workers or 1):
-        place = Place(each, gpus or 0.0)
-        room = sum(node.room(place) for node in there)
+        cpus = int(min((node.cpus for node in alive), default=1))
+    for each in [cpus] if cpus else _falling_cpus(alive, num_workers or 1):
+        request = WorkerResources(each, gpus or 0.0)
+        room = sum(node.room(request) for node in alive)
         if room and room >= (num_workers or 1):
-            return num_workers or room, place
-    has = Place(int(sum(node.cpus for node in there)), sum(node.gpus for node in there))
-    wanted = f"{counted(num_workers or 1, 'worker')} of {Place(cpus or 1, gpus or 0.0)} each"
-    on = counted(len(there), "node")
+            return num_workers or room, request
+    has = WorkerResources(int(sum(node.cpus for node in alive)), sum(node.gpus for node in alive))
+    wanted = f"{counted(num_workers or 1, 'worker')} of {WorkerResources(cpus or 1, gpus or 0.0)} each"
+    on = counted(len(alive), "node")
     raise InputError(f"--ray: no room for {wanted}, the cluster has {has} on {on}; request less")
 
 
-def memory_bytes(place: Place) -> int:
-    """Return a worker's share of the node with the least memory for it."""
-    return min(int(node.memory_bytes * place.cpus / node.cpus) for node in nodes())
+def memory_bytes(request: WorkerResources) -> int:
+    """Return a worker's share of the memory of a node, by its share of the CPUs, on the node with the least."""
+    return min(int(node.memory_bytes * request.cpus / node.cpus) for node in nodes())
 
 
-def _falling(there: list[Node], num_workers: int) -> range:
-    return range(max(1, int(sum(node.cpus for node in there)) // max(1, num_workers)), 0, -1)
+def _falling_cpus(alive: list[Node], num_workers: int) -> range:
+    """Return the numbers of CPUs per worker to try, from an equal share of all CPUs down to 1."""
+    return range(max(1, int(sum(node.cpus for node in alive)) // max(1, num_workers)), 0, -1)
 
 
 def _connect(address: str) -> None:
     host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if separator:  # Ray itself would try for minutes
+    if separator:  # Ray would retry for minutes
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    ray._private.worker.print_to_stdstream = lambda *_, **__: None  # pages of a raylet's log: what it means, we say
-    ray._private.utils.get_entrypoint_name = lambda: "sweep run"  # what Ray would show of us may name the database
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None  # hides the raylet's log; sweep reports the error
+    ray._private.utils.get_entrypoint_name = lambda: "sweep run"  # the command line could contain the database's URL
     options = {"include_dashboard": False} if address == LOCAL else {}
     ray.init(address=address, log_to_driver=False, configure_logging=False, **options)

@@ -1,4 +1,4 @@
-"""Run a `Worker` in a Ray actor; calls carry the messages that a pipe carries locally."""
+"""Run a `Worker` in a Ray actor, which gets its messages as method calls."""
 
 import os
 import platform
@@ -13,16 +13,21 @@ from sweep.errors import SweepError
 from sweep.executors.handle import SECRETS, last_lines
 from sweep.executors.messages import decode, encode
 
-SAME_VERSIONS = ("sweep", "keras", "tensorflow", "numpy", "scikit-learn")  # or a trial is another on another node
+SAME_VERSIONS = ("sweep", "keras", "tensorflow", "numpy", "scikit-learn")  # results would depend on the node otherwise
 
 
 class WorkerHost:
-    """Its methods are called by `RayWorker`; `live` and `about` run on threads other than the training one."""
+    """A Ray actor that hosts a `Worker`. `live` and `about` run on other threads than the training.
+
+    Args:
+        environment: Environment variables to set, in addition to those of the node without `SECRETS`.
+        versions: Versions of packages in the main process, which must be the same here.
+        pools: Raw images of the data sources.
+    """
 
     def __init__(
         self, environment: Mapping[str, str], versions: Mapping[str, str], pools: dict[PoolKey, RawPool]
     ) -> None:
-        """`environment` adds to the node's own, which may hold what is no worker's to know."""
         for name in SECRETS:
             os.environ.pop(name, None)
         os.environ.update(environment)
@@ -35,24 +40,24 @@ class WorkerHost:
         self._problem, self._worker = _version_problem(versions), Worker()
 
     def do(self, message: bytes) -> bytes | None:
-        """Do what the launcher says; the answer, where there is one. Other errors are the actor's end."""
+        """Execute a message, and return the answer, None if there is none. An unexpected error ends the actor."""
         try:
             if self._problem is not None:
                 raise SweepError(self._problem)
-            said = decode(message)
-            if "path" in said:
-                said["path"] = [*(place for place in said["path"] if place not in sys.path), *sys.path]
-            answer = self._worker.do(said)
+            request = decode(message)
+            if "path" in request:
+                request["path"] = [*(folder for folder in request["path"] if folder not in sys.path), *sys.path]
+            answer = self._worker.do(request)
         except SweepError as error:
             answer = {"failed": str(error)}
         return None if answer is None else encode(answer)
 
     def live(self) -> None:
-        """Block until the actor ends."""
+        """Block until the actor ends, so that the caller notices its end."""
         threading.Event().wait()
 
     def about(self) -> tuple[str, int, str]:
-        """Return host, process, and what it printed last."""
+        """Return the host, the process id, and the last lines that the actor printed."""
         sys.stdout.flush()
         sys.stderr.flush()
         self._log.seek(0)
@@ -60,7 +65,7 @@ class WorkerHost:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that train in this environment."""
+    """Return the versions of Python and of the packages in `SAME_VERSIONS` that are installed here."""
     return {"python": ".".join(map(str, sys.version_info[:2])), **{name: version(name) for name in SAME_VERSIONS}}
 
 

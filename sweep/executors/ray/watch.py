@@ -1,6 +1,6 @@
 """Check that the Ray processes a driver depends on are running: the head's GCS, and the raylet of its node.
 
-Actors train on without them for a while, then Ray ends this process itself, from C++: we notice before.
+Without them actors continue for a while, then Ray terminates this process from C++. The check raises before that.
 """
 
 import socket
@@ -11,27 +11,33 @@ import ray
 
 from sweep.errors import WorkersLost
 
-LOOK_S = 1.0  # between looks
-ANSWER_S = 1.0  # to accept a connection
-PATIENCE_S = 30.0  # a cluster may restart its head; Ray itself ends a driver after 60
-PATIENCE_AT_HOME_S = 3.0  # nobody restarts a Ray that was started for the sweep
+CHECK_S = 1.0  # time between two checks
+ANSWER_S = 1.0  # time to accept a connection
+PATIENCE_S = 30.0  # a cluster may restart its head; Ray terminates a driver after 60 s
+LOCAL_PATIENCE_S = 3.0  # a Ray that was started for the sweep is not restarted
 Address = tuple[str, int]
 
 
 class RayWatch:
-    """Made while connected; knows addresses alone, so that no look waits for a Ray that is gone."""
+    """Check Ray's processes by connecting to their addresses, without calls to Ray, which could block.
+
+    Create it while connected to Ray.
+
+    Args:
+        patience_s: Time without an answer, in seconds, after which a process is considered lost.
+    """
 
     def __init__(self, patience_s: float) -> None:
-        self._patience_s, self._looked = patience_s, time.monotonic()
+        self._patience_s, self._checked = patience_s, time.monotonic()
         self._addresses = {} if ray.util.client.ray.is_connected() else _addresses()
-        self._answered = dict.fromkeys(self._addresses, self._looked)
+        self._answered = dict.fromkeys(self._addresses, self._checked)
 
     def check(self) -> None:
         """Raise WorkersLost if one of the processes has not accepted a connection for too long."""
         now = time.monotonic()
-        if now - self._looked < LOOK_S:
+        if now - self._checked < CHECK_S:
             return
-        self._looked = now
+        self._checked = now
         for name, address in self._addresses.items():
             if _accepts(address):
                 self._answered[name] = now
@@ -42,7 +48,7 @@ class RayWatch:
 
 
 def _addresses() -> dict[str, Address]:
-    """Of the head, and of the raylet of the node that this process is a driver on."""
+    """Return the addresses of the head and of this node's raylet, by a description for the user."""
     context = ray.get_runtime_context()
     host, _, port = context.gcs_address.rpartition(":")
     found = {f"head at {context.gcs_address}": (host.strip("[]"), int(port))}

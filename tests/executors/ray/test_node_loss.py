@@ -32,4 +32,4 @@ def test_run_goes_on_on_another_node_when_its_own_is_lost(monkeypatch):
     retried = [event for event in events if isinstance(event, LaneRetried)]
     assert {event.lane for event in retried} == {on_it}
     assert retried[0].attempt == 2
-    assert "the cluster has no CPU to spare for a lost worker: it shares those of the others" in said
+    assert sum("CPU" in line for line in said) == 1, said

@@ -15,7 +15,7 @@ from sweep.executors.base import EpochDone, LaneRetried
 from sweep.executors.ray import cluster as ray_cluster
 from sweep.executors.ray import host as ray_host
 from sweep.executors.ray import workers as ray_workers
-from sweep.executors.ray.cluster import Node, Place, choose_places
+from sweep.executors.ray.cluster import Node, WorkerResources, choose_workers
 
 ENGINE = "failing_engines:FailingEngine"
 
@@ -119,18 +119,18 @@ NODES = [Node(8, 2, 32 * 2**30), Node(4, 1, 8 * 2**30)]
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ((None, None, None), (3, Place(4))),  # a node's CPUs each, of the smaller node
-        ((2, None, None), (2, Place(4))),  # 6 each do not fit the smaller node
-        ((6, None, None), (6, Place(2))),
-        ((None, 3, None), (3, Place(3))),
-        ((None, None, 0.5), (6, Place(2, 0.5))),
-        ((None, None, 1.0), (3, Place(4, 1.0))),
-        ((1, None, 2.0), (1, Place(8, 2.0))),
+        ((None, None, None), (3, WorkerResources(4))),  # a node's CPUs each, of the smaller node
+        ((2, None, None), (2, WorkerResources(4))),  # 6 each do not fit the smaller node
+        ((6, None, None), (6, WorkerResources(2))),
+        ((None, 3, None), (3, WorkerResources(3))),
+        ((None, None, 0.5), (6, WorkerResources(2, 0.5))),
+        ((None, None, 1.0), (3, WorkerResources(4, 1.0))),
+        ((1, None, 2.0), (1, WorkerResources(8, 2.0))),
     ],
 )
 def test_places_are_what_is_asked_and_fill_the_cluster_otherwise(asked, expected, monkeypatch):
     monkeypatch.setattr(ray_cluster, "nodes", lambda: NODES)
-    assert choose_places(*asked) == expected
+    assert choose_workers(*asked) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,4 @@ def test_places_are_what_is_asked_and_fill_the_cluster_otherwise(asked, expected
 def test_more_than_the_cluster_has_is_refused_at_once(asked, message, monkeypatch):
     monkeypatch.setattr(ray_cluster, "nodes", lambda: NODES)
     with pytest.raises(InputError, match=message):
-        choose_places(*asked)
+        choose_workers(*asked)
