@@ -1,1 +1,1 @@
-"""A sweep: its plan, its session, and the tuner, the only loop that talks to the study."""
+"""Run a sweep: make its plan, open its session, and run the tuner, the only loop that writes to the study."""

@@ -1,4 +1,4 @@
-"""Asks a study for the trials of free lanes: their params, and the runs that follow from them."""
+"""Ask a study for the trials of free lanes: sample their params, and make their runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,27 @@ from sweep.tuning.trial_recorder import TrialRecorder
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial that is RUNNING in the study; without runs it is FAIL, as nothing can be trained with its params."""
+    """A new trial, as returned by `Asker.ask`.
+
+    Attributes:
+        number: Number of the trial.
+        runs: The configs to train; empty if the trial was set to FAIL, as its params are invalid.
+    """
 
     number: int
     runs: tuple[RunConfig, ...] = ()
 
 
 class Asker:
-    """Changes nothing but the study, so that what a draft of it has asked can be taken back."""
+    """Ask a study for trials. Only the study is changed, so that a draft can be undone.
+
+    Args:
+        study: The study.
+        space: Samples the params and makes the runs.
+        recorder: Records trials that fail.
+        failures: Decides when too many trials have failed.
+        seed: The study's seed, from which the trials' seeds are derived.
+    """
 
     def __init__(
         self, study: SweepStudy, space: Space, recorder: TrialRecorder, failures: FailureStreak, seed: int
@@ -34,7 +47,14 @@ class Asker:
         self._seed = seed
 
     def ask(self, may_ask: Callable[[int], bool]) -> list[Asked]:
-        """Ask as long as `may_ask` of the number that wait for a lane, inside a draft or transaction of the study."""
+        """Ask for trials inside a draft or transaction of the study.
+
+        Args:
+            may_ask: Called with the number of asked trials that need a lane; returns whether to ask for another one.
+
+        Returns:
+            The trials.
+        """
         asked: list[Asked] = []
         is_too_long = False
         while not is_too_long and may_ask(sum(bool(one.runs) for one in asked)):
@@ -52,7 +72,7 @@ class Asker:
             return Asked(trial.number, self._space.runs(self._study.suggest(trial), seed, trial.number))
         except (SpaceError, ValueError) as error:
             return self._failed(trial, str(error))
-        except Exception as error:  # an enqueued trial may hold anything
+        except Exception as error:  # an enqueued trial may have any params
             if not self._study.write_behind.is_stored(trial.number):
                 raise
             return self._failed(trial, f"{type(error).__name__}: {message_of(error)}")

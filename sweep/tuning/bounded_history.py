@@ -1,8 +1,9 @@
-"""What samplers and pruners see of a long study: the best of its trials and the latest ones, at a bounded price.
+"""Show samplers and pruners only the best and the latest trials of a long study, so that sampling time is bounded.
 
-Optuna's samplers and pruners look at every trial at every step, so that n trials cost n^2. Up to `MOST_RECENT` finished
-trials nothing is left out. TPE fits one density to the best trials, of which it takes 25 at most (`gamma`: min(0.1 n,
-25); Optuna's TPESampler), and one to the others: the first is the same as ever, the second is of the latest ones.
+Optuna's samplers and pruners read every trial at every step, so that the time for n trials grows with n^2. Up to
+`MOST_RECENT` finished trials none is omitted. TPE fits one density to the best trials, at most 25 of them (`gamma`:
+min(0.1 n, 25); Optuna's TPESampler), and one to the others. With this history the first density is unchanged, and the
+second is fitted to the latest trials.
 """
 
 from bisect import insort
@@ -22,23 +23,27 @@ MOST_BEST = 100  # COMPLETE trials by each objective
 
 
 class RecentStorage:
-    """A storage that shows the trials that are not finished, the latest that are, and `most_best` of the best ones.
+    """A storage that shows the unfinished trials, the latest finished ones, and the best ones.
 
-    Which they are depends on what is finished, not on the order of finishing: a resumed study sees the same. All else
-    is the storage's own.
+    Which trials are shown does not depend on the order in which they finished, so that a resumed study sees the same.
+    All other methods are those of the wrapped storage.
+
+    Args:
+        storage: The storage to wrap.
+        most_best: Number of best trials of each objective to show.
     """
 
     def __init__(self, storage: WriteBehindStorage, most_best: int) -> None:
         self._storage, self._most_best = storage, most_best
         self._directions = storage.get_study_directions(STUDY_ID)
-        self._start_over()
+        self._reset()
 
-    def _start_over(self) -> None:
-        self._followed = self._storage.finished_numbers
+    def _reset(self) -> None:
+        self._source = self._storage.finished_numbers
         self._num_seen = 0  # of the storage's finished trials
-        self._numbers: list[int] = []  # of the latest, in order
+        self._numbers: list[int] = []  # sorted numbers of the latest finished trials
         self._best: list[list[tuple[float, int]]] = [[] for _ in self._directions]  # loss and number, by objective
-        self._finished: list[FrozenTrial] = []  # what is shown of them
+        self._finished: list[FrozenTrial] = []  # the finished trials that are shown
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -46,16 +51,16 @@ class RecentStorage:
     def get_all_trials(
         self, study_id: int, deepcopy: bool = False, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the trials as Optuna's storages do, but never copied."""
-        self._follow()
+        """Return the trials that are shown, by number, never copied."""
+        self._update()
         open_trials = map(self._storage.get_trial, self._storage.open_numbers)
         trials = [trial for trial in (*self._finished, *open_trials) if states is None or trial.state in states]
         return sorted(trials, key=lambda trial: trial.number)
 
-    def _follow(self) -> None:
-        """Count in what was finished since the last look."""
-        if self._followed is not self._storage.finished_numbers:  # some were taken back
-            self._start_over()
+    def _update(self) -> None:
+        """Add the trials that have finished since the last call."""
+        if self._source is not self._storage.finished_numbers:  # a draft was undone
+            self._reset()
         new = self._storage.finished_numbers[self._num_seen :]
         if not new:
             return
@@ -64,26 +69,26 @@ class RecentStorage:
             insort(self._numbers, number)
             trial = self._storage.get_trial(number)
             if trial.state == TrialState.COMPLETE:
-                self._count_as_best(trial)
+                self._add_to_best(trial)
         del self._numbers[:-MOST_RECENT]
         kept = {*self._numbers, *(number for best in self._best for _, number in best)}
         self._finished = [self._storage.get_trial(number) for number in sorted(kept)]
 
-    def _count_as_best(self, trial: FrozenTrial) -> None:
+    def _add_to_best(self, trial: FrozenTrial) -> None:
         for best, loss in zip(self._best, losses(trial.values, self._directions), strict=True):
             insort(best, (loss, trial.number))
             del best[self._most_best :]
 
 
 class RecentStudy(UncachedStudy):
-    """The study that a sampler or a pruner is given. Its storage looks for new trials cheaply."""
+    """A study that shows the trials of a `RecentStorage` to a sampler or a pruner."""
 
     def __init__(self, name: str, storage: WriteBehindStorage, most_best: int) -> None:
         super().__init__(name, cast(Any, RecentStorage(storage, most_best)))
 
 
 class RecentSampler(optuna.samplers.BaseSampler):
-    """A sampler that is given the `RecentStudy` in place of the study."""
+    """A sampler that calls another one with a `RecentStudy` in place of the study."""
 
     def __init__(self, sampler: optuna.samplers.BaseSampler, study: RecentStudy) -> None:
         self._sampler, self._study = sampler, study

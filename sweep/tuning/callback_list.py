@@ -1,4 +1,4 @@
-"""The callbacks of a sweep: by name, and called without harm to the sweep."""
+"""Create the callbacks of a sweep by name, and call them so that their errors do not end the sweep."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,16 +17,20 @@ CALLBACKS: Registry[Callable[[], Callback]] = Registry(
 
 
 def make_callbacks(names: Iterable[str | Callback]) -> list[Callback]:
-    """Callbacks by name, each called without arguments; those that are made already as they are.
+    """Create callbacks by name.
 
     Args:
-        names: Of ours, of an installed package's entry point, or `module:Class` of the user's own, whose code runs.
+        names: Names of built-in callbacks, of entry points of installed packages, or `module:Class` of user code;
+            instances are returned unchanged.
+
+    Returns:
+        The callbacks, in their order.
 
     Raises:
-        InputError: There is no such callback, or it cannot be made. SpaceError is one.
+        InputError: There is no such callback, or it cannot be created.
 
     """
-    return [_made(name) if isinstance(name, str) else _checked(name) for name in names]
+    return [_create(name) if isinstance(name, str) else _checked(name) for name in names]
 
 
 def _checked(callback: object) -> Callback:
@@ -36,21 +40,26 @@ def _checked(callback: object) -> Callback:
     return callback
 
 
-def _made(name: str) -> Callback:
+def _create(name: str) -> Callback:
     make = CALLBACKS.get(name)
     try:
-        made = make()
+        callback = make()
     except BaseException as error:
         if ends_process(error):
             raise
-        raise InputError(f"--callback {name}: cannot be made: {error_line(error)}") from None
-    if not isinstance(made, Callback):
-        raise InputError(f"--callback {name}: is a {type(made).__name__}; derive it from sweep.Callback")
-    return made
+        raise InputError(f"--callback {name}: cannot be created: {error_line(error)}") from None
+    if not isinstance(callback, Callback):
+        raise InputError(f"--callback {name}: is a {type(callback).__name__}; derive it from sweep.Callback")
+    return callback
 
 
 class CallbackList:
-    """Call callbacks once what they receive is stored; one that raises is reported and dropped."""
+    """Call callbacks after their events are stored. A callback that raises is reported and removed.
+
+    Args:
+        callbacks: The callbacks.
+        notice: Called with a line for the user if a callback raises.
+    """
 
     def __init__(self, callbacks: Sequence[Callback], notice: Callable[[str], None]) -> None:
         self._within = [callback for callback in callbacks if callback.in_transaction]
@@ -60,13 +69,20 @@ class CallbackList:
 
     @contextmanager
     def sweep(self, study: optuna.Study, info: SweepInfo) -> Iterator[None]:
-        """Call `on_sweep_start`, the body, and `on_sweep_end` (by `end_within` for those in transactions)."""
+        """Call `on_sweep_start` before the body and `on_sweep_end` after it, however it ends.
+
+        `on_sweep_end` of callbacks that are called in transactions is called by `end_within` instead.
+
+        Args:
+            study: The study.
+            info: What the sweep is about to do.
+        """
         for callbacks in (self._within, self._after):
             self._call_all(callbacks, lambda callback: callback.on_sweep_start(study, info))
         try:
             yield
         finally:
-            self._posted.clear()  # of a transaction that failed
+            self._posted.clear()  # calls that a failed transaction has posted
             self._call_all(self._after, lambda callback: callback.on_sweep_end(study))
 
     def end_within(self, study: optuna.Study) -> None:
@@ -74,12 +90,12 @@ class CallbackList:
         self._call_all(self._within, lambda callback: callback.on_sweep_end(study))
 
     def post(self, call: Call) -> None:
-        """Call, inside a transaction, the callbacks that belong in it; `deliver` calls the others."""
+        """Call the callbacks that are called in transactions, and post the call for the others; see `deliver`."""
         self._call_all(self._within, call)
         self._posted.append(call)
 
     def deliver(self) -> None:
-        """Make the calls that were posted: what they tell of is stored."""
+        """Make the posted calls, after their events have been stored."""
         posted, self._posted = self._posted, []
         for call in posted:
             self._call_all(self._after, call)

@@ -1,4 +1,4 @@
-"""Describe `[sampler]` and `[pruner]`: the names, and what each of Optuna's classes takes, in Optuna's own words."""
+"""Describe the keys of `[sampler]` and `[pruner]`: names, and the arguments of Optuna's classes by its docstrings."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from sweep.tuning.choices import Choices, plain_options
 
 NAMES = {kind.__name__: name for kind, name in TYPES.items()} | {"dict[str, Any]": "table"}
 MARKUP = {r":\w+:`~?": "`", r"`([^`<]*) <[^`]*>`__": r"\1", "``": "`"}  # Sphinx's roles, links and literals -> Markdown
-OURS = {
+ADDED_OPTIONS = {
     NUM_VALUES: ("integer", "Number of values of each float that has no `step`."),
     pruners.WRAPPED: ("string or table", "Name of the pruner that it wraps, or a table with its name and options."),
 }
@@ -26,7 +26,7 @@ def choice_sections() -> Iterator[SectionInfo]:
 
 
 def _sections(
-    choices: Choices, default: str, ours: Mapping[str, str], own: Iterable[KeyInfo] = ()
+    choices: Choices, default: str, added: Mapping[str, str], own: Iterable[KeyInfo] = ()
 ) -> Iterator[SectionInfo]:
     kind = choices.kind
     allowed = f"{', '.join(map(as_toml, choices.classes))}, module:Class"
@@ -35,8 +35,9 @@ def _sections(
     for short, used in choices.classes.items():
         optunas = next(one for one in used.__mro__ if one.__module__.startswith("optuna."))
         keys = [_option(choices, short, optunas, *option) for option in plain_options(used, choices.reserved).items()]
-        if short in ours:
-            keys.append(KeyInfo(f"{kind}.{ours[short]}", OURS[ours[short]][0], "", "none", OURS[ours[short]][1], ()))
+        if short in added:
+            type_name, meaning = ADDED_OPTIONS[added[short]]
+            keys.append(KeyInfo(f"{kind}.{added[short]}", type_name, "", "none", meaning, ()))
         yield SectionInfo(f"{kind}.{short}", f"`optuna.{kind}s.{optunas.__name__}`", tuple(keys))
 
 
@@ -48,7 +49,7 @@ def _option(choices: Choices, short: str, optunas: type, name: str, kinds: list[
 
 
 def _first_sentence(doc: str, argument: str) -> str:
-    """Return what an Optuna docstring says first of an argument; "" if it does not name it.
+    """Return the first sentence on an argument in an Optuna docstring; "" if there is none.
 
     >>> _first_sentence("Args:\\n    seed:\\n        Seed for :class:`~numpy.random`. More.\\n", "seed")
     'Seed for `numpy.random`.'

@@ -1,4 +1,4 @@
-"""Samplers and pruners by name, with their options checked: Optuna's classes, an installed package's or the user's."""
+"""Find samplers and pruners by name, and check their options: classes of Optuna, installed packages or the user."""
 
 import inspect
 from copy import deepcopy
@@ -21,10 +21,10 @@ class Choices:
 
     Attributes:
         kind: `sampler` or `pruner`.
-        base: Optuna's base class of them.
-        classes: Those with a short name.
-        reserved: Arguments of the constructors that are not for a file to set.
-        needed: Options without a default by class name, each with an example.
+        base: Optuna's base class.
+        classes: Classes by short name.
+        reserved: Constructor arguments that a file cannot set.
+        needed: Required options by short name, each with an example, such as `patience = 3`.
     """
 
     kind: str
@@ -39,14 +39,14 @@ class Choices:
         return Registry(self.kind, f"{self.kind}.name", f"sweep.{self.kind}s", names, is_function=False)
 
     def code_of(self, name: str) -> str | None:
-        """Return `module:Class` of code that is not ours; None for a class with a short name."""
+        """Return `module:Class` of a class of another package or the user; None for a class with a short name."""
         return self._others.code_of(name) if name not in self.classes and self._others.problem(name) is None else None
 
     def get(self, name: str) -> Any:
         """Return the class of this name; for an object of the user's, a function that copies it.
 
         Raises:
-            SpaceError: It cannot be imported, or it is not such a class.
+            SpaceError: It cannot be imported, or it is not derived from `base`.
         """
         if name in self.classes:
             return self.classes[name]
@@ -60,17 +60,20 @@ class Choices:
         return found
 
     def check(self, space: Space, choice: Choice, section: str, own_options: dict[str, list[str]]) -> None:
-        """Raise SpaceError unless there is such a class and it takes every option.
+        """Check a name and its options.
 
         Args:
-            space: Opens the message.
+            space: The space, whose file is named in messages.
             choice: The name and its options.
-            section: Where in the file it is given.
+            section: The section of the file that contains them.
             own_options: Options that sweep adds to this class, with their types.
+
+        Raises:
+            SpaceError: There is no such class, or an option is unknown, of another type, or missing.
         """
         is_short = choice.name in self.classes
         if not is_short and self._others.problem(choice.name) is not None:
-            plain = choice.name.lower().removesuffix(self.kind)  # Optuna's class: "TPESampler"
+            plain = choice.name.lower().removesuffix(self.kind)  # as in the name of Optuna's class, "TPESampler"
             use = f"use {', '.join(self._others.names())} or module:Class{did_you_mean(plain, self.classes)}"
             raise SpaceError(f'{space.source}: {section}.name: "{choice.name}" is unknown; {use}')
         try:
@@ -106,7 +109,15 @@ def _copied(made: Any, *, seed: int | None = None) -> Any:
 
 
 def plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
-    """Return the options that a file can express, with their types: numbers, strings, booleans or tables."""
+    """Return the constructor arguments that a file can express: numbers, strings, booleans or tables.
+
+    Args:
+        optuna_class: A sampler or pruner.
+        reserved: Arguments to omit.
+
+    Returns:
+        The names of types by argument, as in its annotation.
+    """
     options: dict[str, list[str]] = {}
     for name, parameter in inspect.signature(optuna_class.__init__).parameters.items():
         annotation = parameter.annotation
@@ -118,7 +129,7 @@ def plain_options(optuna_class: Any, reserved: tuple[str, ...]) -> dict[str, lis
 
 
 def _all_options(user_class: Any, reserved: tuple[str, ...]) -> dict[str, list[str]]:
-    """Return every named argument of a user's class; its values are not checked."""
+    """Return every named argument of a user's class, without types, so that its values are not checked."""
     parameters = inspect.signature(user_class).parameters.values()
     named = (one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
     return {one.name: [] for one in named if one.name not in reserved}

@@ -1,8 +1,8 @@
 """Write what optuna-dashboard shows in addition to trials: notes, and the learning curves of the best trials.
 
-Both are study attributes in optuna-dashboard's format, texts in numbered pieces. They are written as plain values, as
-importing optuna-dashboard takes over a second, which a sweep need not pay; a test reads them back with it. Only what
-the sweep's own process owns is written: what stands in the database under the same key is never overwritten.
+Both are study attributes in optuna-dashboard's format, text in numbered pieces. They are written without importing
+optuna-dashboard, which takes over a second; a test reads them back with it. Notes that another program has written or
+edited are not overwritten.
 """
 
 import json
@@ -24,12 +24,12 @@ from sweep.storage.optuna_internals import storage_of
 from sweep.storage.stored_trials import epochs
 from sweep.tuning.callback import Callback, SweepInfo
 
-PIECE = 2045  # characters: optuna-dashboard's
+PIECE = 2045  # characters of each piece, as in optuna-dashboard
 FIGURE = "dashboard:plot_data:learning_curves"
 REFRESH_S = 30.0
 MOST_TRIALS = 5
-MOST_EPOCHS = 100  # shown of a curve; a longer one is thinned
-MOST_NOTES = 100  # on failed trials: the dashboard sends all with each refresh
+MOST_EPOCHS = 100  # points of a curve; a longer curve is subsampled
+MOST_NOTES = 100  # notes on failed trials, as the dashboard sends all with each refresh
 COLORS = ("#3366cc", "#dc3912", "#ff9900", "#109618", "#990099")
 PANELS = (("accuracy", "y", [0.56, 1.0]), ("loss", "y2", [0.0, 0.44]))
 
@@ -41,13 +41,27 @@ def study_attrs(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rewrite_study_attrs(storage: WriteBehindStorage, settings: Mapping[str, Any]) -> None:
-    """Update the attributes to changed settings, inside a transaction, unless somebody has edited the note."""
+    """Update the attributes of `study_attrs`, inside a transaction, unless a user has edited the note.
+
+    Args:
+        storage: The study's storage.
+        settings: The changed settings of the study.
+    """
     if storage.stored_system_attrs().get("dashboard:note_ver", 1) == 1:
         _set_attrs(storage, study_attrs(settings), "dashboard:note_str")
 
 
 def note_failure(storage: WriteBehindStorage, number: int, cause: str, traceback_tail: str) -> None:
-    """Put a traceback, which the attributes on a trial's page run together, on that page as a note."""
+    """Write a traceback as a note on a trial, as the dashboard shows attributes without line breaks.
+
+    Nothing is written if the trial has a note, or the study `MOST_NOTES`.
+
+    Args:
+        storage: The study's storage, inside a transaction.
+        number: Number of the trial.
+        cause: The cause of failure, which is the heading.
+        traceback_tail: The last lines of the traceback.
+    """
     row = storage.row_id(number)
     stored = storage.stored_system_attrs()
     num_notes = sum(key.endswith(":note_ver") for key in stored)
@@ -56,32 +70,32 @@ def note_failure(storage: WriteBehindStorage, number: int, cause: str, traceback
 
 
 class DashboardNotes(Callback):
-    """Keeps notes on failed trials and the learning curves of the best ones in the study, at next to no cost."""
+    """Write notes on failed trials, and the learning curves of the best trials every `REFRESH_S` seconds."""
 
-    ends_sweep = True  # where the database cannot be written
+    ends_sweep = True  # as its errors are those of the database
     in_transaction = True
 
     def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
-        """Start the interval after which curves are drawn."""
+        """Start the time until curves are drawn."""
         storage = storage_of(study)
         assert isinstance(storage, WriteBehindStorage)
         self._storage = storage
         self._next_s = time.monotonic() + REFRESH_S
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
-        """Redraw the curves if it is time."""
+        """Draw the curves if the time since the last drawing is up."""
         if time.monotonic() >= self._next_s:
             self._draw()
 
     def on_trial_end(self, trial: FrozenTrial) -> None:
-        """Note what a failed one has printed; a loss that is not finite speaks for itself."""
+        """Write a note with the traceback or log of a failed trial, unless its loss was not finite."""
         printed = trial.user_attrs.get("traceback") or trial.user_attrs.get("log")
         cause = trial.user_attrs.get("cause")
         if trial.state == TrialState.FAIL and cause not in (None, Cause.NAN) and printed:
             note_failure(self._storage, trial.number, cause, printed)
 
     def on_sweep_end(self, study: optuna.Study) -> None:
-        """Draw the curves as they are."""
+        """Draw the final curves."""
         self._draw()
 
     def _draw(self) -> None:
@@ -112,7 +126,7 @@ def learning_curves(trials: Sequence[FrozenTrial]) -> dict[str, Any]:
 
 
 def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any]:
-    history = [*enumerate(epochs(trial), start=1)]  # of several runs one after another
+    history = [*enumerate(epochs(trial), start=1)]  # several runs are drawn one after another
     shown = history[:: math.ceil(len(history) / MOST_EPOCHS)]
     if shown[-1] is not history[-1]:
         shown = [*shown, history[-1]]
@@ -131,7 +145,7 @@ def _trace(trial: FrozenTrial, key: str, color: str, axis: str) -> dict[str, Any
 
 
 def _best_trials(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
-    """The best that have a history; a function has no curve."""
+    """Return the best trials that have learning curves, which trials of a function do not have."""
     with_curves = [trial for trial in trials if trial.values and "loss" in next(iter(epochs(trial)), {})]
     return best_first(with_curves, directions)[:MOST_TRIALS]
 
@@ -163,14 +177,14 @@ def _toml(value: Any) -> str:
 
 
 def _fenced(text: str, language: str = "") -> str:
-    """A Markdown code block that the text cannot end."""
+    """Return a Markdown code block whose fence is longer than any in the text."""
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     stripped = text.strip("\n")
     return f"{fence}{language}\n{stripped}\n{fence}"
 
 
 def _note(text: str, row: int | None = None) -> dict[str, Any]:
-    """The attributes of a study's note, or of the note on the trial with this row id."""
+    """Return the attributes of a study's note, or of a note on the trial with this row id."""
     owner = "dashboard" if row is None else f"dashboard:{row}"
     return {f"{owner}:note_ver": 1, **_pieces(f"{owner}:note_str", text)}
 
@@ -180,7 +194,7 @@ def _pieces(key: str, text: str) -> dict[str, str]:
 
 
 def _set_attrs(storage: WriteBehindStorage, attrs: Mapping[str, Any], pieces_of: str = "") -> None:
-    """Write what differs; with `pieces_of`, empty the pieces of a longer text that stood there."""
+    """Write attributes that have changed; with `pieces_of`, empty the remaining pieces of a longer previous text."""
     before = storage.get_study_system_attrs(STUDY_ID)
     emptied = {key: "" for key in before if pieces_of and key.startswith(f"{pieces_of}:") and key not in attrs}
     for key, value in {**attrs, **emptied}.items():
@@ -189,5 +203,5 @@ def _set_attrs(storage: WriteBehindStorage, attrs: Mapping[str, Any], pieces_of:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Five digits are more than a screen shows; JSON has no NaN."""
+    """Round to five significant digits; None for NaN and infinity, which JSON cannot represent."""
     return float(f"{value:.5g}") if isinstance(value, int | float) and math.isfinite(value) else None

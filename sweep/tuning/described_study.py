@@ -1,4 +1,4 @@
-"""What a plain Optuna study is given so that its trials by `sweep.Objective` can be exported, confirmed, retrained."""
+"""Store settings with a plain Optuna study, so that trials of `sweep.Objective` can be exported and confirmed."""
 
 import os
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from sweep.tuning.probing import VERSIONS_OF, summarize_data
 
 
 def check_directions(study: optuna.Study, space: Space) -> None:
-    """Raise StudyError unless the study optimizes as the space's metrics are to be."""
+    """Raise StudyError if the directions of the study are not those of the space's metrics."""
     directions = [direction.name.lower() for direction in study.directions]
     if directions != [*space.directions]:
         raise StudyError(
@@ -27,12 +27,12 @@ def describe_study(study: optuna.Study, space: Space, seed: int) -> bool:
     """Store the settings that decide the study's trials, as `sweep run` does.
 
     Args:
-        study: Of any storage.
-        space: With an explicit precision.
-        seed: Of weights and minibatches.
+        study: A study in any storage.
+        space: The space, with an explicit precision.
+        seed: Seed of weights and minibatches.
 
     Returns:
-        Whether the study has these settings now; False if it has others, which are left.
+        Whether the study has these settings; False if it has others, which are not changed.
     """
     settings = _settings(space, seed)
     if SETTINGS not in study.user_attrs:
@@ -47,7 +47,7 @@ def describe_study(study: optuna.Study, space: Space, seed: int) -> bool:
 
 
 def _settings(space: Space, seed: int) -> StudySettings:
-    """Of trials that `sweep.Objective` trains in this process."""
+    """Return the settings of trials that `sweep.Objective` trains in this process."""
     data, device = summarize_data(space), device_in_use()
     return StudySettings(
         space=space.record(),

@@ -1,6 +1,6 @@
-"""Try a sampler and a pruner with options of the user's on a study in memory, before the real one is made.
+"""Try a sampler and a pruner with the user's options on an in-memory study, before the real one is created.
 
-Optuna checks many options only when it first uses them: after start-up trials, or at a report.
+Optuna checks many options only when it uses them first: after the startup trials, or at a report.
 """
 
 import warnings
@@ -13,15 +13,22 @@ from sweep.text import error_line
 from sweep.tuning.pruners import PRUNERS
 from sweep.tuning.samplers import SAMPLERS, SamplerFactory
 
-NUM_TRIALS = 12  # TPE's start-up trials and two more
+NUM_TRIALS = 12  # TPE's startup trials and two more
 NUM_EPOCHS = 4
 
 
 def rehearse(space: Space, samplers: SamplerFactory, pruner: optuna.pruners.BasePruner) -> None:
     """Sample and prune trials of an in-memory study, so that a failing sampler or pruner is found before training.
 
+    Nothing is tried for Optuna's own classes with default options.
+
+    Args:
+        space: The space.
+        samplers: Makes the sampler of each trial.
+        pruner: The pruner.
+
     Raises:
-        SpaceError: Sampler or pruner raises. Without options of the user's nothing is tried.
+        SpaceError: The sampler or the pruner raises.
     """
     is_ours = space.sampler.name in SAMPLERS and space.pruner.name in PRUNERS
     if is_ours and not space.sampler.options and not space.pruner.options:
@@ -53,6 +60,6 @@ def _rehearse_trial(
         trial.report(0.1 * step + 0.01 * number, step)
         if trial.should_prune():
             break
-    # without study.tell: it may call study.stop, which raises outside study.optimize
+    # study.tell is not used, as a sampler may call study.stop in it, which raises outside study.optimize
     values = [0.01 * number for _ in space.directions]
-    storage.set_trial_state_values(number, optuna.trial.TrialState.COMPLETE, values)  # of one study, ids are numbers
+    storage.set_trial_state_values(number, optuna.trial.TrialState.COMPLETE, values)  # in memory, ids are numbers

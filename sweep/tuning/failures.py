@@ -1,11 +1,12 @@
-"""When failed trials end a sweep: too many in a row, or the same error in a row.
+"""Decide when failed trials stop a sweep: too many consecutive ones, or the same error in consecutive ones.
 
-In a row means by number, with trials of other programs left out: on many lanes a trial that fails at once ends before
-its healthy neighbours, and the order in which trials end says little. A trial that is running, COMPLETE or PRUNED ends
-the row. All of it is read from the study, so it counts across resumes.
+Trials are consecutive by number, ignoring trials of other programs. The order in which they end is not used: on many
+lanes, trials that fail immediately end before others with lower numbers. A trial that is RUNNING, COMPLETE or PRUNED
+ends a sequence. Everything is read from the study, so failures count across resumes.
 
-Five by default: KerasTuner stops at three, but of 30 trials that fail by chance with a probability of 0.3, as where the
-range of a learning rate reaches too far, three in a row occur in 44 % of the sweeps, five in 4 %.
+The default is five. KerasTuner stops after three, but if trials fail by chance with a probability of 0.3, as with a
+range of learning rates that is too wide, three consecutive failures occur in 44 % of sweeps of 30 trials, and five in
+4 %.
 """
 
 from collections import Counter
@@ -19,13 +20,20 @@ from sweep.errors import MAX_FAILURES, SAME_ERRORS, Cause, SweepStopped
 from sweep.executors.base import FailureContext, LaneLost, failure_context
 from sweep.storage import WriteBehindStorage
 
-MOST_CAUSES = 5  # named in a line
-MOST_CHARACTERS = 200  # of each
+MOST_CAUSES = 5  # in a message
+MOST_CHARACTERS = 200  # of each error in a message
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a trial failed, and where it was trained."""
+    """Why a trial failed.
+
+    Attributes:
+        cause: The cause.
+        error: The error in one line.
+        traceback_tail: The last lines of the traceback; "" if there is none.
+        where: Where the trial was trained.
+    """
 
     cause: Cause
     error: str
@@ -39,21 +47,20 @@ class Failure:
 
     @classmethod
     def at(cls, where: FailureContext | None, cause: Cause, error: str) -> "Failure":
-        """Describe the failure of a run in a context that a worker may have reported."""
+        """Describe a failure in the context that a worker reported; None for this process."""
         return cls(cause, error, where=where or failure_context())
 
     def attrs(self) -> tuple[Any, ...]:
         """Return the values of FAILURE_ATTRS."""
         where = self.where
-        told = (self.cause.value, self.error, self.traceback_tail)
-        return (*told, where.attempt, where.host, where.peak_memory_mb, where.log_tail)
+        why = (self.cause.value, self.error, self.traceback_tail)
+        return (*why, where.attempt, where.host, where.peak_memory_mb, where.log_tail)
 
 
 class FailureStreak:
-    """Ends a sweep in which too many trials in a row fail."""
+    """Stop a sweep after too many consecutive failed trials; arguments are as in `reason_to_stop`."""
 
     def __init__(self, storage: WriteBehindStorage, max_failures: int | None = None) -> None:
-        """See `reason_to_stop`."""
         self._storage, self._max_failures = storage, max_failures
         self._reason: str | None = None
 
@@ -62,65 +69,67 @@ class FailureStreak:
         self._reason = reason_to_stop(self._storage, number, self._max_failures) or self._reason
 
     def would_end(self, number: int) -> bool:
-        """Return whether `check` would raise if this trial were counted too."""
+        """Return whether `check` would raise if this failed trial were counted too."""
         return (self._reason or reason_to_stop(self._storage, number, self._max_failures)) is not None
 
     def check(self, study_name: str) -> None:
-        """Raise SweepStopped where there were too many."""
+        """Raise SweepStopped if too many consecutive trials have failed."""
         if self._reason is not None:
             raise SweepStopped(f"{self._reason}; `sweep show {study_name} N` shows a trial's error")
 
 
 def reason_to_stop(storage: WriteBehindStorage, number: int, max_failures: int | None = None) -> str | None:
-    """Whether a sweep should stop after the trial of this number failed.
+    """Decide whether a sweep should stop after a trial failed.
 
     Args:
-        storage: The study's.
-        number: Of a trial that failed.
-        max_failures: As many failed trials in a row end the sweep, whatever their errors. Default: MAX_FAILURES, or
-            SAME_ERRORS that are the same.
+        storage: The study's storage.
+        number: Number of the failed trial.
+        max_failures: Number of consecutive failed trials that stop the sweep. Default: MAX_FAILURES, or SAME_ERRORS
+            with the same error.
 
     Returns:
-        One line with the causes and what to do; None to go on.
+        A message with the causes and the fix; None to continue.
     """
     failed = storage.get_trial(number)
     if not _is_failure(failed):
         return None
-    same = _row(storage, failed, lambda other: _signature(other) == _signature(failed))
+    same = _streak(storage, failed, lambda other: _signature(other) == _signature(failed))
     if max_failures is None and len(same) >= SAME_ERRORS and failed.user_attrs["cause"] != Cause.NAN:
         return f"{_numbers(same)} failed with the same error: {_text(failed)}; --max-failures N allows more"
-    row = _row(storage, failed, lambda other: True)
-    if len(row) < (max_failures or MAX_FAILURES):
+    streak = _streak(storage, failed, lambda other: True)
+    if len(streak) < (max_failures or MAX_FAILURES):
         return None
-    causes = Counter(map(_text, row)).most_common()
+    causes = Counter(map(_text, streak)).most_common()
     shown = "; ".join(f"{count} with {text}" for text, count in causes[:MOST_CAUSES])
     more = f"; and {len(causes) - MOST_CAUSES} other errors" if len(causes) > MOST_CAUSES else ""
-    return f"{_numbers(row)} failed, {len(row)} in a row: {shown}{more}; --max-failures N allows more"
+    return f"{_numbers(streak)} failed, {len(streak)} in a row: {shown}{more}; --max-failures N allows more"
 
 
-def _row(storage: WriteBehindStorage, failed: FrozenTrial, belongs: Callable[[FrozenTrial], bool]) -> list[FrozenTrial]:
-    """The failed trial with its neighbours of either side that failed and belong to it, by number."""
-    before = _neighbours(storage, range(failed.number - 1, -1, -1), belongs)
-    after = _neighbours(storage, range(failed.number + 1, storage.num_trials), belongs)
+def _streak(
+    storage: WriteBehindStorage, failed: FrozenTrial, belongs: Callable[[FrozenTrial], bool]
+) -> list[FrozenTrial]:
+    """Return the failed trial with the consecutive failed trials before and after it that belong to it, by number."""
+    before = _consecutive_failures(storage, range(failed.number - 1, -1, -1), belongs)
+    after = _consecutive_failures(storage, range(failed.number + 1, storage.num_trials), belongs)
     return [*reversed([*before]), failed, *after]
 
 
-def _neighbours(
+def _consecutive_failures(
     storage: WriteBehindStorage, numbers: range, belongs: Callable[[FrozenTrial], bool]
 ) -> Iterator[FrozenTrial]:
     for trial in map(storage.get_trial, numbers):
         if _is_failure(trial) and belongs(trial):
             yield trial
-        elif not _is_left_out(trial):
+        elif not _is_ignored(trial):
             return
 
 
 def _is_failure(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.FAIL and "cause" in trial.user_attrs and not _is_left_out(trial)
+    return trial.state == TrialState.FAIL and "cause" in trial.user_attrs and not _is_ignored(trial)
 
 
-def _is_left_out(trial: FrozenTrial) -> bool:
-    """Of another program, told by one, or enqueued with params that cannot be: that says nothing about the others."""
+def _is_ignored(trial: FrozenTrial) -> bool:
+    """Return whether a failure says nothing about others: by another program, or of an enqueued trial's own params."""
     attrs = trial.user_attrs
     if "seed" not in attrs or (trial.state == TrialState.FAIL and "cause" not in attrs):
         return True
@@ -133,10 +142,11 @@ def _signature(trial: FrozenTrial) -> tuple[str, str]:
 
 
 def _text(trial: FrozenTrial) -> str:
-    """`nan (the loss is not finite after epoch 1)`."""
+    """Return cause and error, such as `nan (the loss is not finite after epoch 1)`."""
     lines = trial.user_attrs.get("error", "").splitlines() or [""]
     return f"{trial.user_attrs['cause']} ({lines[0][:MOST_CHARACTERS]})"
 
 
-def _numbers(row: list[FrozenTrial]) -> str:
-    return f"trials {row[0].number} to {row[-1].number}" if len(row) > 1 else f"trial {row[0].number}"
+def _numbers(streak: list[FrozenTrial]) -> str:
+    first, last = streak[0].number, streak[-1].number
+    return f"trials {first} to {last}" if len(streak) > 1 else f"trial {first}"

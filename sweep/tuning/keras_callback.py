@@ -90,12 +90,12 @@ def _check_hooks(callbacks: Iterable[Any]) -> None:
 
 
 def _has(callback: Any, hook: str) -> bool:
-    """Whether the hook is another than Keras's own, which does nothing."""
+    """Return whether the callback overrides a hook of Keras's base class, which does nothing."""
     return getattr(getattr(callback, hook, None), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
 
 
 def _acts_on_epochs_alone(callback: Any) -> bool:
-    """Some of Keras's have hooks for minibatches that do nothing with their default options."""
+    """Return whether the callback is one of Keras's whose hooks for minibatches do nothing with these options."""
     if type(callback) in SAVERS:
         return bool(callback.save_freq == "epoch")
     if type(callback) is keras.callbacks.TensorBoard:

@@ -1,4 +1,4 @@
-"""Decide when a sweep ends. Its clock continues from where an earlier process stopped."""
+"""Define the limits of a sweep, and the clock for its timeout, which counts across resumes."""
 
 import time
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """When a sweep ends: `num_trials` finished trials in total, or `timeout_s` seconds in total across resumes.
+    """When a sweep ends.
 
-    It stops where `max_failures` trials in a row fail, see `reason_to_stop`.
+    Attributes:
+        num_trials: Total number of finished trials.
+        timeout_s: Total time in seconds, across resumes; None for no limit.
+        max_failures: Number of consecutive failed trials; None for the default, see `reason_to_stop`.
     """
 
     num_trials: int
@@ -17,7 +20,12 @@ class Limits:
 
 
 class SweepClock:
-    """Seconds that a sweep has taken, of all its processes."""
+    """Measure the time of a sweep across resumes.
+
+    Args:
+        elapsed_before_s: Time of earlier processes in seconds.
+        timeout_s: Total time allowed in seconds; None for no limit.
+    """
 
     def __init__(self, elapsed_before_s: float, timeout_s: float | None) -> None:
         self._elapsed_before_s, self._timeout_s = elapsed_before_s, timeout_s
@@ -25,7 +33,7 @@ class SweepClock:
 
     @property
     def elapsed_s(self) -> float:
-        """Return the seconds of all processes of the sweep so far."""
+        """Return the time of all processes of the sweep so far, in seconds."""
         return self._elapsed_before_s + time.monotonic() - self._started
 
     @property

@@ -1,11 +1,11 @@
-"""The objective as a plain Optuna objective, for people with their own `study.optimize(...)`.
+"""Use a space file as a plain Optuna objective in your own `study.optimize(...)`.
 
     import optuna, sweep
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner())
     study.optimize(sweep.Objective("search_spaces/cnn_digits.toml"), n_trials=30)
 
-It trains through the same sequential engine as `sweep run`, with a Keras pruning callback, and leaves in the study what
-`sweep show`, `report`, `export`, `confirm` and `retrain --verify` read.
+It trains by the same sequential engine as `sweep run`, with a Keras pruning callback, and stores in the study what
+`sweep show`, `report`, `export`, `confirm` and `retrain --verify` need.
 """
 
 import threading
@@ -31,7 +31,7 @@ from sweep.tuning.keras_callback import CallbackFactory, Callbacks, PruningCallb
 from sweep.tuning.reported import Reported
 from sweep.tuning.running_trial import RunningTrial
 
-_TRAINING = threading.RLock()  # Keras's seeds, session and precision are the process's, not a thread's
+_TRAINING = threading.RLock()  # Keras's seeds, session and precision are global, so trials train one at a time
 
 
 class Objective:
@@ -91,14 +91,15 @@ class Objective:
             trial.set_user_attr("seed", seed)
             training = RunningTrial(trial.number, self.space.plan.runs(self._explicit(config)))
             try:
-                values = self._one_run(trial, training) if len(training.runs) == 1 else self._several(trial, training)
+                train = self._train_one_run if len(training.runs) == 1 else self._train_several_runs
+                values = train(trial, training)
             finally:
-                if is_described:  # otherwise an export would write the config of another space
+                if is_described:  # otherwise `sweep export` would write the config of another space
                     trial.set_user_attr("history", training.records())
         return values[0] if len(values) == 1 else tuple(values)
 
     def _describe(self, study: optuna.Study) -> bool:
-        """Store with the study what `sweep export`, `confirm` and `retrain` read of it, once for each study.
+        """Store the settings that `sweep export`, `confirm` and `retrain` read, once for each study.
 
         Returns:
             Whether the study has these settings.
@@ -120,14 +121,14 @@ class Objective:
         return described
 
     def _explicit(self, config: TrialConfig) -> TrialConfig:
-        """With what `precision = "auto"` means in this process."""
+        """Return the config with an explicit precision in place of "auto"."""
         return config.with_precision(self._precision()) if config.training.precision == "auto" else config
 
     def _precision(self) -> Precision:
         return "mixed_bfloat16" if device_in_use().has_fast_bfloat16 else "float32"
 
-    def _one_run(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
-        """Each epoch is reported, where there is one objective that is no timing."""
+    def _train_one_run(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
+        """Train the trial's only run. Report each epoch if there is a single objective that is not a timing."""
         is_reported = len(self.space.metrics) == 1 and not self.space.is_timed
         pruning = [PruningCallback(trial, self._reported.metric, self._reported.sign)] if is_reported else []
         self._train(training, [*self._callbacks(trial), *pruning])
@@ -135,8 +136,8 @@ class Objective:
             callback.raise_if_pruned()
         return trial_values(training.values)
 
-    def _several(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
-        """Each run's score is reported, as step 0, 1, ..., where there is one objective."""
+    def _train_several_runs(self, trial: optuna.Trial, training: RunningTrial) -> list[float]:
+        """Train the trial's runs. Report the score of each, at step 0, 1, ..., if there is a single objective."""
         num_runs = len(training.runs)
         for step in range(num_runs):
             self._train(training, self._callbacks(trial))
@@ -147,7 +148,7 @@ class Objective:
         return trial_values(training.values)
 
     def _train(self, training: RunningTrial, callbacks: Sequence[Any]) -> None:
-        """The trial's next run."""
+        """Train the trial's next run."""
         from sweep.engines.sequential import SequentialEngine
 
         engine = SequentialEngine(callbacks)

@@ -1,4 +1,4 @@
-"""`plan`: options, space, what is stored, and what a probe found -> the `RunPlan` of a sweep. A pure function."""
+"""Make the `RunPlan` of a sweep from options, space, stored settings and the result of a probe, by a pure function."""
 
 from dataclasses import dataclass, replace
 
@@ -23,11 +23,11 @@ class RunPlan:
     """What a sweep will do.
 
     Attributes:
-        space: With the precision that "auto" means on the device.
-        settings: What is stored with the study, and compared on resume.
-        choice: Engine and lanes, and why.
-        num_trials: Finished trials in total.
-        probe: What it was made of.
+        space: The space, with an explicit precision in place of "auto".
+        settings: The settings that are stored with the study, and compared on resume.
+        choice: Engine and number of lanes, and the reason.
+        num_trials: Total number of finished trials.
+        probe: The probe that the plan was made from.
     """
 
     space: Space
@@ -48,10 +48,22 @@ class RunPlan:
 
 
 def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe: Probe) -> RunPlan:
-    """What the options say, else what the study has stored, else the automatic choice and the defaults.
+    """Make a plan: each setting is that of the options, else the stored one, else the automatic choice or the default.
 
-    The engine decides how the device is set up, and the device how many lanes there are. So a sweep makes a plan for a
-    CPU, sets the device up as that says, and makes the plan once more with the device in the probe.
+    The setup of the device depends on the engine, and the number of lanes on the device. So a sweep makes a plan for a
+    CPU, sets up the device for its engine, and makes the final plan with the device in the probe.
+
+    Args:
+        options: The requested options.
+        space: The space.
+        stored: The settings that are stored with the study; None for a new study.
+        probe: Data, resources and device.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: The requested engine or number of lanes cannot be used.
     """
     threads, device = probe.resources.threads, probe.device.kind if probe.device else "none"
     if space.function is not None:
@@ -83,7 +95,7 @@ def plan(options: RunOptions, space: Space, stored: StudySettings | None, probe:
 
 
 def check_function_options(options: RunOptions, space: Space) -> None:
-    """Raise InputError for options that have no effect on a function; one of the user's own may train."""
+    """Raise InputError for options that have no effect on a function, which may contain a training loop or not."""
     engine, device = options.engine.engine, options.device
     has_no_effect = {
         f"--engine {engine}": engine is not None,
@@ -109,13 +121,13 @@ def _function_resources(options: RunOptions, stored: StudySettings | None) -> tu
 
 
 def _choose_engine(options: RunOptions, space: Space, stored: StudySettings | None, probe: Probe) -> EngineChoice:
-    """The study's own unless the options say otherwise; they may say otherwise while nothing was tried."""
+    """Choose engine and lanes: the stored ones, unless others are requested, which a study without trials allows."""
     engine, lanes = options.engine.engine, options.engine.lanes
     if space.function is not None:
-        began_with = stored.num_lanes if stored is not None else 1
-        return EngineChoice("function", lanes or began_with, f"calls {space.function}")
+        stored_lanes = stored.num_lanes if stored is not None else 1
+        return EngineChoice("function", lanes or stored_lanes, f"calls {space.function}")
     if stored is not None and engine in (None, stored.engine) and lanes in (None, stored.num_lanes):
-        return EngineChoice(stored.engine, stored.num_lanes, "as the study began")
+        return EngineChoice(stored.engine, stored.num_lanes, "as stored with the study")
     if space.is_timed and lanes is None:
         return EngineChoice(
             engine or "sequential", 1, "an objective is a timing, so nothing else trains at the same time"
@@ -125,7 +137,10 @@ def _choose_engine(options: RunOptions, space: Space, stored: StudySettings | No
 
 
 def _situation(options: RunOptions, space: Space, probe: Probe) -> Situation:
-    """Of one process, on a CPU until the device is known; a GPU's memory is known only if it is capped."""
+    """Return what the engine is chosen by, for one process. The device is a CPU until a probe has found another one.
+
+    A GPU's memory is known only if a limit is set.
+    """
     device = probe.device
     device_kind: DeviceKind = "gpu" if device is not None and device.kind == "gpu" else "cpu"
     gpu_memory_gb = options.device.gpu_memory_gb

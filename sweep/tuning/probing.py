@@ -1,6 +1,6 @@
-"""What is found out before a plan is made: the data, this machine's or the workers' share of it, and the device.
+"""Probe data, resources and device before a plan is made.
 
-Everything that can fail is tried here, so that nothing is trained for a mistake.
+Everything that can fail is tried here, before any training.
 """
 
 import os
@@ -36,15 +36,15 @@ VERSIONS_OF = ("sweep", "optuna", "keras", "tensorflow", "numpy", "scikit-learn"
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What the data sections of a space name.
+    """A summary of the data of all data configs of a space.
 
     Attributes:
-        content_hash: Over all the content.
-        image_shape: The largest height, width and channels.
-        num_classes: The most of any data section.
-        image_ranges: Of what reaches the models.
-        classes: The record of `ClassCounts`, where no data key varies.
-        notes: What the user should know of the data.
+        content_hash: Hash of the content; the hashes of several data configs are joined by "+".
+        image_shape: The largest height, width and number of channels.
+        num_classes: The largest number of classes.
+        image_ranges: The ranges of pixel values after scaling, as text.
+        classes: The record of `ClassCounts`; empty if a data key varies.
+        notes: Notices for the user.
     """
 
     content_hash: str = ""
@@ -55,22 +55,22 @@ class DataSummary:
     notes: tuple[str, ...] = ()
 
 
-NO_DATA = DataSummary()  # of a function that is an objective by itself
+NO_DATA = DataSummary()  # for an objective function
 
 
 @dataclass(frozen=True)
 class Probe:
-    """All that a plan depends on in addition to options, space and the stored study.
+    """What a plan depends on in addition to options, space and the stored study.
 
     Attributes:
-        data: What the space's data sections name.
+        data: A summary of the data.
         resources: Threads and memory of each process that trains.
-        device: What trains; None before it is set up, and for an engine without Keras.
-        num_workers: Worker processes; 0 trains in this process.
-        kind_of_workers: What they are, for the user.
-        code: The user's code that trials run.
-        versions: Of the packages.
-        onednn: Whether a new study uses oneDNN; None leaves it to TensorFlow.
+        device: The device; None before it is set up, and for an engine without Keras.
+        num_workers: Number of worker processes; 0 trains in this process.
+        kind_of_workers: What a worker is, for the user.
+        code: The user code that trials run; None without user code.
+        versions: Versions by package.
+        onednn: Whether a new study uses oneDNN; None for TensorFlow's default.
     """
 
     data: DataSummary
@@ -89,7 +89,7 @@ class Probe:
 
 
 def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> Probe:
-    """Probe everything but the device, whose setup depends on a first plan."""
+    """Probe everything except the device, whose setup depends on a first plan."""
     return Probe(
         data=data,
         resources=workers.resources if workers else Resources(os.cpu_count() or 1, host_memory_bytes()),
@@ -103,12 +103,17 @@ def probe_machine(space: Space, data: DataSummary, workers: Workers | None) -> P
 
 def check_names(space: Space, seed: int) -> None:
     """Raise SpaceError for samplers, pruners and options that Optuna would reject."""
-    warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose it by name; Optuna's page says what is new
+    warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose the class by name
     rehearse(space, sampler_factory(space, seed), build_pruner(space))
 
 
 def summarize_data(space: Space) -> DataSummary:
-    """Load what the space's data sections name; feature maps are checked against the images."""
+    """Load the data of the space's data configs, and check feature maps against the image shapes.
+
+    Raises:
+        DataError: The data cannot be read or split.
+        SpaceError: The images are too small for a model.
+    """
     if space.function is not None:
         return NO_DATA
     hashes, shapes, nums_classes, ranges, notes = [], [], [], [], []
@@ -129,17 +134,23 @@ def summarize_data(space: Space) -> DataSummary:
 
 
 def probe_function(settings: StudySettings, space: Space, workers: Workers | None, device: str) -> None:
-    """Look for the space's function where it will run, and limit what it uses of the machine.
+    """Check that the space's function can be called, and limit its threads and devices, where it will be called.
+
+    Args:
+        settings: The settings of the sweep, with device and threads.
+        space: The space.
+        workers: The workers; None if this process calls the function.
+        device: The requested device.
 
     Raises:
-        SpaceError: It cannot be imported, or cannot be called as trials will.
+        SpaceError: The function cannot be imported, or does not accept the parameters.
     """
     assert space.function is not None
     function: dict[str, Any] = {
         "function": space.function,
         "calls": space.function_calls(),
         "prunes": space.pruner.name != "none",
-        "device": "cpu" if settings.device == "cpu" else device,  # as the study began
+        "device": "cpu" if settings.device == "cpu" else device,  # a study that began on the CPU continues on it
         "threads": settings.threads,
     }
     if workers is None:
@@ -157,20 +168,23 @@ def probe_device(
     onednn: bool | None,
     workers: Workers | None,
 ) -> Device:
-    """Set the device up, here or in the workers, and try a user's builder where it will run.
+    """Set up the device and try user-defined models, in the processes that will train.
 
     Args:
-        options: The device, and a cap on its memory.
+        options: The device, and a limit on its memory.
         worker_options: GPUs of the workers.
-        space: Some of its configs are built, where the builder is the user's.
-        engine: What will train; it decides on the threads of one operation.
+        space: The space; some of its configs are built if they use a user's builder.
+        engine: The engine, which determines the number of threads of one operation.
         threads: CPU threads of each process.
-        onednn: Whether TensorFlow uses oneDNN; None leaves it to TensorFlow.
-        workers: Where it is set up; None for this process.
+        onednn: Whether TensorFlow uses oneDNN; None for TensorFlow's default.
+        workers: The workers; None if this process trains.
+
+    Returns:
+        The device.
 
     Raises:
         DeviceError: There is no such device.
-        SpaceError: The builder cannot be imported, or builds nothing.
+        SpaceError: The builder cannot be imported, or does not return a model.
         ModelError: A model does not fit the data or the loss.
     """
     num_threads = operation_threads(engine, threads)
@@ -196,28 +210,34 @@ def probe_device(
 
 
 def source_line(space: Space) -> str | None:
-    """Return the notice that is printed before a user's data source is called."""
+    """Return the notice that is printed before a user's data source is called, None if the space has none."""
     return f"this runs your code: {code_of(space.user_source)}" if space.user_source is not None else None
 
 
 def search_code(space: Space) -> tuple[str, ...]:
-    """Return `module:Class` of a sampler and a pruner that are not ours; they run in this process only."""
+    """Return `module:Class` of a custom sampler and pruner, which run in this process only."""
     codes = (samplers.CHOICES.code_of(space.sampler.name), pruners.CHOICES.code_of(space.pruner.name))
     return tuple(code for code in codes if code is not None)
 
 
 def code_line(space: Space, *, workers: Workers | None, may_have_workers: bool) -> str | None:
-    """Return the notice printed before a user's function or model runs, with the option that isolates it, if any."""
+    """Return the notice that is printed before user code runs, None without user code.
+
+    Args:
+        space: The space.
+        workers: The workers; None if this process trains.
+        may_have_workers: Whether the command has the option `--workers`, which the notice then recommends.
+    """
     others = [name for name in (*space.user_code, *search_code(space)) if name != space.user_source]
     if not others:
         return None
     is_at_risk = workers is None and may_have_workers
-    advice = "; --workers 1 keeps the sweep alive where it ends its process" if is_at_risk and space.user_code else ""
+    advice = "; with --workers 1 the sweep survives if it ends its process" if is_at_risk and space.user_code else ""
     return f"this runs your code: {code_of(*others)}{advice}"
 
 
 def with_threads(found: Probe, options: RunOptions, stored: int | None) -> Probe:
-    """Return the probe with the requested number of threads, else with the stored study's."""
+    """Return the probe with the requested number of threads, else the stored one, else its own."""
     threads = options.device.threads or stored or found.resources.threads
     return replace(found, resources=replace(found.resources, threads=threads))
 

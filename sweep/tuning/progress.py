@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: live on a terminal (rich), plain lines elsewhere, nothing with --quiet."""
+"""Show the progress of a sweep: live on a terminal (rich), plain lines elsewhere, nothing with --quiet."""
 
 import os
 import sys
@@ -20,22 +20,29 @@ from sweep.pareto import pareto_front, shown, shown_values
 from sweep.storage.stored_trials import cause_and_error
 from sweep.tuning.callback import Callback, SweepInfo
 
-NOTEBOOK_S = 0.5  # at least between two drawings in a notebook
-LINES_BELOW = 4  # the lines of trials: those left out, bar, summary, cursor
+NOTEBOOK_S = 0.5  # shortest time between two updates in a notebook
+LINES_BELOW = 4  # number of omitted trials, bar, summary, cursor
 
 
 class Progress(Callback):
-    """Show a sweep while it runs. If stdout cannot be written, the sweep ends."""
+    """Base class of callbacks that show progress. If stdout cannot be written, the sweep ends."""
 
     ends_sweep = True
 
     def notice(self, text: str) -> None:
-        """Print something that the user should know, on stderr."""
+        """Print a notice on stderr."""
         print(text, file=sys.stderr)
 
 
 class Scoreboard:
-    """Counts, best score and remaining time, computed from the tuner's events."""
+    """Compute counts, best score and remaining time from the events of a sweep.
+
+    Arguments are as in `SweepInfo`.
+
+    Attributes:
+        best: The best trial so far, or the Pareto-optimal ones.
+        num_finished: Number of finished trials so far.
+    """
 
     def __init__(
         self,
@@ -48,9 +55,9 @@ class Scoreboard:
     ) -> None:
         self.metrics, self.num_trials, self.epochs, self.num_runs = metrics, num_trials, epochs, num_runs
         self._directions = [StudyDirection[direction.upper()] for direction in directions]
-        self.best: list[FrozenTrial] = []  # several objectives: the Pareto-optimal trials so far
+        self.best: list[FrozenTrial] = []
         self.num_finished = 0
-        self._epochs_done: dict[int, int] = {}  # of running trials
+        self._epochs_done: dict[int, int] = {}  # by number, for running trials
         for trial in trials:
             if trial.state.is_finished():
                 self.add(trial)
@@ -75,15 +82,15 @@ class Scoreboard:
         if trial.state == TrialState.COMPLETE:
             self.best = pareto_front([*self.best, trial], self._directions)
             if len(self.metrics) == 1:
-                del self.best[1:]  # of equal ones the first
+                del self.best[1:]  # keep the first of several equal ones
 
     def epoch_done(self, number: int, epoch: int, run: int = 1) -> None:
-        """Note that a running trial completed this number of epochs of its run; the remaining time depends on it."""
+        """Note that a running trial completed an epoch, for the remaining time; epoch and run count from 1."""
         self._note_epochs(epoch)
         self._epochs_done[number] = (run - 1) * self.epochs + epoch
 
     def _note_epochs(self, num_epochs: int) -> None:
-        """How often a user's own loop reports is known from its trials alone."""
+        """Increase the expected number of epochs, which is unknown in advance for a user's own training loop."""
         if self.num_runs == 1:
             self.epochs = max(self.epochs, num_epochs)
 
@@ -119,11 +126,11 @@ class Scoreboard:
 
 
 class QuietProgress(Progress):
-    """Says only notices."""
+    """Print notices only."""
 
 
 class PlainProgress(Progress):
-    """A line for each finished trial, without control characters."""
+    """Print a line for each finished trial, without control characters."""
 
     def __init__(self) -> None:
         self._scoreboard: Scoreboard | None = None
@@ -135,15 +142,15 @@ class PlainProgress(Progress):
         return self._scoreboard
 
     def notice(self, text: str) -> None:
-        """Print it."""
+        """Print a notice on stdout."""
         print(text, flush=True)
 
     def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
-        """Count from what is there."""
+        """Create the scoreboard."""
         self._scoreboard = Scoreboard.of(info)
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
-        """Print nothing."""
+        """Update the remaining time."""
         self.scoreboard.epoch_done(number, epoch, run)
 
     def on_trial_end(self, trial: FrozenTrial) -> None:
@@ -153,33 +160,33 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(PlainProgress):
-    """Finished trials scroll by above a bar and a line for each running trial."""
+    """Print finished trials above a progress bar and a line for each running trial."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
-        self._bar = RichProgress(TextColumn("{task.description}"), BarColumn(), console=console)  # counts stand below
+        self._bar = RichProgress(TextColumn("{task.description}"), BarColumn(), console=console)
         self._task = self._bar.add_task("trials")
         self._lines: dict[int, str] = {}
         self._live: Live | None = None
-        self._next_s = 0.0  # when it is drawn again in a notebook
+        self._next_s = 0.0  # time of the next update in a notebook
 
     def notice(self, text: str) -> None:
-        """Print it above the bar."""
+        """Print a notice above the bar."""
         self._console.print(Text(text))
 
     def on_sweep_start(self, study: optuna.Study, info: SweepInfo) -> None:
         """Draw the bar."""
         super().on_sweep_start(study, info)
         self._bar.update(self._task, total=info.num_trials, completed=self.scoreboard.num_finished)
-        is_terminal = not self._console.is_jupyter  # a notebook's widget takes in what is printed while it is drawn
+        is_terminal = not self._console.is_jupyter  # in a notebook, automatic updates would capture other output
         self._live = Live(
             get_renderable=self._view, console=self._console, auto_refresh=is_terminal, refresh_per_second=8
         )
         self._live.start()
 
     def on_sweep_end(self, study: optuna.Study) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating, with the bar in its final state."""
         self._lines.clear()
         if self._live is not None:
             self._live.stop()
@@ -189,7 +196,7 @@ class LiveProgress(PlainProgress):
         self._lines[trial.number] = f"trial {trial.number}: starting"
 
     def on_epoch_end(self, number: int, epoch: int, logs: Mapping[str, float], run: int = 1) -> None:
-        """Run where there are several, epoch, score, rate and seconds of the trial."""
+        """Update the trial's line: run if there are several, epoch, score, learning rate and seconds."""
         super().on_epoch_end(number, epoch, logs, run)
         scoreboard = self.scoreboard
         place = f"run {run}/{scoreboard.num_runs}, " if scoreboard.num_runs > 1 else ""
@@ -215,7 +222,7 @@ class LiveProgress(PlainProgress):
             self._live.refresh()
 
     def _view(self) -> Group:
-        """Made when the screen is drawn, not at each epoch of each lane; lanes beyond the screen are counted."""
+        """Render the view. Only the number of trials that do not fit on the screen is shown."""
         room = max(1, self._console.height - LINES_BELOW)
         lines = [Text(line) for line in list(self._lines.values())[:room]]
         if len(self._lines) > room:
@@ -224,20 +231,20 @@ class LiveProgress(PlainProgress):
 
 
 def make_progress(*, quiet: bool = False) -> Progress:
-    """Return live progress for a terminal or a notebook, plain lines elsewhere, and none if it is quiet."""
+    """Return live progress for a terminal or a notebook, plain lines elsewhere, and notices only if `quiet`."""
     if quiet:
         return QuietProgress()
     console = Console()
     if console.is_jupyter:
-        return LiveProgress(console) if find_spec("ipywidgets") else PlainProgress()  # rich draws with it
+        return LiveProgress(console) if find_spec("ipywidgets") else PlainProgress()  # rich needs ipywidgets
     return LiveProgress(console) if console.is_terminal and moves_cursor() else PlainProgress()
 
 
 def moves_cursor() -> bool:
-    """Return whether stdout is a terminal that can be redrawn.
+    """Return whether stdout is a terminal whose lines can be redrawn.
 
-    FORCE_COLOR, which rich takes for one, says nothing of that: notebooks and CI set it. What a notebook's `!command`
-    prints goes to a terminal as Python sees it, but the notebook shows it as a text.
+    Rich considers stdout a terminal if FORCE_COLOR is set, but notebooks and CI set it too. In a notebook's `!command`
+    stdout is a terminal, but the notebook shows its output as plain text.
     """
     in_notebook = "JPY_PARENT_PID" in os.environ or "inline" in os.environ.get("MPLBACKEND", "")
     return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not in_notebook

@@ -1,10 +1,10 @@
-"""`[pruner]` -> an Optuna pruner. Steps are epochs, or the runs of a trial that has several, counted from 0 as Keras's.
+"""Create the Optuna pruner of `[pruner]`. Steps are epochs, or runs if a trial has several, counted from 0 as in Keras.
 
-So `n_warmup_steps = 5` spares five epochs, and a rung of Hyperband at resource 3 is judged at step 3, after the fourth
-epoch, as in plain Optuna. Studies made before that count from 1, and keep it.
+So with `n_warmup_steps = 5` no trial is pruned in its first five epochs, and Hyperband decides on a rung at resource 3
+at step 3, after the fourth epoch, as in plain Optuna. Older studies count steps from 1, and continue to do so.
 
-Where Optuna would derive a number from the trials it happens to have seen ("auto" resources), the most steps that a
-trial can have are used: a pruner that is created on resume must decide as the first one did.
+"auto" resources, which Optuna derives from the first trials, are derived from the largest number of steps of a trial.
+So a pruner that is created on resume decides as the first one did.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ PRUNERS: dict[str, Any] = {
     "patient": optuna.pruners.PatientPruner,
     "wilcoxon": optuna.pruners.WilcoxonPruner,
 }
-WRAPPED = "wrapped_pruner"  # of a patient pruner: a name, or a table with name and options
+WRAPPED = "wrapped_pruner"  # option of a patient pruner: a name, or a table with name and options
 CHOICES = Choices(
     "pruner",
     optuna.pruners.BasePruner,
@@ -36,11 +36,14 @@ CHOICES = Choices(
 
 
 def build_pruner(space: Space, first_step: int = 0) -> optuna.pruners.BasePruner:
-    """Make the pruner that the space names.
+    """Create the pruner of a space.
 
     Args:
-        space: Names the pruner and its options.
-        first_step: The step of a trial's first report.
+        space: The space, with the pruner's name and options.
+        first_step: The step of a trial's first report: 0, or 1 in an older study.
+
+    Returns:
+        The pruner.
 
     Raises:
         SpaceError: A name or option is unknown or missing, or the objective cannot be pruned.
@@ -69,7 +72,7 @@ def _check_monitor(space: Space) -> None:
 
 
 def check_reports(space: Space) -> None:
-    """Raise SpaceError if the pruner cannot use what trials report. Not called for a study that has trials."""
+    """Raise SpaceError if the pruner cannot use the values that trials report; for new studies only."""
     wrapped = _wrapped(space, space.pruner)
     names = {space.pruner.name, wrapped.name if wrapped is not None else ""}
     if "wilcoxon" in names and space.plan.num_runs == 1 and not space.is_own_function:
@@ -80,7 +83,7 @@ def check_reports(space: Space) -> None:
 
 
 def _check(space: Space, choice: Choice, section: str) -> None:
-    """SpaceError unless the pruner and what it wraps are known and have the options that they need."""
+    """Raise SpaceError if the pruner, or one that it wraps, is unknown or has invalid options."""
     options = {name: value for name, value in choice.options.items() if (choice.name, name) != ("patient", WRAPPED)}
     CHOICES.check(space, Choice(name=choice.name, options=options), section, {})
     wrapped = _wrapped(space, choice)
@@ -91,7 +94,7 @@ def _check(space: Space, choice: Choice, section: str) -> None:
 
 
 def _wrapped(space: Space, choice: Choice) -> Choice | None:
-    """What a patient pruner wraps. SpaceError if that is neither a name nor a table."""
+    """Return the pruner that a patient pruner wraps, None if there is none. Raise SpaceError if it is invalid."""
     wrapped = choice.options.get(WRAPPED) if choice.name == "patient" else None
     if isinstance(wrapped, str):
         return Choice(name=wrapped)

@@ -1,4 +1,4 @@
-"""Which trials an earlier process left RUNNING, and in which round each of them is started again."""
+"""Plan in which round each trial that an earlier process left RUNNING is started again."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,13 @@ from sweep.config.function import RunConfig
 
 @dataclass(frozen=True)
 class Repeat:
-    """A trial that is trained again, with the number of its epochs that are stored."""
+    """A trial to train again.
+
+    Attributes:
+        number: Number of the trial.
+        runs: Its configs.
+        num_stored: Number of its stored epochs.
+    """
 
     number: int
     runs: tuple[RunConfig, ...]
@@ -15,9 +21,9 @@ class Repeat:
 
 
 class ResumePlan:
-    """Trials that stood at different epochs start in different rounds, so that they arrive together.
+    """Start trials with more stored epochs earlier, so that all reach the state before the interruption together.
 
-    A trial of which n epochs are stored starts n rounds before the sweep continues from where it was.
+    A trial with n stored epochs starts n rounds before the sweep reaches that state.
     """
 
     def __init__(self) -> None:
@@ -25,11 +31,11 @@ class ResumePlan:
         self._rounds_left = 0
 
     def add(self, repeat: Repeat) -> None:
-        """Plan a trial; it waits for its round."""
+        """Add a trial, which is pending until `discard`."""
         self._repeats[repeat.number] = repeat
 
     def discard(self, number: int) -> bool:
-        """Remove a trial that starts or is finished. Return whether it was pending."""
+        """Remove a trial that has started or is finished. Return whether it was pending."""
         return self._repeats.pop(number, None) is not None
 
     def __contains__(self, number: int) -> bool:
@@ -42,15 +48,15 @@ class ResumePlan:
 
     @property
     def is_repeating(self) -> bool:
-        """Return whether the sweep has not yet reached the point where the earlier process ended."""
+        """Return whether the sweep has not yet reached the state in which the earlier process ended."""
         return self._rounds_left > 0
 
     def due(self, *, is_idle: bool) -> list[Repeat]:
-        """Those to start now.
+        """Return the trials to start in this round.
 
         Args:
-            is_idle: Nothing is being trained: it is the first round, or those that stood before the ones that wait
-                were lost or finished by another program. The longest one is due then.
+            is_idle: Whether no trial is being trained: in the first round, or after the running ones failed or were
+                finished by another program. Then the pending trial with the most stored epochs is due.
 
         """
         if is_idle:
@@ -58,5 +64,5 @@ class ResumePlan:
         return [repeat for repeat in self._repeats.values() if repeat.num_stored == self._rounds_left]
 
     def end_round(self) -> None:
-        """Note that an epoch was trained."""
+        """Note that a round was trained."""
         self._rounds_left = max(0, self._rounds_left - 1)

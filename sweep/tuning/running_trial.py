@@ -1,4 +1,4 @@
-"""A trial on a lane, and what is stored of the epochs and the starts of one that is repeated after a resume."""
+"""Represent a trial on a lane, and read the stored epochs and starts of a trial that is repeated on resume."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from sweep.engines.base import EpochRecord, run_values
 
 ATTEMPTS = "sweep:attempts"
 STARTS = "sweep:starts"
-EPOCHS = "sweep:epochs"  # stored of a trial of several runs; others report each epoch
+EPOCHS = "sweep:epochs"  # number of trained epochs, for a trial of several runs, which does not report each epoch
 
 
 @dataclass(eq=False)
@@ -37,7 +37,7 @@ class RunningTrial:
         return 0 < len(self.values) == len(self.histories)
 
     def begin_run(self) -> RunConfig:
-        """Return the config to train next."""
+        """Begin the next run. Return its config."""
         self.histories.append([])
         return self.runs[len(self.values)]
 
@@ -62,9 +62,10 @@ def num_stored_epochs(trial: FrozenTrial) -> int:
 
 
 def num_starts(trial: FrozenTrial) -> int:
-    """Return how many processes began the epoch after the trial's last stored one and ended unexpectedly.
+    """Return how many processes began the epoch after the trial's last stored one and exited unexpectedly.
 
-    Repeating stored epochs does not count: the trial completed them before. The first process leaves no note.
+    Repeated epochs do not count, as the trial completed them before. The first process stores nothing, so the count is
+    at least 1.
     """
     starts = trial.system_attrs.get(STARTS)
     return int(starts["count"]) if starts and starts["epoch"] == num_stored_epochs(trial) else 1

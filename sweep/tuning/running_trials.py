@@ -1,4 +1,4 @@
-"""The trials on lanes: started, followed epoch by epoch, and finished."""
+"""Start the trials on lanes, handle their events, and finish them."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +21,18 @@ from sweep.tuning.trial_recorder import TrialRecorder
 
 
 class RunningTrials:
-    """Record what happens on a trial's lane, report it to the callbacks, and end the trial where it has to.
+    """Record the events of trials on lanes, report them to the callbacks, and finish trials.
 
     `follow`, `fail` and `ended` are called inside a transaction of the study.
+
+    Args:
+        study: The study.
+        objectives: The metric of each objective.
+        lanes: The lanes of the executor.
+        recorder: Writes to the study.
+        failures: Counts failed trials.
+        callbacks: The callbacks.
+        notice: Called with each notice for the user.
     """
 
     def __init__(
@@ -51,13 +60,19 @@ class RunningTrials:
         return self._lanes.num_free
 
     def take_lane(self, number: int, runs: tuple[RunConfig, ...], num_stored: int = 0) -> RunningTrial:
-        """Reserve a lane for the trial, which is not trained before `start`."""
+        """Reserve a lane for a trial, which is not trained before `start`.
+
+        Args:
+            number: Number of the trial.
+            runs: Its configs.
+            num_stored: Number of its stored epochs, which are repeated and not reported again.
+        """
         running = RunningTrial(number, runs, num_stored)
         self._lanes.take(running)
         return running
 
     def start(self, running: RunningTrial) -> None:
-        """Train its first run."""
+        """Start a trial's first run."""
         trial = self._study.write_behind.get_trial(running.number)
         self._callbacks.post(lambda callback: callback.on_trial_start(_own_copy(callback, trial)))
         self._callbacks.deliver()
@@ -76,7 +91,7 @@ class RunningTrials:
                 self._lanes.free(running)
 
     def follow(self, running: RunningTrial, event: Event) -> None:
-        """Handle an event of the trial's lane; do nothing if it has none any more."""
+        """Handle an event of a trial's lane; do nothing if the lane was freed."""
         if running not in self._lanes:
             return
         if isinstance(event, LaneRetried):
@@ -92,13 +107,19 @@ class RunningTrials:
             self._report(running, event.metrics, event.context)
 
     def fail(self, number: int, failure: Failure, running: RunningTrial | None = None) -> None:
-        """Set a trial to FAIL; `running` if it has a lane."""
+        """Set a trial to FAIL.
+
+        Args:
+            number: Number of the trial.
+            failure: Why it failed.
+            running: The trial on its lane; None if it has no lane.
+        """
         self._recorder.failed(number, failure)
         self._end(number, TrialState.FAIL, None, running)
         self._failures.count(number)
 
     def ended(self, number: int) -> None:
-        """Report to the callbacks that the trial is finished in the study."""
+        """Report to the callbacks that a trial is finished in the study."""
         trial = self._study.write_behind.get_trial(number)
         self._callbacks.post(lambda callback: callback.on_trial_end(_own_copy(callback, trial)))
 
@@ -112,7 +133,7 @@ class RunningTrials:
                 self._recorder.count_start(running.number, +1)
             return
         if metrics.is_epoch:
-            self._tell_epoch(running.number, metrics, len(running.histories))
+            self._post_epoch(running.number, metrics, len(running.histories))
         has_reported = self._recorder.epoch_ended(running, metrics)
         if metrics.not_finite():
             self.fail(running.number, Failure.at(where, Cause.NAN, not_finite_line(metrics)), running)
@@ -123,7 +144,7 @@ class RunningTrials:
         elif has_reported and metrics.may_prune and self._study.should_prune(running.number):
             self._end(running.number, TrialState.PRUNED, None, running)
 
-    def _tell_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:
+    def _post_epoch(self, number: int, metrics: EpochRecord, run: int) -> None:
         logs = {**metrics.logs, TIMING: metrics.seconds}
         self._callbacks.post(lambda callback: callback.on_epoch_end(number, metrics.epoch, logs, run))
 
@@ -135,5 +156,5 @@ class RunningTrials:
 
 
 def _own_copy(callback: Callback, trial: FrozenTrial) -> FrozenTrial:
-    """What a user's callback does to a trial stays there."""
+    """Return a copy of the trial for a user's callback, so that its changes have no effect."""
     return trial if callback.ends_sweep else copy.deepcopy(trial)

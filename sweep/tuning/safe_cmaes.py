@@ -1,8 +1,8 @@
-"""Optuna's CMA-ES sampler, which keeps its optimizer as a pickle in the database, without the power of pickles.
+"""Read the optimizer that Optuna's CMA-ES sampler stores as a pickle in the database, without executing the pickle.
 
-A row of a database is data, and `pickle.loads` executes what it contains. So the pickle is read here with every name
-replaced by a stand-in of ours that only holds what it is given: no callable of another module can be reached, NumPy's
-included, whose own reconstructors trust flags and sizes. The optimizer is put together from what was held.
+`pickle.loads` may execute code that a database contains. So the pickle is loaded here with stand-ins for all classes
+and functions that it names, which only store their arguments; any other name is rejected. NumPy's own functions are
+replaced too, as they trust flags and sizes. The optimizer is then created from the stored arguments.
 """
 
 import io
@@ -22,31 +22,40 @@ DTYPES = ("f8", "f4", "i8", "i4", "b1")
 NUMBERS = (bool, int, float, np.bool_, np.number)
 
 
-class FencedCmaEsSampler(RestoringCmaEsSampler):
-    """Optuna's own but for how an optimizer is read; a subclass, as plain Optuna in this process stays as it is."""
+class SafeCmaEsSampler(RestoringCmaEsSampler):
+    """Optuna's `CmaEsSampler` with a safe way to read the optimizer; Optuna's own class is unchanged."""
 
     def sample_relative(self, study: optuna.Study, trial: Any, search_space: Any) -> dict[str, Any]:
-        """Sample as Optuna does. Raise StudyError if a trial of the study contains anything but a CMA-ES optimizer."""
+        """Sample as Optuna does. Raise StudyError if a trial contains anything other than a CMA-ES optimizer."""
         try:
             return super().sample_relative(study, trial, search_space)
-        except _Refused as error:
+        except _InvalidOptimizer as error:
             raise StudyError(f"study {study.study_name}: {error}; resume under another --study") from None
 
     def restored(self, trial: optuna.trial.FrozenTrial, text: Callable[[], str]) -> Any:
-        """Return the optimizer that the trial stores."""
+        """Return the optimizer that is stored with the trial."""
         try:
             return read_optimizer(text())
         except Exception as error:  # pickles fail in many ways
             problem = error_line(error)
-            raise _Refused(f"trial {trial.number} holds no optimizer of CMA-ES ({problem})") from None
+            raise _InvalidOptimizer(
+                f"trial {trial.number} does not contain an optimizer of CMA-ES ({problem})"
+            ) from None
 
 
-class _Refused(Exception):
-    """What was found, without the study's name."""
+class _InvalidOptimizer(Exception):
+    """A stored optimizer is invalid; the message lacks the study's name."""
 
 
 def read_optimizer(text: str) -> Any:
-    """Read a `cmaes` optimizer from the hex digits of its pickle, running nothing. Raises anything if it is not one."""
+    """Read a `cmaes` optimizer from its pickle, without executing it.
+
+    Args:
+        text: The pickle as hex digits.
+
+    Raises:
+        Exception: Anything, if it is not an optimizer.
+    """
     found = _Reader(io.BytesIO(bytes.fromhex(text))).load()
     if not isinstance(found, _Optimizer):
         raise ValueError(f"{type(found).__name__} instead of an optimizer")
@@ -54,7 +63,7 @@ def read_optimizer(text: str) -> Any:
 
 
 class _Dtype:
-    """Stands in for `numpy.dtype`: the plain numbers of an optimizer, no objects and no records."""
+    """Stand-in for `numpy.dtype`: only types of numbers, no objects and no records."""
 
     def __init__(self, code: str, *_: object) -> None:
         if code not in DTYPES:
@@ -66,7 +75,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for `numpy.ndarray`, whose state names shape, kind, order and content."""
+    """Stand-in for `numpy.ndarray`, whose state contains shape, dtype, order and content."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, content = state
@@ -74,16 +83,21 @@ class _Array:
 
 
 class _Optimizer:
-    """Stands in for a class of `cmaes`: its attributes, of which none is looked at before all are read."""
+    """Stand-in for a class of `cmaes`, which stores the attributes until the whole pickle has been read.
+
+    Attributes:
+        kind: The class.
+        attributes: The sets of attributes that an instance may have.
+    """
 
     kind: type
-    attributes: Sequence[Set[str]]  # that one may have
+    attributes: Sequence[Set[str]]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.state = state
 
     def rebuilt(self) -> Any:
-        """Return a real one. Raise ValueError if its attributes are other than numbers, arrays and an optimizer."""
+        """Return a real instance. Raise ValueError if an attribute is not a number, an array or an optimizer."""
         if self.state.keys() not in self.attributes:
             raise ValueError(f"a {self.kind.__name__} with other attributes")
         state = {name: _real(value) for name, value in self.state.items()}
@@ -104,7 +118,7 @@ def _real(value: Any) -> Any:
 
 
 def _array(content: bytes, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> Any:
-    """NumPy refuses a shape that the content does not fill."""
+    """Create an array. NumPy raises an error if shape and content do not match."""
     return np.ndarray(shape, dtype.value, bytes(memoryview(content)), order=order).copy(order="K")
 
 
@@ -122,10 +136,10 @@ NUMPYS: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _Reader(pickle.Unpickler):
-    """Every name that a pickle can say is one of these stand-ins, or refused."""
+    """An unpickler that replaces every name by its stand-in, and rejects all other names."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for a name; called for each one before anything is done with it."""
+        """Return the stand-in for a name. Called for each name in the pickle."""
         known = NUMPYS.get((module, name)) or _optimizers().get((module, name))
         if known is None:
             raise pickle.UnpicklingError(f"it names {module[:40]}.{name[:40]}")
@@ -138,7 +152,7 @@ def _optimizers() -> dict[tuple[str, str], type]:
 
     options = {"mean": np.zeros(2), "sigma": 1.0, "bounds": np.array([[0.0, 1.0]] * 2)}
     plain, separable = cmaes.CMA(**options), cmaes.SepCMA(**options)
-    margins = [cmaes.CMAwM(**options, steps=np.array([step, 0.0])) for step in (0.5, 0.0)]  # some discrete, none
+    margins = [cmaes.CMAwM(**options, steps=np.array([step, 0.0])) for step in (0.5, 0.0)]  # with a discrete one, none
     return dict(map(_stand_in, ([plain], [separable], margins)))
 
 

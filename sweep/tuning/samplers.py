@@ -1,10 +1,10 @@
-"""`[sampler]` -> a fresh Optuna sampler for one trial, seeded from (study seed, trial number).
+"""Create a new Optuna sampler of `[sampler]` for each trial, seeded from (study seed, trial number).
 
-Samplers keep what they must remember in the study. So a new instance for each trial, with its own seed, makes a
-resumed study equal to an unbroken one. QMC orders its points by one fixed seed instead.
+Samplers store their state in the study. So with a new instance and its own seed for each trial, a resumed study equals
+an uninterrupted one. QMC needs one fixed seed for its sequence instead.
 
-The points of a grid are listed by us (`untried`), as Optuna's own knows no conditions, and its brute force fails over a
-trial without params; studies from before that keep Optuna's.
+Grid and brute-force search use sweep's list of points (`untried`), as Optuna's grid sampler does not support conditions
+and its brute-force sampler fails for a trial without params. Older studies continue to use Optuna's.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from sweep.space.points import MOST_POINTS, NUM_VALUES, points_of, spread
 from sweep.space.runs import derived_seed
 from sweep.space.space import Space
 from sweep.tuning.choices import Choices
-from sweep.tuning.safe_cmaes import FencedCmaEsSampler
+from sweep.tuning.safe_cmaes import SafeCmaEsSampler
 
 SAMPLERS: dict[str, Any] = {
     "random": optuna.samplers.RandomSampler,
@@ -28,17 +28,17 @@ SAMPLERS: dict[str, Any] = {
     "grid": optuna.samplers.GridSampler,
     "qmc": optuna.samplers.QMCSampler,
     "gp": optuna.samplers.GPSampler,
-    "cmaes": FencedCmaEsSampler,
+    "cmaes": SafeCmaEsSampler,
     "nsgaii": optuna.samplers.NSGAIISampler,
     "nsgaiii": optuna.samplers.NSGAIIISampler,
     "brute_force": optuna.samplers.BruteForceSampler,
     "partial_fixed": optuna.samplers.PartialFixedSampler,
 }
-NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+REQUIRED_PACKAGES = {"gp": "torch", "cmaes": "cmaes"}
 ONE_OBJECTIVE = ("cmaes",)
-LISTING = ("grid", "brute_force")  # go through all points
-INDEPENDENT = ("random", "grid", "qmc", "brute_force")  # what they ask does not depend on scores
-MODELS_HISTORY = ("tpe", "partial_fixed", "gp")  # the longer it is, the longer each asking takes
+LISTING = ("grid", "brute_force")  # try all points
+INDEPENDENT = ("random", "grid", "qmc", "brute_force")  # their params do not depend on scores
+MODELS_HISTORY = ("tpe", "partial_fixed", "gp")  # the time to sample grows with the number of trials
 OWN_OPTIONS = {name: {NUM_VALUES: ["int"]} for name in LISTING}
 NUM_EXAMPLES = 5  # values in a message
 CHOICES = Choices(
@@ -51,19 +51,27 @@ CHOICES = Choices(
 
 
 class SamplerFactory(Protocol):
-    """Makes the sampler of a trial; those of further attempts draw something else."""
+    """A function that creates the sampler of a trial."""
 
     def __call__(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
-        """Return the sampler of the trial with this number."""
+        """Create the sampler of a trial.
+
+        Args:
+            number: Number of the trial.
+            attempt: Number of the attempt, each with another seed, to draw params that were not tried before.
+        """
 
 
 def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> SamplerFactory:
-    """Make the samplers of a study.
+    """Make the sampler factory of a study.
 
     Args:
-        space: Names the sampler and its options.
-        seed: The study's.
-        distinct: Whether the study lists its points, so that a grid need not.
+        space: The space, with the sampler's name and options.
+        seed: The study's seed.
+        distinct: Whether sweep lists the points of a grid; False for an older study, which uses Optuna's samplers.
+
+    Returns:
+        The factory.
 
     Raises:
         SpaceError: The name or an option is unknown, or a package is missing.
@@ -73,7 +81,7 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
     _check_fits(space)
     kind, options = CHOICES.get(choice.name), dict(choice.options)
     if choice.name in LISTING and distinct:
-        kind, options = optuna.samplers.RandomSampler, {}  # for what an enqueued trial leaves open
+        kind, options = optuna.samplers.RandomSampler, {}  # for params that an enqueued trial does not fix
     elif choice.name == "grid":
         options["search_space"] = {name: parameter.values() or [] for name, parameter in space.parameters.items()}
 
@@ -85,15 +93,15 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
             own_seed = derived_seed(own_seed, attempt)
         if choice.name == "partial_fixed":
             return kind(base_sampler=SAMPLERS["tpe"](seed=own_seed), **options)  # type: ignore[no-any-return]
-        if choice.name == "qmc" and distinct:  # what is not of its sequence would be the same in every trial
+        if choice.name == "qmc" and distinct:  # otherwise independent params would be the same in every trial
             options["independent_sampler"] = optuna.samplers.RandomSampler(seed=own_seed)
-        if not takes_seed:  # a class of the user's
+        if not takes_seed:  # a user's class
             return kind(**options)  # type: ignore[no-any-return]
         is_ordered = choice.name == "qmc" or (choice.name == "grid" and not distinct)
         return kind(seed=seed if is_ordered else own_seed, **options)  # type: ignore[no-any-return]
 
     def build(number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
-        with warnings.catch_warnings():  # reported once below, not for each trial
+        with warnings.catch_warnings():  # the call below shows warnings once, not for each trial
             warnings.simplefilter("ignore")
             return make(number, attempt)
 
@@ -105,9 +113,9 @@ def sampler_factory(space: Space, seed: int, *, distinct: bool = True) -> Sample
 
 
 def _check_fits(space: Space) -> None:
-    """SpaceError where the sampler lacks a package, or cannot search such a space."""
+    """Raise SpaceError if the sampler needs a package that is missing, or cannot be used with the space."""
     name, where = space.sampler.name, f"{space.source}: sampler.name"
-    package = NEEDS.get(name)
+    package = REQUIRED_PACKAGES.get(name)
     if package is not None and importlib.util.find_spec(package) is None:
         raise SpaceError(f"{where}: {name} needs the package {package}; pip install 'sweep[{name}]'")
     if name in ONE_OBJECTIVE and len(space.directions) > 1:
@@ -117,7 +125,7 @@ def _check_fits(space: Space) -> None:
 
 
 def _check_is_finite(space: Space) -> None:
-    """SpaceError, with what to write for each, unless all parameters have a number of values that can be listed."""
+    """Raise SpaceError, with an example for each parameter to change, if the points of the space cannot be listed."""
     name, num_values = space.sampler.name, space.sampler.options.get(NUM_VALUES)
     if not space.parameters:
         raise SpaceError(f"{space.source}: space: nothing varies, so there is no grid; add a parameter")
@@ -140,7 +148,7 @@ def _check_is_finite(space: Space) -> None:
 
 
 def _finite_example(parameter: Float) -> str:
-    """What could stand in the file: `add step = 0.25`; a log range becomes a list."""
+    """Return a fix such as `add step = 0.25`, or a list of choices for a log range."""
     if parameter.log:
         values = [float(f"{value:.2g}") for value in spread(parameter, NUM_EXAMPLES)]
         return f'use type = "categorical" and choices = {values}'

@@ -1,6 +1,7 @@
-"""A sweep from options and space to its outcome: probe -> plan -> study -> tuner. Nothing is printed here.
+"""Run a sweep from options and space to its outcome: probe -> plan -> study -> tuner.
 
-Everything is checked before the study is opened; one process at a time holds a study's lock.
+Everything is checked before the study is opened. One process at a time holds the study's lock. Nothing is printed here;
+lines for the user are passed to `say`.
 """
 
 import gc
@@ -53,15 +54,15 @@ class Outcome:
     """How a sweep ended.
 
     Attributes:
-        name: The study's.
-        url: Of its database.
-        space: What was swept.
-        settings: The study's.
-        trials: All of them, in the order of their numbers.
+        name: Name of the study.
+        url: URL of its database.
+        space: The space, with an explicit precision.
+        settings: The settings that are stored with the study.
+        trials: All trials, by number.
         best: The best trial, or the Pareto-optimal ones.
-        is_timed_out: The time was up before all trials were finished.
-        is_exhausted: Every combination of the space was tried.
-        had_nothing_to_do: All trials were finished before.
+        is_timed_out: Whether the timeout was reached before all trials were finished.
+        is_exhausted: Whether every combination of the space was tried.
+        had_nothing_to_do: Whether all trials were finished at the start.
     """
 
     name: str
@@ -76,17 +77,20 @@ class Outcome:
 
 
 def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
-    """Run a sweep to its limits, or resume it.
+    """Run or resume a sweep until a limit is reached.
 
     Args:
-        space: What may vary.
+        space: The space.
         options: The requested options.
-        say: Takes each line that the user should read.
+        say: Called with each line for the user.
+
+    Returns:
+        How the sweep ended.
 
     Raises:
-        InputError: Options, space, data, device or study are not usable; nothing was trained.
-        SweepStopped: Too many trials in a row failed.
-        WorkersLost: The Ray that the workers run on is gone.
+        InputError: Options, space, data, device or study are invalid; nothing was trained.
+        SweepStopped: Too many consecutive trials failed.
+        WorkersLost: The Ray cluster of the workers was lost.
         Interrupted: SIGINT, SIGTERM or SIGHUP arrived; the study can be resumed.
     """
     check_options(space, options)
@@ -131,7 +135,7 @@ def say_source(space: Space, say: Say) -> None:
 
 
 def _named_code(options: RunOptions, say: Say) -> list[Callback]:
-    """Create the callbacks; user code that the options name is printed before it runs."""
+    """Create the callbacks. The user code that the options name is printed before it runs."""
     named = [CALLBACKS.code_of(name) for name in options.callbacks if isinstance(name, str)]
     named += [ENGINES.code_of(options.engine.engine)] if options.engine.engine is not None else []
     for code in filter(None, named):
@@ -144,7 +148,7 @@ def _named_code(options: RunOptions, say: Say) -> list[Callback]:
 def workers_for(
     space: Space, options: RunOptions, stored: StudySettings | None, interruption: Interruption, say: Say
 ) -> Iterator[Workers | None]:
-    """Start the workers; None where this process trains, in which the user's code is contained then."""
+    """Start the workers; None if this process trains, where exits of user code are then converted to errors."""
     num_workers = choose_num_workers(options.workers, stored.num_workers if stored else None)
     threads = stored.threads if stored else None
     data = space.data_configs()
@@ -163,7 +167,7 @@ def probe_and_plan(
     *,
     may_have_workers: bool = True,
 ) -> RunPlan:
-    """Find out what there is and plan for it; the device is set up on the way."""
+    """Probe everything, set up the device, and make the plan. `may_have_workers`: the command has `--workers`."""
     line = code_line(space, workers=workers, may_have_workers=may_have_workers)
     if line is not None:
         say(line)
@@ -184,22 +188,22 @@ def probe_and_plan(
 def plan_more_runs(
     space: Space, options: RunOptions, stored: StudySettings, workers: Workers | None, say: Say
 ) -> RunPlan:
-    """Return the plan for more runs of an existing study. Raise StudyError if the data is not the study's."""
+    """Make the plan for more runs of an existing study. Raise StudyError if the data has changed since the sweep."""
     data = summarize_data(space)
     if data.content_hash != stored.data_hash:
-        raise StudyError("the data is not what the sweep saw (its hash differs); correct data.path or SWEEP_DATA")
+        raise StudyError("the data has changed since the sweep (its hash differs); correct data.path or SWEEP_DATA")
     return probe_and_plan(space, options, stored, data, workers, say, may_have_workers=False)
 
 
 def make_executor(
     made: RunPlan, interruption: Interruption, workers: Workers | None = None, trial_timeout_s: float | None = None
 ) -> Executor:
-    """Return an executor on the workers, or with an engine in this process."""
+    """Create the executor of a plan: on the workers, or with an engine in this process if there are none."""
     settings, widest = made.settings, made.space.widest()
     if workers is not None:
         workers.make(settings.engine, settings.num_lanes, settings.threads, widest)
         return workers
-    gc.freeze()  # Keras collects garbage before each model: what the imports made need not be looked at again
+    gc.freeze()  # Keras runs garbage collection before each model, which then skips the objects of the imports
     engine = make_engine(settings.engine, settings.num_lanes, settings.threads, interruption.check, widest)
     return InProcessExecutor(engine, trial_timeout_s)
 
@@ -213,7 +217,7 @@ def _run_to_limits(
     interruption: Interruption,
     workers: Workers | None,
 ) -> Outcome:
-    """Run the tuner until a limit is reached, with progress."""
+    """Run the tuner until a limit is reached, and show the progress."""
     if Scoreboard.of(study.info(made.num_trials)).is_done:
         return _outcome(study, made, url, had_nothing_to_do=True)
     limits = Limits(made.num_trials, options.timeout_s, options.max_failures)

@@ -1,7 +1,7 @@
-"""Open or resume the study of a sweep, compare its settings, and ask and tell it with a sampler per trial.
+"""Open or resume the study of a sweep, compare its settings, and ask and tell with a new sampler for each trial.
 
-The settings that decide what a trial is are stored with the study (user attribute `sweep`). The same command goes on
-with the study; a difference is an error that shows it.
+The settings that determine the trials are stored with the study (user attribute `sweep`). The same command resumes the
+study; if a setting differs, an error shows the difference.
 """
 
 import math
@@ -39,23 +39,37 @@ from sweep.tuning.pruners import build_pruner
 from sweep.tuning.samplers import LISTING, MODELS_HISTORY, sampler_factory
 from sweep.tuning.untried import ChosenParams, DraftTrial, UntriedPoints
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # what matters of it, our own progress says
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # sweep shows its own progress
 
 
 class SweepStudy(optuna.Study):
-    """An Optuna study on a `WriteBehindStorage`, with a new sampler for each trial."""
+    """An Optuna study on a `WriteBehindStorage`, with a new sampler for each trial.
+
+    Args:
+        storage: The study's storage.
+        name: Name of the study.
+        space: The space.
+        seed: The study's seed.
+        first_step: As in `StudySettings`.
+        distinct: As in `StudySettings`.
+
+    Attributes:
+        write_behind: The study's storage.
+        first_step: The step of a trial's first report.
+        ended_in_order: Whether the previous process exited normally, so that no running trial made it exit.
+        code: The user code that trials run; None without user code.
+    """
 
     def __init__(
         self, storage: WriteBehindStorage, name: str, space: Space, *, seed: int, first_step: int, distinct: bool
     ) -> None:
-        """The last two are as in `StudySettings`."""
         self._samplers = sampler_factory(space, seed, distinct=distinct)
         pruner = build_pruner(space, first_step)
         super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
         self.write_behind, self.first_step, self._space = storage, first_step, space
-        self.ended_in_order = False  # the process before; its running trials are not to blame then
-        self.code: UserCode | None = None  # of the user's, that trials run
-        models_history = space.sampler.name in MODELS_HISTORY  # and is better given one that is bounded
+        self.ended_in_order = False
+        self.code: UserCode | None = None
+        models_history = space.sampler.name in MODELS_HISTORY
         self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
         self._seen_by_pruner = RecentStudy(name, storage, most_best=0)
         points = points_of(space) if distinct else None
@@ -68,7 +82,7 @@ class SweepStudy(optuna.Study):
         return self.get_trials(deepcopy=False, states=states or None)
 
     def ask_next(self) -> optuna.Trial:
-        """Ask with the sampler of the trial's number: an enqueued trial's own, else the next free one."""
+        """Ask for the next trial, an enqueued one if there is any, with the sampler of its number."""
         waiting = self.frozen_trials(TrialState.WAITING)
         self.sampler = self.sampler_of(waiting[0].number if waiting else self.write_behind.num_trials)
         trial = self.ask()
@@ -76,13 +90,13 @@ class SweepStudy(optuna.Study):
         return trial
 
     def note_code(self, number: int, digest: str = "") -> None:
-        """Note, inside a transaction, the digest of the code that trains the trial; by default that of the start."""
+        """Store the digest of the code that trains a trial, inside a transaction; by default that of the start."""
         digest = digest or (self.code.digest if self.code is not None else "")
         if digest:
             self.write_behind.set_trial_user_attr(number, CODE, digest)
 
     def code_change(self) -> str | None:
-        """Return the notice for trials that were trained by code other than the current one, None if there are none."""
+        """Return a notice if other user code than the current one trained some trials, None otherwise."""
         if self.code is None or not self.code.digest:
             return None
         ours = [trial for trial in self.frozen_trials() if self.write_behind.is_ours(trial.number)]
@@ -92,13 +106,13 @@ class SweepStudy(optuna.Study):
             return None
         num_others = sum(digest != self.code.digest for digest in digests)
         return (
-            f"the code of {self.code} is not what trained {num_others} of the {len(digests)} trials: it was "
-            f"{', '.join(others)}, it is {self.code.digest}; scores of two programs are not comparable; "
-            "use another --study to keep them apart"
+            f"the code of {self.code} has changed since it trained {num_others} of the {len(digests)} trials: it was "
+            f"{', '.join(others)}, it is {self.code.digest}; scores of different code are not comparable; "
+            "use another --study to separate them"
         )
 
     def suggest(self, trial: optuna.Trial) -> Params:
-        """Return the params of a new trial; in a finite space, ones that no other trial has."""
+        """Suggest the params of a new trial; in a finite space, params that no other trial has."""
         is_enqueued = "fixed_params" in self.write_behind.get_trial(trial.number).system_attrs
         if self._untried is not None and not is_enqueued:
             self.sampler = ChosenParams(self._untried.choose(trial.number, partial(self._draw, trial.number)))
@@ -109,7 +123,7 @@ class SweepStudy(optuna.Study):
         return self._space.suggest(DraftTrial(self, self.write_behind.get_trial(number)))
 
     def num_left(self) -> int | None:
-        """Return how many trials are left until all combinations have been tried, None if there is no such end."""
+        """Return how many combinations have not been tried; None for a space that is not finite."""
         if self._untried is not None:
             return self._untried.num_left()
         if self._num_before is None:
@@ -135,12 +149,12 @@ class SweepStudy(optuna.Study):
         return self.pruner.prune(self._seen_by_pruner, self.write_behind.get_trial(number))
 
     def tell_number(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
-        """Tell with the sampler of the trial's number."""
+        """Set a running trial to a final state, as `optuna.Study.tell` does, with the sampler of its number."""
         self.sampler = self.sampler_of(number)
         self.tell(number, values, state=state)
 
     def sampler_of(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
-        """Return a new sampler for a trial; further attempts draw something else."""
+        """Return a new sampler for a trial, with another seed for each attempt."""
         sampler = self._samplers(number, attempt)
         return sampler if self._seen_by_sampler is None else RecentSampler(sampler, self._seen_by_sampler)
 
@@ -149,7 +163,7 @@ class SweepStudy(optuna.Study):
 
 
 def stored_settings(url: str, name: str, *, adopts: bool = False) -> StudySettings | None:
-    """Return a study's settings.
+    """Return the settings that are stored with a study; create the database if it does not exist.
 
     Args:
         url: URL of the database.
@@ -160,7 +174,7 @@ def stored_settings(url: str, name: str, *, adopts: bool = False) -> StudySettin
         The settings; None if there is no such study, or it has none and may be resumed.
 
     Raises:
-        StudyError: Sweep did not create the study.
+        StudyError: The study was not created by sweep, or it is damaged.
     """
     create_database(url)
     check_rows(url, name, ends_only=True)
@@ -176,7 +190,13 @@ def stored_settings(url: str, name: str, *, adopts: bool = False) -> StudySettin
 
 
 def open_study(url: str, name: str, space: Space, settings: StudySettings, stored: StudySettings | None) -> SweepStudy:
-    """Create the study, or resume it if its `stored_settings` are the same. The caller holds its lock."""
+    """Create a study, or resume it. The caller holds its lock.
+
+    A study without trials adopts the new settings. `stored` is the result of `stored_settings`.
+
+    Raises:
+        StudyError: The stored settings are different.
+    """
     is_new = stored is None and not is_there(url, name)
     if is_new:
         directions = [StudyDirection[direction.upper()] for direction in space.directions]
@@ -186,14 +206,14 @@ def open_study(url: str, name: str, space: Space, settings: StudySettings, store
     if stored is None and not is_new:
         adopt(storage, name, space, settings)
     elif stored is not None and storage.num_trials == 0 and _directions(stored.space) == [*space.directions]:
-        with storage.transaction():  # nothing was tried yet: the new settings are the study's
+        with storage.transaction():  # the study has no trials yet, so it adopts the new settings
             storage.set_study_user_attr(STUDY_ID, SETTINGS, settings.record())
             storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])
             rewrite_study_attrs(storage, settings.record())
     elif stored is not None:
         settings = replace(settings, **{key: getattr(stored, key) for key in KEPT})
         stored.check_same(settings, name)
-        _keep_place(storage, stored, settings.code)
+        _update_code(storage, stored, settings.code)
     study = SweepStudy(
         storage,
         name,
@@ -206,8 +226,8 @@ def open_study(url: str, name: str, space: Space, settings: StudySettings, store
     return study
 
 
-def _keep_place(storage: WriteBehindStorage, stored: StudySettings, code: UserCode | None) -> None:
-    """Where the user's code is now: other commands look for it there."""
+def _update_code(storage: WriteBehindStorage, stored: StudySettings, code: UserCode | None) -> None:
+    """Store the current folder and digest of the user code, so that other commands find it."""
     if code is not None and code.digest and code != stored.code:
         with storage.transaction():
             record = {**storage.get_study_user_attrs(STUDY_ID)[SETTINGS], "code": code.values()}
@@ -215,9 +235,9 @@ def _keep_place(storage: WriteBehindStorage, stored: StudySettings, code: UserCo
 
 
 def num_points_before(space: Space) -> int | None:
-    """How many trials an old study's sampler has before it repeats itself; None where it never ends.
+    """Return the number of trials after which the sampler of an older study repeats points, None if it never does.
 
-    Optuna's grid also has combinations for conditional parameters that are not sampled.
+    Optuna's grid also contains combinations of conditional parameters that are not sampled.
     """
     if space.sampler.name == "grid":
         return math.prod(parameter.num_values() or 0 for parameter in space.parameters.values())
@@ -226,7 +246,7 @@ def num_points_before(space: Space) -> int | None:
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Return the Optuna distribution of each parameter, active or not."""
+    """Return the Optuna distribution of each parameter, including conditional ones."""
     trial = FixedTrial({name: parameter.extremes()[0] for name, parameter in space.parameters.items()})
     for name, parameter in space.parameters.items():
         parameter.suggest(trial, name)
@@ -234,5 +254,5 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 
 def _directions(record: dict[str, Any]) -> list[str]:
-    """Of a space's record; that of one objective has one key."""
+    """Return the directions in a space's record, which has another key for a single objective."""
     return list(record.get("directions", [record["direction"]]))

@@ -1,4 +1,4 @@
-"""What a user reads at the start and at the end of a sweep, as lines of text."""
+"""Format the lines that a user reads at the start and at the end of a sweep."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from sweep.tuning.session import Outcome
     from sweep.tuning.study import SweepStudy
 
-MOST_SHOWN = 10  # of a Pareto front
-ROUNDING = 5e-4  # of an accuracy: float32, and folds of which some have an image more
+MOST_SHOWN = 10  # trials of a Pareto front
+ROUNDING = 5e-4  # accuracies differ slightly by float32, and by folds of different sizes
 
 
 def start_lines(made: "RunPlan", url: str, name: str) -> list[str]:
-    """Return lines with the study, the goal, the device, the engine, and notes for the user."""
+    """Return lines with the study, the goal, the device, the engine, and notes for the user.
+
+    Args:
+        made: The plan of the sweep.
+        url: URL of the database.
+        name: Name of the study.
+    """
     return [line for line in _start_lines(made, url, name) if line]
 
 
@@ -42,8 +48,8 @@ def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
         yield f"{workers}, each with its own engine, {probe.kind_of_workers}"
     if space.is_timed and made.choice.num_lanes * probe.num_processes > 1:
         yield (
-            "note: trials that train at the same time share cores, and so do their seconds; "
-            "--lanes 1 --workers 0 times each alone"
+            "note: trials that train concurrently share cores, which affects their seconds; "
+            "--lanes 1 --workers 0 times each trial alone"
         )
 
 
@@ -59,7 +65,7 @@ def adopted_line(study: "SweepStudy") -> str | None:
 
 
 def _no_device(made: "RunPlan") -> str:
-    """Of a process in which the sweep does not set a device up."""
+    """Describe the device if the sweep does not set it up: for an engine without Keras, or a function that trains."""
     if not made.space.is_own_function:
         return f"none ({made.choice.engine} engine)"
     threads = made.settings.threads
@@ -105,7 +111,7 @@ def _counts(outcome: "Outcome") -> str:
 
 
 def _best_lines(outcome: "Outcome", num_complete: int) -> Iterator[str]:
-    """The best trial, or the Pareto-optimal ones, of which there may be many."""
+    """Yield lines on the best trial, or on the first Pareto-optimal ones."""
     metrics, front = outcome.space.metrics, outcome.best
     if len(metrics) == 1:
         best = front[0]
@@ -122,7 +128,7 @@ def _best_lines(outcome: "Outcome", num_complete: int) -> Iterator[str]:
 
 
 def _majority_lines(outcome: "Outcome", complete: Sequence[FrozenTrial]) -> Iterator[str]:
-    """Where the highest accuracy of all trials is what a model has that answers one class for all images."""
+    """Yield a note if the best accuracy is that of a model that predicts the most frequent class for all images."""
     majority = outcome.settings.classes.get("majority", {})
     for number, metric in enumerate(outcome.space.metrics):
         if metric in majority and outcome.space.directions[number] == "maximize":
@@ -130,6 +136,6 @@ def _majority_lines(outcome: "Outcome", complete: Sequence[FrozenTrial]) -> Iter
             best = max(trial.values[number] for trial in complete)
             if best <= accuracy + ROUNDING:
                 yield (
-                    f"note: no trial is better than a model that always answers class {name} ({metric} "
+                    f"note: no trial is better than a model that always predicts class {name} ({metric} "
                     f"{accuracy:.4f}); `sweep check` counts the classes, and val_loss is a finer metric"
                 )

@@ -1,4 +1,4 @@
-"""What the sweep writes of a trial: its epochs, its state and values, why it failed, and what code trained it."""
+"""Write a trial's epochs, its state and values, why it failed, and which code trained it."""
 
 import math
 
@@ -13,27 +13,41 @@ from sweep.tuning.study import SweepStudy
 
 
 class TrialRecorder:
-    """Every method is called inside a transaction of the study."""
+    """Write to the study. Every method that writes is called inside a transaction.
+
+    Args:
+        study: The study.
+        reported: What trials report to Optuna.
+        counts_starts: Whether to store how often processes began a trial's next epoch, which finds a trial that kills
+            its process. Needed only if trials are trained in this process.
+    """
 
     def __init__(self, study: SweepStudy, reported: Reported, *, counts_starts: bool) -> None:
-        """`counts_starts` of a trial's epochs, where a trial that kills its process kills this one."""
         self._study, self._reported, self._counts_starts = study, reported, counts_starts
         self._storage = study.write_behind
-        self._edited: set[str] = set()  # digests of the user's code that workers imported later
+        self._edited: set[str] = set()  # digests of user code that was edited during the sweep
 
     def count_start(self, number: int, change: int) -> None:
-        """Add `change` to the number of processes that began the trial's next epoch and did not end normally."""
+        """Add `change` to the number of processes that began the trial's next epoch and did not exit normally."""
         if self._counts_starts:
             trial = self._storage.get_trial(number)
             value = {"epoch": num_stored_epochs(trial), "count": num_starts(trial) + change}
             self._storage.set_trial_system_attr(number, STARTS, value)
 
     def retried(self, number: int, attempt: int) -> None:
-        """Note that another worker trains it from now on."""
+        """Store the number of the attempt, after another worker has started the trial again."""
         self._storage.set_trial_system_attr(number, ATTEMPTS, attempt)
 
     def trained_by(self, running: RunningTrial, digest: str) -> str | None:
-        """Note the code of a replaced worker, which imports the user's current code. Return a notice if it differs."""
+        """Store the digest of the user code that trains a trial, if it was edited and a new worker imported it.
+
+        Args:
+            running: The trial.
+            digest: The digest that the worker reported; "" without user code.
+
+        Returns:
+            A notice for the user, once for each digest; None if there is nothing to report.
+        """
         code = self._study.code
         if code is None or not code.digest or digest in ("", running.code or code.digest):
             return None
@@ -64,7 +78,7 @@ class TrialRecorder:
         return f"trial {running.number} does not reproduce: {what}; let every random number follow from trial.seed"
 
     def epoch_ended(self, running: RunningTrial, metrics: EpochRecord) -> bool:
-        """Record an epoch. Return whether a value was reported: the epoch's, or of several runs the score of one."""
+        """Record an epoch. Return whether a value was reported: that of the epoch, or with several runs of a run."""
         if metrics.own is not None:
             return self._own_report(running.number, metrics, metrics.own)
         if len(running.runs) == 1:
@@ -76,7 +90,7 @@ class TrialRecorder:
         return running.is_between_runs
 
     def failed(self, number: int, failure: Failure) -> None:
-        """Record why; `ended` sets the state."""
+        """Store why a trial failed; `ended` sets the state."""
         for key, value in zip(FAILURE_ATTRS, failure.attrs(), strict=True):
             if value:
                 self._storage.set_trial_user_attr(number, key, value)
@@ -84,7 +98,14 @@ class TrialRecorder:
     def ended(
         self, number: int, state: TrialState, values: list[float] | None = None, running: RunningTrial | None = None
     ) -> None:
-        """Set the state; `running` has the epochs of a trial that was trained."""
+        """Set a trial to a final state, and store its epochs.
+
+        Args:
+            number: Number of the trial.
+            state: The state.
+            values: The value of each objective; None without values.
+            running: The trial with its epochs; None if it was not trained.
+        """
         if running is not None:
             self._storage.set_trial_user_attr(number, "history", running.records())
         self._study.tell_number(number, state, values)
@@ -97,5 +118,5 @@ class TrialRecorder:
         return own.step is not None
 
     def _report(self, number: int, count: int, value: float) -> None:
-        """Of the epoch, or of the run, 1, 2, ..."""
+        """Report a value; `count` is the epoch or the run, from 1."""
         self._storage.set_trial_intermediate_value(number, self._study.first_step + count - 1, value)

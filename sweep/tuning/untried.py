@@ -1,11 +1,11 @@
-"""No point of a finite space is tried twice by the sweep, whatever the sampler.
+"""Choose params so that no point of a finite space is tried twice, with any sampler.
 
-A trial's params are drawn before they are stored. If another trial has that point, they are drawn again a few times,
-from seeds that follow from (seed, trial number, attempt); then an untried point is taken from the list of all. A grid
-goes through that list, shuffled by the study's seed. All of this depends on the trials before alone, so a resumed study
-draws what the unbroken one would have drawn.
+A trial's params are drawn before they are stored. If another trial has this point, they are drawn again a few times,
+with seeds derived from (seed, trial number, attempt); then an untried point is chosen from the list of all points. A
+grid search uses that list, shuffled by the study's seed, in its order. The choice depends only on the earlier trials,
+so a resumed study draws the same params as an uninterrupted one.
 
-What a user has enqueued is theirs: it may repeat a point, and counts as tried.
+Enqueued trials may repeat a point; their points count as tried.
 """
 
 import random
@@ -25,39 +25,47 @@ from sweep.storage.optuna_internals import contains, study_seen_by_sampler
 
 MOST_DRAWS = 10
 
-DrawParams = Callable[[int], Params]  # by the number of the attempt
+DrawParams = Callable[[int], Params]  # called with the number of the attempt
 
 
 class UntriedPoints:
-    """The points of a study's space that no trial has, followed as the study grows.
+    """The points of a study's space that no trial has.
 
     Args:
-        points: Those of the space.
-        storage: The study's.
-        seed: The study's.
-        lists: Whether trials go through a list of the points, as a grid's do, and draw nothing.
+        points: All points of the space.
+        storage: The study's storage.
+        seed: The study's seed.
+        lists: Whether to choose points in the order of a list, as in a grid search, instead of drawing them.
     """
 
     def __init__(self, points: Points, storage: WriteBehindStorage, seed: int, *, lists: bool) -> None:
         self._points, self._storage, self._seed, self._lists = points, storage, seed, lists
         self._running: set[Point | None] = set()
         self._order: list[Point] = []
-        self._start_over()
+        self._reset()
 
-    def _start_over(self) -> None:
-        self._followed = self._storage.finished_numbers
+    def _reset(self) -> None:
+        self._source = self._storage.finished_numbers
         self._num_seen = 0  # of the storage's finished trials
-        self._finished: set[Point | None] = set()  # a trial of another program may be on none
+        self._finished: set[Point | None] = set()  # None for a trial of another program that is on no point
 
     def num_left(self) -> int:
-        """Return how many combinations no trial has."""
-        self._follow()
+        """Return the number of untried points."""
+        self._update()
         num_tried = len(self._finished - {None}) + len(self._running - self._finished - {None})
         return (self._points.count or 0) - num_tried
 
     def choose(self, number: int, draw: DrawParams) -> Params:
-        """Return the params of the trial with this number; the first result of `draw` if no combination is left."""
-        self._follow()
+        """Choose the params of a trial.
+
+        Args:
+            number: Number of the trial.
+            draw: Draws params, which depend on the attempt.
+
+        Returns:
+            The params; the first result of `draw` if no untried point is left.
+        """
+        self._update()
         for attempt in range(0 if self._lists else MOST_DRAWS):
             params = draw(attempt)
             if not self._is_tried(self._points.of(params)):
@@ -71,10 +79,10 @@ class UntriedPoints:
     def _is_tried(self, point: Point | None) -> bool:
         return point in self._finished or point in self._running
 
-    def _follow(self) -> None:
-        """Count in what was finished since the last look, and what runs."""
-        if self._followed is not self._storage.finished_numbers:  # some were taken back
-            self._start_over()
+    def _update(self) -> None:
+        """Add the points of trials that have finished since the last call, and of running ones."""
+        if self._source is not self._storage.finished_numbers:  # a draft was undone
+            self._reset()
         new = self._storage.finished_numbers[self._num_seen :]
         self._num_seen += len(new)
         self._finished.update(map(self._point_of, new))
@@ -85,7 +93,7 @@ class UntriedPoints:
         return self._points.of(self._storage.get_trial(number).params)
 
     def _listed(self) -> list[Point]:
-        """All points; shuffled by the study's seed, as neighbours are alike."""
+        """Return all points, shuffled by the study's seed, as adjacent points are similar."""
         if not self._order:
             self._order = [*self._points.all]
             random.Random(self._seed).shuffle(self._order)
@@ -93,10 +101,10 @@ class UntriedPoints:
 
 
 class DraftTrial:
-    """Has the suggest methods of a trial, and asks the study's sampler as Optuna's own trial does, but stores nothing.
+    """A trial whose suggest methods sample as those of Optuna's `Trial`, but store nothing.
 
     Args:
-        study: Its sampler is asked.
+        study: The study, whose sampler is used.
         trial: The trial as it is stored, without params.
     """
 
@@ -136,7 +144,11 @@ def _only_value(distribution: Any) -> Any:
 
 
 class ChosenParams(optuna.samplers.BaseSampler):
-    """A sampler that gives a trial the params that were chosen for it."""
+    """A sampler that returns params that were chosen before.
+
+    Args:
+        params: The params.
+    """
 
     def __init__(self, params: Params) -> None:
         self._params = params

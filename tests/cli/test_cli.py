@@ -143,7 +143,7 @@ def test_lanes_are_stored_shown_and_reused_without_flags_and_with_auto(folder, c
     assert "engine: fake, 3 lanes (3 models at a time; engine and lanes as requested)" in capsys.readouterr().out
     for num_trials, flags in ((6, []), (8, ["--engine", "auto", "--lanes", "auto"]), (9, ["--lanes", "3"])):
         assert main(["run", "space.toml", "--trials", str(num_trials), *flags]) == 0
-        assert "engine: fake, 3 lanes (3 models at a time; as the study began)" in capsys.readouterr().out
+        assert "engine: fake, 3 lanes (3 models at a time; as stored" in capsys.readouterr().out
         assert len(read_trials(folder / "studies", "mine")) == num_trials
     settings = settings_of(folder)
     assert (settings["engine"], settings["num_lanes"]) == ("fake", 3)

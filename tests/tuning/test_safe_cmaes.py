@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from sweep.errors import StudyError
-from sweep.tuning.safe_cmaes import FencedCmaEsSampler, read_optimizer
+from sweep.tuning.safe_cmaes import SafeCmaEsSampler, read_optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is an experimental feature:optuna.exceptions.ExperimentalWarning")
 SPACE = {
@@ -35,7 +35,7 @@ def tell_trials(sampler: type, space: Any, num_trials: int, study: optuna.Study 
 @pytest.mark.parametrize("option", [None, "lr_adapt", "use_separable_cma", "with_margin"])
 def test_a_study_goes_on_as_with_optunas_own_sampler(option: str | None, space: Any) -> None:
     options = {option: True} if option else {}
-    ours = tell_trials(FencedCmaEsSampler, space, 40, **options)
+    ours = tell_trials(SafeCmaEsSampler, space, 40, **options)
     theirs = tell_trials(optuna.samplers.CmaEsSampler, space, 40, **options)
     assert [trial.params for trial in ours.trials] == [trial.params for trial in theirs.trials]
     assert sum(any(":optimizer:" in key for key in trial.system_attrs) for trial in ours.trials) >= 3
@@ -76,14 +76,12 @@ PAYLOADS = {
 @pytest.mark.parametrize("protocol", [4, 5])
 def test_a_planted_pickle_is_refused_in_one_line_and_never_run(payload: str, protocol: int, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-    study = tell_trials(FencedCmaEsSampler, SPACE, 20)
+    study = tell_trials(SafeCmaEsSampler, SPACE, 20)
     planted = pickle.dumps(PAYLOADS[payload](canary), protocol).hex()
     study._storage.set_trial_system_attr(study.ask(SPACE)._trial_id, "cma:optimizer:0", planted)
     study.tell(20, 1.0)
-    with pytest.raises(
-        StudyError, match=rf"^study {study.study_name}: trial 20 holds no optimizer of CMA-ES"
-    ) as caught:
-        tell_trials(FencedCmaEsSampler, SPACE, 1, study)
+    with pytest.raises(StudyError, match=rf"^study {study.study_name}: trial 20 .*CMA-ES") as caught:
+        tell_trials(SafeCmaEsSampler, SPACE, 1, study)
     assert "\n" not in str(caught.value)
     assert not canary.exists()
 

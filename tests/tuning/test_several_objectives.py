@@ -341,7 +341,7 @@ def test_a_timing_is_taken_on_one_lane_and_verify_never_checks_it(folder):
 def test_a_timing_on_several_lanes_is_said_to_mislead(folder, capsys):
     (folder / "timed.toml").write_text(SPACE.replace('"loss"', '"seconds"'))
     assert main(["run", "timed.toml", "--engine", "fake", "--lanes", "3"]) == 0
-    assert "note: trials that train at the same time share cores" in capsys.readouterr().out
+    assert "--lanes 1 --workers 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
