@@ -132,7 +132,7 @@ def create_app(url: str, view: View = EVERYTHING, *, write: bool, public: bool =
 
 
 def _refusal(environ: "WSGIEnvironment", *, write: bool, public: bool) -> tuple[str, str] | None:
-    """Return status and reason if a request is refused; its content is read, and put back for optuna-dashboard."""
+    """Return status and reason if a request is refused. Its content is read, and restored for optuna-dashboard."""
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdecimal()):
         return BAD_REQUEST, f"Content-Length must be a number of bytes, got {length!r}"

@@ -125,7 +125,7 @@ def plan_confirmation(stored: StoredStudy, top: int, num_seeds: int, *, again: b
 
 
 def _config(stored: StoredStudy, trial: FrozenTrial) -> RunConfig:
-    """The config of a trial, or the call of the user's function."""
+    """Return the config that a trial trained, or its call of the user's function."""
     if stored.space.function is None:
         return trial_config(stored, trial)[0]
     (config,) = stored.space.runs(trial.params, trial.user_attrs["seed"], trial.number)
