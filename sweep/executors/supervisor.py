@@ -27,29 +27,17 @@ EPOCHS_OF_GRACE = 2.0  # a slow trial may finish its epoch; one that exceeds thi
 
 @dataclass
 class Run:
-    """A run on a lane of a worker.
-
-    Attributes:
-        config: The config.
-        attempt: The attempt, from 1.
-        num_reported: Number of epochs reported, over all attempts.
-        trained_s: Training time of this attempt in seconds.
-        num_exits: Number of exits of workers that are counted against the run.
-        is_suspect: Whether it may have caused the last exit of the worker.
-        is_due: Whether the round waits for its epoch.
-        keeps_model: Whether the worker sends the trained weights.
-        weights: The weights that the worker sent with the last epoch.
-    """
+    """A run on a lane of a worker."""
 
     config: RunConfig
     attempt: int = 1
-    num_reported: int = 0
-    trained_s: float = 0.0
-    num_exits: int = 0
-    is_suspect: bool = False
-    is_due: bool = False
+    num_reported: int = 0  # epochs, over all attempts
+    trained_s: float = 0.0  # in this attempt
+    num_exits: int = 0  # of workers, counted against the run
+    is_suspect: bool = False  # whether it may have caused the last exit
+    is_due: bool = False  # whether the round waits for its epoch
     keeps_model: bool = False
-    weights: str = ""
+    weights: str = ""  # as the worker sent them with the last epoch
 
 
 class WorkerSlot:
@@ -85,23 +73,16 @@ class WorkerSlot:
         self.answer: Callable[[int, Suggestion], Answer] = no_answer
 
     def set_up(self, probed: Sequence[dict[str, Any]] = (), **values: Any) -> None:
-        """Request that the worker sets up its device; the answer sets `device`.
+        """Request that the worker sets up its device; the answer sets `device`. Arguments are as in `Workers.set_up`.
 
-        Args:
-            probed: Configs whose models and metrics this worker tries; its replacements do not try them again.
-            values: Further arguments of the request; see `Workers.set_up`.
+        Replacements of the worker do not try the models and metrics of `probed` again.
         """
         self._set_up = values
         self._requested_at = time.monotonic()
         self.worker.send(do="set_up", probed=[*probed], **values)
 
     def make(self, most_runs: int | None, **values: Any) -> None:
-        """Request that the worker creates its engine.
-
-        Args:
-            most_runs: Number of runs after which the worker is replaced, as soon as no lane has a run; None for never.
-            values: Further arguments of the request; see `Workers.make`.
-        """
+        """Request that the worker creates its engine. After `most_runs`, once no lane has a run, it is replaced."""
         self._make = {"most_runs": most_runs, **values}
         self.worker.send(do="make", **values)
 

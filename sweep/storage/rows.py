@@ -58,7 +58,18 @@ def insert_study(
     user_attrs: dict[str, Any],
     system_attrs: dict[str, Any],
 ) -> int:
-    """Insert a new study with its directions and attributes. Return its row id."""
+    """Insert a new study with its directions and attributes.
+
+    Args:
+        connection: The transaction's connection.
+        name: Name of the study.
+        directions: The direction of each objective.
+        user_attrs: User attributes, values that JSON can represent.
+        system_attrs: System attributes, values that JSON can represent.
+
+    Returns:
+        The study's row id.
+    """
     study_id = insert(connection, STUDIES, {"study_name": name})
     values = [{"study_id": study_id, "direction": one, "objective": number} for number, one in enumerate(directions)]
     connection.execute(STUDY_DIRECTIONS.insert(), values)

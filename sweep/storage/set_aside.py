@@ -24,9 +24,15 @@ WITH_VALUES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def values_problem(state: TrialState, values: Sequence[float] | None, num_objectives: int) -> str | None:
-    """Return what is wrong with the values of a trial in this state, None if they can be used.
+    """Check the values of a trial: COMPLETE needs one for each objective, PRUNED may have them; NaN is not allowed.
 
-    A COMPLETE trial needs a value for each objective, a PRUNED one may have values; NaN is not allowed.
+    Args:
+        state: State of the trial.
+        values: Its values by objective; None without values.
+        num_objectives: Number of objectives of the study.
+
+    Returns:
+        What is wrong with the values; None if they can be used.
     """
     if state not in WITH_VALUES or (values is None and state == TrialState.PRUNED):
         return None

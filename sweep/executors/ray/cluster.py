@@ -117,7 +117,7 @@ def choose_workers(num_workers: int | None, cpus: int | None, gpus: float | None
 
 
 def memory_bytes(request: WorkerResources) -> int:
-    """Return a worker's share of the memory of a node, by its share of the CPUs, on the node with the least."""
+    """Return the memory of a worker in bytes: its share of a node's memory, by CPUs, on the node with the least."""
     return min(int(node.memory_bytes * request.cpus / node.cpus) for node in nodes())
 
 
