@@ -1,7 +1,7 @@
-"""What a trial reports to Optuna after each epoch or run: the objective's metric, or the `monitor` of `[pruner]`.
+"""Choose what a trial reports to Optuna after each epoch or run: the objective's metric, or `monitor` of `[pruner]`.
 
-Optuna compares reported values in the direction of the objective. So a monitor whose direction is the other one is
-reported with its sign changed: with `val_accuracy` as the objective and `val_loss` as the monitor, `-val_loss`.
+Optuna compares reported values in the direction of the objective. So a monitor with the opposite direction is reported
+with its sign changed: with `val_accuracy` as the objective and `val_loss` as the monitor, `-val_loss` is reported.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,19 @@ from sweep.space.space import Space
 
 @dataclass(frozen=True)
 class Reported:
-    """A metric, and the sign with which it is reported."""
+    """A metric, and the sign with which it is reported.
+
+    Attributes:
+        metric: Name of the metric.
+        sign: 1, or -1 if the metric's direction is not the objective's.
+    """
 
     metric: str
     sign: float = 1.0
 
     @classmethod
     def of(cls, space: Space) -> Self:
-        """Return what trials of a space report; with multiple objectives the first one, as Optuna stores one value."""
+        """Return what trials report: the first of multiple objectives, as Optuna stores one value per step."""
         monitor = space.pruner.monitor
         if monitor in (None, space.metrics[0]):
             return cls(space.metrics[0])
