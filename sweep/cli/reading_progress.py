@@ -1,10 +1,10 @@
-"""A progress bar while image files are read and decoded."""
+"""Show a progress bar while image files are read and decoded."""
 
 import sys
 from collections.abc import Iterable
 from typing import Any
 
-FEW = 200  # items that take no time to speak of
+FEW = 200  # number of items below which no bar is shown
 
 
 def reading_progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:

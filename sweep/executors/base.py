@@ -122,7 +122,11 @@ class Executor(Protocol):
         """Block until there are events, and return them: at least one if any lane has a run."""
 
     def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
-        """Have the questions of a user's function answered, by its lane, while `wait` waits for its epoch."""
+        """Set the function that answers questions of user functions, such as `trial.suggest_float`, during `wait`.
+
+        Args:
+            answer: Called with the lane and the question.
+        """
 
     def model(self, lane: int) -> Any:
         """Return the compiled `keras.Model`, with the kept weights, of a run that has ended and still has its lane."""
@@ -132,7 +136,7 @@ class Executor(Protocol):
 
 
 def no_answer(lane: int, asked: Suggestion) -> Answer:
-    """Answer the question of a run that belongs to no study."""
+    """Return an error, for runs that do not belong to a study."""
     return Answer(error=f"{asked.name} is not among the params of this run")
 
 

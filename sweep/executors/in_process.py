@@ -58,7 +58,7 @@ class InProcessExecutor:
         return events or self._train_epoch(lanes)
 
     def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
-        """Have questions answered by this function."""
+        """Set the function that answers questions of user functions."""
         self._answer = answer
 
     def model(self, lane: int) -> Any:
@@ -85,7 +85,7 @@ class InProcessExecutor:
         return [self._event(lane, outcome) for lane, outcome in outcomes.items()]
 
     def _answer_questions(self, engine: Asks) -> list[int]:
-        """Return the lanes that were answered; one may have been stopped by what another program did to its trial."""
+        """Answer the questions. Return their lanes, without those that an answer has stopped."""
         answered = []
         for lane, asked in sorted(engine.questions.items()):
             answer = self._answer(lane, asked)

@@ -178,7 +178,7 @@ class Workers(ABC):
         return events
 
     def answer_with(self, answer: Callable[[int, Suggestion], Answer]) -> None:
-        """Have questions of the workers answered by this function."""
+        """Set the function that answers questions of user functions in the workers."""
         for number, slot in enumerate(self._slots):
             slot.answer = partial(_answer_of_slot, answer, len(self._slots), number)
 

@@ -157,7 +157,7 @@ class WorkerSlot:
         return [event for values in answer["events"] for event in self._new_events(values)]
 
     def _answer_question(self, lane: int, asked: Suggestion) -> None:
-        """The lane of a trial that another program has finished meanwhile is free."""
+        """Answer a question of a lane; with an error if its run was stopped in the meantime."""
         found = self.answer(lane, asked) if lane in self._runs else Answer(error="the trial has ended")
         self.worker.send(do="answer", **asdict(found))
 

@@ -31,10 +31,13 @@ from sweep.plugins.user_code import code_of, import_object
 
 
 class Worker:
-    """Execute messages; see `messages`. Events are sent with the attempt that their lane was started with."""
+    """Execute messages; see `messages`. Events are sent with the attempt that their lane was started with.
+
+    Args:
+        ask: Sends a question and returns the message with its answer; None if the worker cannot ask.
+    """
 
     def __init__(self, ask: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> None:
-        """`ask` sends a question and returns the message that answers it; None where a worker cannot ask."""
         self._ask = ask
         self._executor: InProcessExecutor | None = None
         self._attempts: dict[int, int] = {}

@@ -68,7 +68,7 @@ def study_seen_by_sampler(study: Study, trial: FrozenTrial) -> Study:
 
 
 def reseed(sampler: BaseSampler, seed: int) -> None:
-    """Seed the generators of a sampler and of the samplers within; Optuna's own `reseed_rng` takes no seed."""
+    """Set the seed of a sampler and of the samplers that it contains; Optuna's `reseed_rng` takes no seed."""
     for name, part in vars(sampler).items():
         if isinstance(part, LazyRandomState):
             setattr(sampler, name, LazyRandomState(seed))
@@ -77,7 +77,7 @@ def reseed(sampler: BaseSampler, seed: int) -> None:
 
 
 def forget_cached_trials(study: Study) -> None:
-    """Have a sampler see the trials as they are now; Optuna's study caches those of its last `ask` for each thread."""
+    """Clear the trials that a study has cached for its sampler at the last `ask`, so that it sees the current ones."""
     study._thread_local.cached_all_trials = None
 
 

@@ -1,4 +1,4 @@
-"""Makes a study that plain Optuna created one that the sweep resumes."""
+"""Let a sweep resume a study that plain Optuna created."""
 
 from sweep.config.study_settings import SETTINGS, StudySettings
 from sweep.errors import StudyError
@@ -17,14 +17,24 @@ def is_there(url: str, name: str) -> bool:
 
 
 def adopt(storage: WriteBehindStorage, name: str, space: Space, settings: StudySettings) -> None:
-    """Make a study of plain Optuna one of the sweep's. Its trials stay as they are, and are of another program."""
+    """Store the sweep's settings with a study of plain Optuna. Its trials are unchanged, as trials of another program.
+
+    Args:
+        storage: The study's storage.
+        name: Name of the study.
+        space: The space.
+        settings: The settings to store.
+
+    Raises:
+        StudyError: The study has other directions than the space.
+    """
     directions = [direction.name.lower() for direction in storage.get_study_directions(STUDY_ID)]
     if directions != [*space.directions]:
         raise StudyError(
             f"study {name} was made by another program with the directions {directions}, and {space.source} says "
             f"{[*space.directions]}; correct them, or use another --study"
         )
-    storage.own_numbers.clear()  # they may have attributes of the same names
+    storage.own_numbers.clear()  # trials of plain Optuna may have attributes with the names of the sweep's
     with storage.transaction():
         storage.set_study_user_attr(STUDY_ID, SETTINGS, settings.record())
         storage.set_study_user_attr(STUDY_ID, "metric", space.metrics[0])

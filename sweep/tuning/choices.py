@@ -43,7 +43,7 @@ class Choices:
         return self._others.code_of(name) if name not in self.classes and self._others.problem(name) is None else None
 
     def get(self, name: str) -> Any:
-        """Return the class of this name; for an object of the user's, a function that copies it.
+        """Return the class of this name; for an object of user code, a function that copies it.
 
         Raises:
             SpaceError: It cannot be imported, or it is not derived from `base`.
@@ -55,7 +55,7 @@ class Choices:
             return partial(_copied, found)
         if not (isinstance(found, type) and issubclass(found, self.base)):
             raise SpaceError(
-                f"{self.kind}.name: {name} is no class derived from optuna's {self.base.__name__}, and no such object"
+                f"{self.kind}.name: {name} must be a class derived from optuna's {self.base.__name__}, or an instance"
             )
         return found
 
@@ -101,7 +101,7 @@ class Choices:
 
 
 def _copied(made: Any, *, seed: int | None = None) -> Any:
-    """Return a copy of a user's object; a sampler's draws follow from the seed."""
+    """Return a copy of a user's sampler or pruner; a sampler gets the seed."""
     found = deepcopy(made)
     if seed is not None:
         reseed(found, seed)

@@ -1,9 +1,9 @@
-"""Answers a user's function that asks its trial for a parameter while it runs: define-by-run, as in plain Optuna.
+"""Suggest parameters to a user's function while it runs: define-by-run, as in plain Optuna.
 
-Each answer is stored before the function gets it, so that a repeated trial gets the same params. What a sampler draws
-jointly for all parameters is drawn when the trial is asked, and stored (`RELATIVE`); what it draws one by one has a
-seed of its own: of study, trial and how many params the trial has. So a resumed study draws what an uninterrupted one
-draws.
+Each value is stored before the function receives it, so that a repeated trial gets the same params. Params that a
+sampler draws jointly (`sample_relative`) are drawn by `ask` and stored (`RELATIVE`). Each param that it draws
+independently has its own seed, derived from study, trial and number of params so far. So a resumed study draws the same
+params as an uninterrupted one.
 """
 
 import warnings
@@ -25,25 +25,38 @@ from sweep.text import error_line
 from sweep.tuning.study import SweepStudy
 from sweep.tuning.transactions import Transactions
 
-RELATIVE = "sweep:relative"  # the system attribute of a trial: params that the sampler drew jointly
+RELATIVE = "sweep:relative"  # system attribute of a trial: params that the sampler drew jointly
 KINDS: dict[str, Any] = {"float": FloatDistribution, "int": IntDistribution, "categorical": CategoricalDistribution}
 
 
 def note_relative_params(study: SweepStudy, trial: optuna.Trial) -> None:
-    """Store what the sampler draws jointly, inside the draft that asks the trial."""
+    """Store the params that the sampler draws jointly, inside the draft that asks for the trial."""
     relative = trial.relative_params
     if relative:
         study.write_behind.set_trial_system_attr(trial.number, RELATIVE, relative)
 
 
 class Suggester:
-    """Asks the study's sampler for single parameters of running trials."""
+    """Sample single parameters of running trials by the study's sampler.
+
+    Args:
+        study: The study.
+        transactions: Writes the params.
+    """
 
     def __init__(self, study: SweepStudy, transactions: Transactions) -> None:
         self._study, self._transactions = study, transactions
 
     def answer(self, number: int, asked: Suggestion) -> Answer:
-        """Return the value of a parameter of a trial, once it is stored; or what is wrong with the question."""
+        """Suggest and store a parameter.
+
+        Args:
+            number: Number of the trial.
+            asked: The requested name and distribution.
+
+        Returns:
+            The value, or an error if the request is invalid or the trial has ended.
+        """
         try:
             distribution = _distribution(asked)
             stored = self._stored(number, asked.name, distribution)
@@ -52,7 +65,11 @@ class Suggester:
             return Answer(error=error_line(error))
 
     def _stored(self, number: int, name: str, distribution: BaseDistribution) -> Answer | None:
-        """Return the value that the trial has, where it is repeated. ValueError if the ranges do not go together."""
+        """Return the stored value of a repeated trial, None if there is none.
+
+        Raises:
+            ValueError: The distribution is incompatible with that of other trials.
+        """
         storage = self._study.write_behind
         known = storage.known_distributions(0).get(name)
         if known is not None:
@@ -62,14 +79,14 @@ class Suggester:
 
     def _suggest(self, number: int, name: str, distribution: BaseDistribution) -> Answer:
         storage = self._study.write_behind
-        if storage.get_trial(number).state.is_finished():  # by another program
+        if storage.get_trial(number).state.is_finished():  # another program has finished it
             return Answer(error="the trial has ended")
         value = self._sample(storage.get_trial(number), name, distribution)
         storage.set_trial_param(number, name, distribution.to_internal_repr(value), distribution)
         return Answer(storage.get_trial(number).params[name])
 
     def _sample(self, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
-        """As Optuna's own trial does: an enqueued value, the only one, one that was drawn jointly, or one by one."""
+        """Sample as Optuna's `Trial` does: an enqueued value, the only one, a jointly drawn or an independent one."""
         fixed, relative = trial.system_attrs.get("fixed_params", {}), trial.system_attrs.get(RELATIVE, {})
         if name in fixed:
             return fixed[name]
@@ -86,7 +103,7 @@ class Suggester:
 def _distribution(asked: Suggestion) -> BaseDistribution:
     values = dict(asked.distribution)
     kind = KINDS[values.pop("type")]
-    with warnings.catch_warnings():  # Optuna's own, of a bound that no step meets
+    with warnings.catch_warnings():  # Optuna warns if a bound is not a multiple of the step
         warnings.simplefilter("ignore")
         found: BaseDistribution = kind(**values)
     return found
