@@ -7,6 +7,7 @@ Everything is checked before anything is trained, every error in one line that n
 import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sweep.errors import SpaceError
 from sweep.plugins.registry import CUSTOM_NAME
 from sweep.plugins.user_code import UserCode, recorded_code
 from sweep.space.checks import check_space
+from sweep.space.first_trials import default_params, parse_first_trials
 from sweep.space.objective import stored_objectives
 from sweep.space.parameters import KINDS, Parameter
 from sweep.space.space import Choice, PrunerChoice, Space, StudySection
@@ -52,7 +54,7 @@ def stored_space(study_name: str, record: dict[str, Any], code: UserCode | None 
         record: As `Space.record` gave it.
         code: The user's code as it is stored with the study; a family of the user's is looked for there.
     """
-    content = {**record["fixed"], "space": record["space"]}
+    content = {**record["fixed"], "space": record["space"], "trials": record.get("trials", [])}
     runs = {key: record[key] for key in ("repeats", "cross_validation") if key in record}
     content["study"] = {"name": name_as_file(study_name), **stored_objectives(record), **runs}
     make_families_importable(content, [], Path.cwd(), recorded=code)
@@ -69,9 +71,9 @@ def stored_family_code(settings: Mapping[str, Any]) -> UserCode | None:
 
 def parse_space(content: dict[str, Any], source: str, folder: Path | None = None) -> Space:
     """Check the parsed content of a space file; relative data paths are taken from `folder`."""
-    unknown = sorted(set(content) - {*SECTIONS, "study", "sampler", "pruner", "space"})
+    sections = (*SECTIONS, "study", "sampler", "pruner", "space", "trials")
+    unknown = sorted(set(content) - {*sections})
     if unknown:
-        sections = (*SECTIONS, "study", "sampler", "pruner", "space")
         meant = meant_key(unknown[0], also=sections)
         raise SpaceError(
             f"{source}: unknown section [{unknown[0]}]{meant or '; the sections are ' + ', '.join(sections)}"
@@ -86,7 +88,10 @@ def parse_space(content: dict[str, Any], source: str, folder: Path | None = None
         parameters=_parse_parameters(content.get("space", {}), source),
     )
     check_space(space)
-    return space
+    first = parse_first_trials(content.get("trials", []), space)
+    if space.study.try_defaults and (defaults := default_params(space)):
+        first = (defaults, *first)
+    return replace(space, first_trials=first)
 
 
 def _parse(kind: type[Section], value: Any, source: str, key: str) -> Any:

@@ -51,6 +51,8 @@ class StudySection(ObjectiveSection):
     """Number of trainings per trial, each with its own seed; the objective is their mean. Default: 1."""
     cross_validation: Annotated[int, Field(ge=2, le=MOST_RUNS)] | None = None
     """Number of folds per trial; the objective is the mean of their scores. Default: off."""
+    try_defaults: bool = False
+    """Whether the first trial has the values that the keys have if nothing varies, where they are in range."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the sampler and of all trainings."""
 
@@ -100,6 +102,7 @@ class Space:
         pruner: The pruner with its options.
         fixed: Fixed values by section and key.
         parameters: The parameters that vary, in the order of the file.
+        first_trials: Params of the trials that are tried first.
     """
 
     source: str
@@ -108,9 +111,10 @@ class Space:
     pruner: PrunerChoice
     fixed: dict[str, dict[str, Any]]
     parameters: dict[str, Parameter]
+    first_trials: tuple[Params, ...] = ()
 
     @classmethod
-    def from_sections(cls, **sections: dict[str, Any]) -> "Space":
+    def from_sections(cls, **sections: Any) -> "Space":
         """Build a space in Python, with the checks of a space file.
 
         Args:
@@ -139,10 +143,11 @@ class Space:
 
         content: dict[str, Any] = {
             **deepcopy(self.fixed),
-            "study": self.study.model_dump(mode="json", exclude_none=True),
+            "study": self.study.model_dump(mode="json", exclude_none=True, exclude={"try_defaults"}),
             "sampler": self.sampler.values(),
             "pruner": self.pruner.values(),
             "space": self.record()["space"],
+            "trials": [*self.first_trials],
         }
         for override in overrides:
             apply_override(content, override, self.source)
@@ -237,6 +242,7 @@ class Space:
             "fixed": self.fixed,
             "space": {name: parameter.model_dump(exclude_none=True) for name, parameter in self.parameters.items()},
             "order": [*self.parameters],  # of asking, which decides what a seed gives
+            **({"trials": [*self.first_trials]} if self.first_trials else {}),
         }
 
     def with_precision(self, precision: Precision) -> "Space":

@@ -60,12 +60,18 @@ class PendingStorage(StudyMemory):
         pending.add_attr(rows.STUDY_SYSTEM_ATTRS, None, key, text)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        if template_trial is not None:
-            raise StudyError("enqueue trials through another storage, not through the one of the running sweep")
+        """Create a RUNNING trial; by a template, one that waits or is finished."""
         pending = self._to_write()
-        number = super().create_new_trial(study_id)
-        self.open_numbers.add(number)
-        pending.new_trials.append(self.get_trial(number))
+        number = super().create_new_trial(study_id, template_trial)
+        trial = self.get_trial(number)
+        if trial.state.is_finished():
+            self.finished_numbers.append(number)
+        else:
+            self.open_numbers.add(number)
+        pending.new_trials.append(trial)
+        if template_trial is not None:
+            pending.add_content(trial)
+            pending.add_state(trial)
         return number
 
     def set_trial_param(

@@ -223,6 +223,10 @@ def open_study(url: str, name: str, space: Space, settings: StudySettings, store
         distinct=settings.distinct,
     )
     study.code = settings.code
+    if storage.num_trials == 0:
+        with storage.transaction():
+            for params in space.first_trials:
+                study.enqueue_trial(params)
     return study
 
 
