@@ -1,6 +1,7 @@
 """Studies of one or several objectives as they are read: the objectives' names, and which trials no other one beats."""
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from optuna.study import StudyDirection
@@ -74,6 +75,16 @@ def shown(value: float) -> str:
     ('0.9861', '2.07e-12', '0.0000')
     """
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+
+
+def shown_mean(values: Sequence[float]) -> str:
+    """Format the mean of some values, with their standard deviation if there are several.
+
+    >>> shown_mean([0.5]), shown_mean([0.5, 0.7])
+    ('0.5000', '0.6000 +- 0.1414')
+    """
+    spread = f" +- {shown(stdev(values))}" if len(values) > 1 else ""
+    return shown(fmean(values)) + spread
 
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

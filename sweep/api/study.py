@@ -11,6 +11,7 @@ import optuna
 from sweep.api.confirming import confirm_study
 from sweep.api.reading import read_stored, url_of
 from sweep.api.retraining import Retrained, retrain_config, verify_config
+from sweep.api.scoring import score_study
 from sweep.api.training import TrainingArguments, training_options
 from sweep.config.study_name import study_folder
 from sweep.data import clear_cache
@@ -18,6 +19,7 @@ from sweep.options import ConfirmOptions, DeviceOptions, RetrainOptions, Storage
 from sweep.results.confirmation import Confirmation
 from sweep.results.export import export_trials
 from sweep.results.report import make_page, write_page
+from sweep.results.scoring import TrialScores
 from sweep.results.stored_study import StoredStudy
 from sweep.results.verify import Verification
 from sweep.space.space import Space
@@ -109,6 +111,20 @@ class Study:
             for trial in self._stored.trials
         ]
         return pd.DataFrame(rows)
+
+    def score(self, *metrics: str) -> list[TrialScores]:
+        """Compute metrics of the best trials from their stored predictions; nothing is trained.
+
+        Args:
+            metrics: Names of metrics, such as "f1_macro" or "my_module:my_function".
+
+        Returns:
+            The trials whose predictions are stored with the scores of their runs, best first by the first metric.
+
+        Raises:
+            InputError: There is no such metric, it cannot be computed, or there are no predictions.
+        """
+        return score_study(self._stored, metrics, self._options.studies, self._say)
 
     def report(self, out: str | Path | None = None, others: Sequence["Study"] = ()) -> Path:
         """Write a report of the study: one HTML page that works offline.

@@ -13,13 +13,28 @@ from contextlib import nullcontext, suppress
 from typing import NoReturn
 
 from sweep import __version__
-from sweep.cli import check, confirm, copy, dashboard, export, init, keys, list, report, retrain, run, show, train
+from sweep.cli import (
+    check,
+    confirm,
+    copy,
+    dashboard,
+    export,
+    init,
+    keys,
+    list,
+    report,
+    retrain,
+    run,
+    score,
+    show,
+    train,
+)
 from sweep.cli.reading_progress import reading_progress
 from sweep.errors import DISK_IS_FULL, Interrupted, SweepError, is_disk_full
 from sweep.system.progress import shown_by
 from sweep.text import mask_passwords, one_line
 
-COMMANDS = (init, keys, check, run, list, show, dashboard, report, confirm, copy, export, retrain, train)
+COMMANDS = (init, keys, check, run, list, show, score, dashboard, report, confirm, copy, export, retrain, train)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
         return interrupted.exit_code
     except BrokenPipeError:  # as in `sweep show ... | head`; a command that trains is then incomplete
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0 if options.command in ("list", "show", "check", "init", "keys") else 141
+        return 0 if options.command in ("list", "show", "score", "check", "init", "keys") else 141
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         reason = DISK_IS_FULL if is_disk_full(error) else error.strerror or str(error)

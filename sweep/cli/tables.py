@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sweep.pareto import losses, metric_names, only_value, pareto_front, shown
+from sweep.pareto import losses, metric_names, only_value, pareto_front, shown, shown_mean
 from sweep.results.confirmation import Confirmation, read_confirmation
 from sweep.results.confirmation_table import COLUMNS, records, rows
+from sweep.results.scoring import TrialScores
 from sweep.storage.stored_trials import cause_and_error, reported
 from sweep.storage.studies import StudySummary
 from sweep.text import counted, make_console, print_as_json
@@ -45,6 +46,32 @@ def print_studies(studies: Sequence[StudySummary], *, as_json: bool) -> None:
         last = "-" if study.last_activity is None else f"{_local(study.last_activity):%Y-%m-%d %H:%M}"
         table.add_row(Text(study.name), str(study.num_trials.total()), *counts, best, last)
     make_console().print(table)
+
+
+def print_scores(study: optuna.Study, trials: Sequence[TrialScores]) -> None:
+    """Print a row for each trial with its objectives and the metrics; of several runs mean and standard deviation.
+
+    Args:
+        study: The study.
+        trials: Its trials with their metrics.
+    """
+    metrics, names = metric_names(study.user_attrs, len(study.directions)), [*trials[0].scores]
+    table = Table("trial", *map(escape, metrics), *map(escape, names), box=None)
+    for one in trials:
+        scores = [shown_mean(one.scores[name]) for name in names]
+        table.add_row(str(one.trial.number), *map(shown, one.trial.values or ()), *scores)
+    make_console().print(table)
+
+
+def print_scores_json(study: optuna.Study, trials: Sequence[TrialScores]) -> None:
+    """Print the same as JSON, with the metrics of each run.
+
+    Args:
+        study: The study.
+        trials: Its trials with their metrics.
+    """
+    records = [{"number": one.trial.number, "values": one.trial.values, "scores": one.scores} for one in trials]
+    print_as_json({"study": study.study_name, "trials": records})
 
 
 def print_table(study: optuna.Study) -> None:

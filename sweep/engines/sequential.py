@@ -22,6 +22,7 @@ from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.fine_tuning import is_second_phase, phase_epochs, phase_schedule
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
+from sweep.engines.predictions import Predictions
 from sweep.metrics import load_direction
 from sweep.models.build import build_checked
 from sweep.models.freezing import set_frozen
@@ -67,6 +68,10 @@ class SequentialEngine:
     def model(self, lane: int) -> Any:
         """The model being trained."""
         return self.run(lane).model
+
+    def predictions(self, lane: int) -> Predictions:
+        """What the model predicts for the validation images with its current weights."""
+        return self.run(lane).predictions()
 
     def run(self, lane: int) -> "TrainingRun":
         """The run itself, for a checkpoint."""
@@ -158,6 +163,10 @@ class TrainingRun:
             self.is_over = True
             self._callbacks.on_train_end()
 
+    def predictions(self) -> Predictions:
+        """What the model predicts for the validation images with its current weights."""
+        return predictions_of(self.config, self._validation_labels, self._steps.predict())
+
     def _read_logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
@@ -180,6 +189,13 @@ def scores_of(config: TrialConfig, labels: NDArray[np.int32], outputs: NDArray[A
 
     training = config.training
     return scores(training.computed_metrics, labels, outputs, from_logits=training.from_logits)
+
+
+def predictions_of(config: TrialConfig, labels: NDArray[np.int32], outputs: NDArray[Any]) -> Predictions:
+    """Labels (V,) with the probabilities that the model's outputs (V, num_classes) stand for."""
+    from sweep.metrics.scores import probabilities_of
+
+    return Predictions(labels, probabilities_of(outputs, from_logits=config.training.from_logits))
 
 
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:

@@ -10,10 +10,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sweep.config.function import FunctionConfig, RunConfig
 from sweep.engines.base import Answer, EpochRecord, Suggestion
+from sweep.engines.predictions import Predictions
 from sweep.errors import Cause, DataError, is_out_of_memory, message_of
 
 TRACEBACK_LINES = 12
@@ -95,6 +96,9 @@ class LaneRetried:
 Event = EpochDone | LaneLost | LaneRetried
 
 
+Kept = Literal["", "model", "predictions"]  # of a run that has ended
+
+
 class Executor(Protocol):
     """Train runs on lanes.
 
@@ -106,13 +110,13 @@ class Executor(Protocol):
     num_lanes: int
     shares_process: bool
 
-    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
+    def start(self, lane: int, config: RunConfig, *, keeps: Kept = "") -> None:
         """Start a run on a free lane. A failure is an event of the next `wait`.
 
         Args:
             lane: The lane.
             config: The config to train.
-            keeps_model: Whether `model` will be called.
+            keeps: What will be asked for once the run has ended: its model, its predictions, or neither.
         """
 
     def stop(self, lane: int) -> None:
@@ -130,6 +134,12 @@ class Executor(Protocol):
 
     def model(self, lane: int) -> Any:
         """Return the compiled `keras.Model`, with the kept weights, of a run that has ended and still has its lane."""
+
+    def predictions(self, lane: int) -> Predictions | None:
+        """Return what the kept model of a run that has ended predicts for its validation images.
+
+        None if the engine does not provide it, or there are too many values.
+        """
 
     def close(self) -> None:
         """Stop every lane, and end the workers."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from sweep.config.function import RunConfig
 from sweep.engines.base import Answer, Asks, Engine, EpochRecord, Outcome, Suggestion
+from sweep.engines.predictions import Predictions
 from sweep.errors import ends_process
-from sweep.executors.base import EpochDone, Event, LaneLost, failure_context, lane_lost, no_answer
+from sweep.executors.base import EpochDone, Event, Kept, LaneLost, failure_context, lane_lost, no_answer
 
 
 class InProcessExecutor:
@@ -31,7 +32,7 @@ class InProcessExecutor:
         self._waiting: list[Event] = []
         self._answer: Callable[[int, Suggestion], Answer] = no_answer
 
-    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
+    def start(self, lane: int, config: RunConfig, *, keeps: Kept = "") -> None:
         """Start a run on a lane; a failure to build the model is an event of the next `wait`."""
         try:
             self._engine.admit(lane, config)
@@ -64,6 +65,11 @@ class InProcessExecutor:
     def model(self, lane: int) -> Any:
         """Return the trained model of a run that has ended and still has its lane."""
         return self._engine.model(lane)
+
+    def predictions(self, lane: int) -> Predictions | None:
+        """Return what the kept model predicts; None if the engine does not provide it."""
+        predict = getattr(self._engine, "predictions", None)
+        return None if predict is None else predict(lane)
 
     def close(self) -> None:
         """Free every lane."""

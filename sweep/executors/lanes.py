@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from sweep.config.function import RunConfig
-from sweep.executors.base import Event, Executor
+from sweep.engines.predictions import Predictions
+from sweep.executors.base import Event, Executor, Kept
 
 Job = TypeVar("Job")
 
@@ -36,20 +37,20 @@ class Lanes(Generic[Job]):
         lane = next(lane for lane in range(self._executor.num_lanes) if lane not in self._jobs)
         self._jobs[lane] = job
 
-    def start(self, job: Job, config: RunConfig, *, keeps_model: bool = False) -> None:
+    def start(self, job: Job, config: RunConfig, *, keeps: Kept = "") -> None:
         """Start a run on the job's lane.
 
         Args:
             job: A job that has a lane.
             config: The config to train.
-            keeps_model: Whether `model` will be called.
+            keeps: What will be asked for once the run has ended: its model, its predictions, or neither.
         """
-        self._executor.start(self._lane_of(job), config, keeps_model=keeps_model)
+        self._executor.start(self._lane_of(job), config, keeps=keeps)
 
-    def start_next(self, job: Job, config: RunConfig) -> None:
+    def start_next(self, job: Job, config: RunConfig, *, keeps: Kept = "") -> None:
         """Start the next run of a job on the same lane, after its last one has ended."""
         self._executor.stop(self._lane_of(job))
-        self.start(job, config)
+        self.start(job, config, keeps=keeps)
 
     def free(self, job: Job) -> None:
         """Free the lane of a job that has ended."""
@@ -60,6 +61,10 @@ class Lanes(Generic[Job]):
     def model(self, job: Job) -> Any:
         """Return the trained model of a job that has ended and still has its lane."""
         return self._executor.model(self._lane_of(job))
+
+    def predictions(self, job: Job) -> Predictions | None:
+        """Return the validation predictions of a job that has ended and still has its lane."""
+        return self._executor.predictions(self._lane_of(job))
 
     def rounds(
         self, fill: Callable[[], None], check: Callable[[], None] = lambda: None

@@ -4,7 +4,7 @@ A message to a worker is `{"do": NAME, ...}` with the arguments of one of these 
 
     set_up   import Keras and set up the device (device, threads, ...)  answer: `{"device": ..., "code": ...}`
     make     create the engine with its lanes                           answer: `{"made": ...}`
-    start    start a run on a free lane (lane, attempt, config, keeps_model); with `keeps_model` the trained weights are
+    start    start a run on a free lane (lane, attempt, config, keeps); what is kept, its model or its predictions, is
              sent with the run's last event
     stop     free a lane (lane)
     train    train one epoch of some lanes (lanes)                      answer: `{"events": [...]}`

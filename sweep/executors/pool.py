@@ -15,7 +15,8 @@ from sweep.config.function import RunConfig
 from sweep.config.trial import TrialConfig
 from sweep.engines.base import Answer, Suggestion
 from sweep.engines.device import Device
-from sweep.executors.base import Event
+from sweep.engines.predictions import Predictions
+from sweep.executors.base import Event, Kept
 from sweep.executors.handle import WorkerHandle
 from sweep.executors.supervisor import WorkerSlot
 
@@ -154,10 +155,10 @@ class Workers(ABC):
                 most_runs=MOST_RUNS if name == "sequential" else None,
             )
 
-    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
+    def start(self, lane: int, config: RunConfig, *, keeps: Kept = "") -> None:
         """Start a run on a lane."""
         slot, own = self._slot_of(lane)
-        slot.start(own, config, keeps_model=keeps_model)
+        slot.start(own, config, keeps=keeps)
 
     def stop(self, lane: int) -> None:
         """Free a lane."""
@@ -187,9 +188,15 @@ class Workers(ABC):
         from sweep.engines.saved_weights import decode_model
 
         slot, own = self._slot_of(lane)
-        config, weights = slot.trained(own)
+        config, weights = slot.kept(own)
         assert isinstance(config, TrialConfig)  # a function has no model
         return decode_model(config, weights)
+
+    def predictions(self, lane: int) -> Predictions | None:
+        """Return what the worker sent with the last epoch."""
+        slot, own = self._slot_of(lane)
+        _, sent = slot.kept(own)
+        return Predictions.decode(sent) if sent else None
 
     def close(self) -> None:
         """End the workers, even in the middle of an epoch."""

@@ -107,4 +107,4 @@ class RunQueue(Generic[Key]):
         while self._waiting and self._lanes.num_free > 0 and len(self._lanes) != self._max_lanes:
             run = self._waiting.popleft()
             self._lanes.take(run)
-            self._lanes.start(run, run.config, keeps_model=self._keeps_models)
+            self._lanes.start(run, run.config, keeps="model" if self._keeps_models else "")

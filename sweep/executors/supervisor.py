@@ -16,7 +16,7 @@ from typing import Any
 from sweep.config.function import RunConfig
 from sweep.engines.base import Answer, Suggestion
 from sweep.errors import Cause, InputError, SweepStopped
-from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried, no_answer
+from sweep.executors.base import Event, FailureContext, Kept, LaneLost, LaneRetried, no_answer
 from sweep.executors.handle import WorkerExit, WorkerHandle
 from sweep.executors.messages import event_of
 
@@ -36,8 +36,8 @@ class Run:
     num_exits: int = 0  # of workers, counted against the run
     is_suspect: bool = False  # whether it may have caused the last exit
     is_due: bool = False  # whether the round waits for its epoch
-    keeps_model: bool = False
-    weights: str = ""  # as the worker sent them with the last epoch
+    keeps: Kept = ""
+    kept: str = ""  # as the worker sent it with the last epoch
 
 
 class WorkerSlot:
@@ -86,13 +86,13 @@ class WorkerSlot:
         self._make = {"most_runs": most_runs, **values}
         self.worker.send(do="make", **values)
 
-    def start(self, lane: int, config: RunConfig, *, keeps_model: bool = False) -> None:
-        """Start a run on a lane, with `keeps_model` if `trained` will be called."""
+    def start(self, lane: int, config: RunConfig, *, keeps: Kept = "") -> None:
+        """Start a run on a lane, with `keeps` if `kept` will be called."""
         most_runs = self._make["most_runs"]
         if most_runs is not None and self._num_ended >= most_runs and not self._runs:
             self.worker.end()
             self._start_new_worker()
-        self._runs[lane] = Run(config, keeps_model=keeps_model)
+        self._runs[lane] = Run(config, keeps=keeps)
         self._send_start(lane)
 
     def stop(self, lane: int) -> None:
@@ -101,10 +101,10 @@ class WorkerSlot:
             self._num_ended += 1
             self.worker.send(do="stop", lane=lane)
 
-    def trained(self, lane: int) -> tuple[RunConfig, str]:
-        """Return the config and the encoded weights of a run that has ended, started with `keeps_model`."""
+    def kept(self, lane: int) -> tuple[RunConfig, str]:
+        """Return the config of a run that has ended and, encoded, what it was started to keep."""
         run = self._runs[lane]
-        return run.config, run.weights
+        return run.config, run.kept
 
     # ---- a round ----
 
@@ -186,7 +186,7 @@ class WorkerSlot:
         run = self._runs.get(event.lane)
         if run is None or values["attempt"] != run.attempt:
             return []  # the event is of an earlier attempt
-        run.weights = values.get("weights", "")
+        run.kept = values.get("kept", "")
         event = replace(event, code=self._code)
         if isinstance(event, LaneLost):
             return self._lose(event, run)
@@ -257,4 +257,4 @@ class WorkerSlot:
     def _send_start(self, lane: int) -> None:
         run = self._runs[lane]
         config = run.config.values()
-        self.worker.send(do="start", lane=lane, attempt=run.attempt, config=config, keeps_model=run.keeps_model)
+        self.worker.send(do="start", lane=lane, attempt=run.attempt, config=config, keeps=run.keeps)

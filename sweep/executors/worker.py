@@ -23,7 +23,7 @@ from sweep.engines.devices import set_up_device
 from sweep.engines.function_process import prepare_function
 from sweep.engines.registry import make_engine
 from sweep.errors import SweepError
-from sweep.executors.base import EpochDone, LaneLost
+from sweep.executors.base import EpochDone, Kept, LaneLost
 from sweep.executors.in_process import InProcessExecutor
 from sweep.executors.messages import decode, encode, event_values
 from sweep.models.probe import probe
@@ -41,7 +41,7 @@ class Worker:
         self._ask = ask
         self._executor: InProcessExecutor | None = None
         self._attempts: dict[int, int] = {}
-        self._keeping: set[int] = set()  # lanes whose trained model is sent
+        self._keeps: dict[int, Kept] = {}  # what is sent when the run of a lane has ended
 
     def do(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Execute a message. Return the answer, None if there is none."""
@@ -76,10 +76,10 @@ class Worker:
         self._executor.answer_with(self._question)
         return {"made": True}
 
-    def _start(self, lane: int, attempt: int, config: dict[str, Any], *, keeps_model: bool) -> None:
+    def _start(self, lane: int, attempt: int, config: dict[str, Any], *, keeps: Kept) -> None:
         assert self._executor is not None
         self._attempts[lane] = attempt
-        (self._keeping.add if keeps_model else self._keeping.discard)(lane)
+        self._keeps[lane] = keeps
         self._executor.start(lane, run_config(config, "a config from the main process"))
 
     def _stop(self, lane: int) -> None:
@@ -99,14 +99,20 @@ class Worker:
         return Answer(message["value"], message["error"])
 
     def _event_message(self, event: EpochDone | LaneLost) -> dict[str, Any]:
-        """Return an event with its attempt and, if the run has ended and its model is kept, with the weights."""
+        """Return an event with its attempt and, if the run has ended, with what is kept of it."""
         message = {"attempt": self._attempts[event.lane], "event": event_values(event)}
-        if isinstance(event, EpochDone) and event.metrics.is_last and event.lane in self._keeping:
+        if isinstance(event, EpochDone) and event.metrics.is_last:
+            message["kept"] = self._kept(event.lane)
+        return message
+
+    def _kept(self, lane: int) -> str:
+        assert self._executor is not None
+        if self._keeps[lane] == "model":
             from sweep.engines.saved_weights import encode_weights
 
-            assert self._executor is not None
-            message["weights"] = encode_weights(self._executor.model(event.lane))
-        return message
+            return encode_weights(self._executor.model(lane))
+        predictions = self._executor.predictions(lane) if self._keeps[lane] == "predictions" else None
+        return predictions.encode() if predictions is not None and predictions.may_be_kept else ""
 
 
 def main(descriptor: int) -> None:

@@ -24,7 +24,7 @@ def scores(names: Sequence[str], labels: NDArray[Any], outputs: NDArray[Any], *,
         Exception: Whatever a metric raises.
     """
     probabilities = probabilities_of(outputs, from_logits=from_logits)
-    return {name: _number(name, find_metric(name)(labels, probabilities)) for name in names}
+    return {name: number_of(name, find_metric(name)(labels, probabilities)) for name in names}
 
 
 def find_metric(name: str) -> Callable[[NDArray[Any], NDArray[Any]], Any]:
@@ -41,7 +41,8 @@ def probabilities_of(outputs: NDArray[Any], *, from_logits: bool) -> NDArray[np.
     return (values / np.where(sums > 0, sums, 1)).astype(np.float32)
 
 
-def _number(name: str, value: Any) -> float:
+def number_of(name: str, value: Any) -> float:
+    """Return what a metric gave as a float. TypeError if it is not a number."""
     try:
         if np.ndim(value) or isinstance(value, str | bytes):
             raise TypeError

@@ -37,6 +37,7 @@ from sweep.space.parameters import (
 )
 from sweep.space.runs import RunPlan
 
+MOST_KEPT = 1000  # trials whose predictions are stored
 MOST_RUNS = 1000  # seeds or folds of a trial
 
 
@@ -55,6 +56,8 @@ class StudySection(ObjectiveSection):
     """Whether the first trial has the values that the keys have if nothing varies, where they are in range."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the sampler and of all trainings."""
+    keep_predictions: Annotated[int, Field(ge=0, le=MOST_KEPT)] = 5
+    """Number of best trials whose validation predictions are stored, for metrics that are computed later; 0: none."""
 
 
 class Choice(Section):

@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial
 
 from sweep.config.function import RunConfig
 from sweep.engines.base import EpochRecord, run_values
+from sweep.engines.predictions import Predictions
 
 ATTEMPTS = "sweep:attempts"
 STARTS = "sweep:starts"
@@ -24,6 +25,7 @@ class RunningTrial:
     histories: list[list[EpochRecord]] = field(default_factory=list)  # of each run so far
     values: list[list[float]] = field(default_factory=list)  # by objective, of each run that is over
     differs: bool = False  # from its stored reports, as is known so far
+    predictions: list[Predictions] = field(default_factory=list)  # of each run that is over, where they are kept
     code: str = ""  # the digest of the user's that trains it, where that is not what the start found
 
     @property

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.config.function import RunConfig
 from sweep.engines.base import EpochRecord, not_finite_line
 from sweep.errors import Cause
-from sweep.executors.base import Event, FailureContext, LaneLost, LaneRetried
+from sweep.executors.base import Event, FailureContext, Kept, LaneLost, LaneRetried
 from sweep.executors.lanes import Lanes
 from sweep.metrics import TIMING
 from sweep.space.runs import trial_values
@@ -44,9 +44,11 @@ class RunningTrials:
         failures: FailureStreak,
         callbacks: CallbackList,
         notice: Callable[[str], None],
+        keeps: Kept = "",
     ) -> None:
+        """`keeps` names what will be asked for when a run has ended."""
         self._study, self._objectives, self._lanes, self._recorder = study, objectives, lanes, recorder
-        self._failures, self._callbacks, self._notice = failures, callbacks, notice
+        self._failures, self._callbacks, self._notice, self._keeps = failures, callbacks, notice, keeps
 
     def __iter__(self) -> Iterator[RunningTrial]:
         return iter(self._lanes)
@@ -76,13 +78,13 @@ class RunningTrials:
         trial = self._study.write_behind.get_trial(running.number)
         self._callbacks.post(lambda callback: callback.on_trial_start(_own_copy(callback, trial)))
         self._callbacks.deliver()
-        self._lanes.start(running, running.begin_run())
+        self._lanes.start(running, running.begin_run(), keeps=self._keeps)
 
     def start_next_runs(self) -> None:
         """Start the next run of each trial whose last run has ended and been stored."""
         for running in self._lanes:
             if running.is_between_runs:
-                self._lanes.start_next(running, running.begin_run())
+                self._lanes.start_next(running, running.begin_run(), keeps=self._keeps)
 
     def drop(self, number: int) -> None:
         """Stop training a trial that another program has finished."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from sweep.config.study_name import study_folder
 from sweep.config.study_settings import StudySettings
 from sweep.engines.device import check_device_name
 from sweep.engines.registry import ENGINES, make_engine
@@ -26,6 +27,7 @@ from sweep.plugins.user_code import code_of, contained, prepend_to_path
 from sweep.space.space import Space
 from sweep.storage import back_up, database_url, study_lock
 from sweep.system.interruption import Interruption
+from sweep.tuning.best_predictions import BestPredictions
 from sweep.tuning.callback import Callback
 from sweep.tuning.callback_list import CALLBACKS, make_callbacks
 from sweep.tuning.limits import Limits
@@ -230,8 +232,17 @@ def _run_to_limits(
         made.settings.seed,
         interruption,
         callbacks,
+        _best_predictions(study, made.space, options.storage.studies),
     )
     return _outcome(study, made, url, is_timed_out=tuner.run())
+
+
+def _best_predictions(study: SweepStudy, space: Space, studies: Path) -> BestPredictions | None:
+    """None where nothing is to be kept, or a function is called."""
+    limit = space.study.keep_predictions
+    if limit == 0 or space.function is not None:
+        return None
+    return BestPredictions(study_folder(studies, study.study_name), limit, study.directions[0], study.frozen_trials())
 
 
 def _outcome(

@@ -22,11 +22,13 @@ from sweep.space.space import Space
 from sweep.storage import ForeignChange, Wait, set_aside_lines
 from sweep.system.interruption import Interruption
 from sweep.tuning.asker import Asker
+from sweep.tuning.best_predictions import BestPredictions
 from sweep.tuning.callback import Callback
 from sweep.tuning.callback_list import CallbackList
 from sweep.tuning.dashboard_notes import DashboardNotes
 from sweep.tuning.failures import FailureStreak
 from sweep.tuning.limits import Limits, SweepClock
+from sweep.tuning.prediction_keeper import PredictionKeeper
 from sweep.tuning.progress import Progress
 from sweep.tuning.reported import Reported
 from sweep.tuning.resume import Resume
@@ -52,6 +54,7 @@ class Tuner:
         seed: int,
         interruption: Interruption | None = None,
         callbacks: Sequence[Callback] = (),
+        best_predictions: BestPredictions | None = None,
     ) -> None:
         self._study, self._space, self._executor = study, space, executor
         self._limits, self._notice = limits, progress.notice
@@ -62,7 +65,19 @@ class Tuner:
         self._recorder = TrialRecorder(study, Reported.of(space), counts_starts=executor.shares_process)
         self._failures = FailureStreak(study.write_behind, limits.max_failures)
         self._trials = RunningTrials(
-            study, space.metrics, self._lanes, self._recorder, self._failures, self._callbacks, progress.notice
+            study,
+            space.metrics,
+            self._lanes,
+            self._recorder,
+            self._failures,
+            self._callbacks,
+            progress.notice,
+            keeps="" if best_predictions is None else "predictions",
+        )
+        self._keeper = (
+            PredictionKeeper(best_predictions, space.metrics, self._lanes, progress.notice)
+            if best_predictions is not None
+            else None
         )
         self._asker = Asker(study, space, self._recorder, self._failures, seed)
         self._clock = SweepClock(float(study.user_attrs.get("elapsed_s", 0.0)), limits.timeout_s)
@@ -151,6 +166,8 @@ class Tuner:
     def _handle(self, events: list[tuple[RunningTrial, Event]]) -> None:
         if any(isinstance(event, EpochDone) for _, event in events):
             self._resume_plan.end_round()
+        if self._keeper is not None:
+            self._keeper.follow(events)
         with self._transactions.begin():
             for running, event in sorted(events, key=lambda pair: pair[0].number):
                 self._trials.follow(running, event)

@@ -21,6 +21,7 @@ from sweep.engines.packed.grouping import Group, group_lanes
 from sweep.engines.packed.run import LaneRun, TrainedEpoch, train_together
 from sweep.engines.packed.structure import Structure, structure_of
 from sweep.engines.placed import Arrays, ImageStore, Placed
+from sweep.engines.predictions import Predictions
 from sweep.engines.sequential import IMAGES_PER_CALL, TrainingRun
 from sweep.engines.weak_lru_cache import WeakLruCache
 from sweep.errors import ends_process, is_out_of_memory
@@ -109,6 +110,13 @@ class PackedEngine:
             raise ValueError(f"lane {lane} is free")
         run = self._runs[lane]
         return run.model() if isinstance(run, LaneRun) else run.model
+
+    def predictions(self, lane: int) -> Predictions:
+        """What the lane's model predicts for the validation images with its current weights."""
+        if lane not in self._runs:
+            raise ValueError(f"lane {lane} is free")
+        run = self._runs[lane]
+        return run.predictions(self._pause) if isinstance(run, LaneRun) else run.predictions()
 
     def _input(self, structure: Structure, placed: Placed) -> Arrays:
         """What the program's minibatches come from."""

@@ -18,12 +18,14 @@ from sweep.engines.packed.start import EpochInput, initial_arrays, learning_rate
 from sweep.engines.packed.structure import Structure
 from sweep.engines.packed.updates import momentum_products
 from sweep.engines.placed import Arrays, Placed
+from sweep.engines.predictions import Predictions
 from sweep.engines.sequential import (
     best_epoch_of,
     compiled_model,
     early_stopping,
     minibatch_order,
     needs_outputs,
+    predictions_of,
     scores_of,
 )
 
@@ -106,6 +108,12 @@ class LaneRun:
         for variable, values in zip(moving, arrays.statistics, strict=True):
             variable.assign(values)
         return model
+
+    def predictions(self, pause: Pause) -> Predictions:
+        """What the lane predicts for the validation images with the weights of now; by itself, as others may train."""
+        inputs, labels = self.epoch_input(self.epoch), self._dataset.labels[self._dataset.validation]
+        outputs = self.program.predict([self.lane], [inputs], self.images, 1, pause)
+        return predictions_of(self._config, labels, outputs[0])
 
     def get_weights(self) -> list[NDArray[Any]]:
         """As Keras's early stopping asks its model."""
