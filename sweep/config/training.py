@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sweep.config.class_weight import WeightTable
+from sweep.config.loss import DEFAULT_LOSS, OF_DISTANCE, LossName
 from sweep.config.section import Positive, Rate, Section
 from sweep.metrics import LOGGED_METRICS, METRICS, function_metrics
 from sweep.spelling import did_you_mean
@@ -120,6 +121,10 @@ class TrainingConfig(Section):
     """Further metrics to compute on the validation images after each epoch."""
     from_logits: bool = False
     """Whether the model of a builder returns logits instead of probabilities."""
+    loss: LossName = DEFAULT_LOSS
+    """Keras loss of the labels as one-hot vectors."""
+    label_smoothing: Rate = 0.0
+    """Share of each label that is spread over all classes, in training and in `val_loss`."""
     class_weight: Literal["balanced"] | WeightTable | None = None
     """Weight of each class in the training loss: a table by class name or number, or `balanced` by inverse frequency.
     Default: all classes count alike."""
@@ -129,6 +134,13 @@ class TrainingConfig(Section):
     """Seed of initial weights, dropout and minibatch order. Default in a sweep: drawn for each trial."""
     weights_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Seed of initial weights and dropout instead of `seed`."""
+
+    @model_validator(mode="after")
+    def _loss_takes_what_is_given(self) -> Self:
+        for key in ("from_logits", "label_smoothing"):
+            if self.loss == OF_DISTANCE and getattr(self, key):
+                raise ValueError(f"{key} has no effect with loss = {OF_DISTANCE!r}; remove it or change loss")
+        return self
 
     @field_validator("metrics")
     @classmethod
@@ -152,6 +164,11 @@ class TrainingConfig(Section):
     def computed_metrics(self) -> tuple[str, ...]:
         """Names of the functions that each epoch's logs need."""
         return function_metrics(*self.metrics, *([] if self.patience is None else [self.monitor]))
+
+    @property
+    def has_one_hot_loss(self) -> bool:
+        """Return whether the loss is another one than the cross-entropy of class numbers."""
+        return self.loss != DEFAULT_LOSS or self.label_smoothing > 0
 
     @property
     def layers_seed(self) -> int:

@@ -13,6 +13,7 @@ from sweep.config.augmentation import AugmentationConfig
 from sweep.config.data import DataConfig
 from sweep.config.families import config_class, model_config, model_keys, named_families
 from sweep.config.fine_tuning import FineTuningConfig
+from sweep.config.loss import DEFAULT_LOSS
 from sweep.config.model import DEFAULT_FAMILY, OF_BUILDERS, ModelConfig
 from sweep.config.old_keys import other_spellings, with_current_keys
 from sweep.config.section import Section, first_problem
@@ -110,8 +111,9 @@ class TrialConfig(Section):
         values: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
         if not self.data.options:
             del values["data"]["options"]
-        if not self.training.metrics:
-            del values["training"]["metrics"]
+        for key in OPTIONAL_TRAINING_KEYS:
+            if not getattr(self.training, key) or getattr(self.training, key) == DEFAULT_LOSS:
+                del values["training"][key]
         for section in OPTIONAL_SECTIONS:
             if not getattr(self, section).is_on:
                 del values[section]
@@ -119,6 +121,7 @@ class TrialConfig(Section):
 
 
 SECTIONS = tuple(TrialConfig.model_fields)
+OPTIONAL_TRAINING_KEYS = ("metrics", "loss", "label_smoothing")  # left out in the same way
 OPTIONAL_SECTIONS = ("augmentation", "fine_tuning")  # which `TrialConfig.values` leaves out where they have no effect
 
 

@@ -17,6 +17,7 @@ from sweep.config.augmentation import AugmentationConfig
 from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
 from sweep.engines.class_weights import class_weights
+from sweep.engines.losses import takes_one_hot
 
 STREAM = 0xA06  # keeps the seeds of images apart from those of the minibatch order
 Tensor = Any
@@ -31,6 +32,7 @@ class Augmentation:
         num_classes: int,
         value_range: tuple[float, float],
         class_weights: NDArray[np.float32] | None = None,
+        one_hot: bool = False,
     ) -> None:
         """Create the layers.
 
@@ -39,10 +41,11 @@ class Augmentation:
             num_classes: Y; labels that are mixed are one-hot vectors of this length.
             value_range: Smallest and largest pixel value of the scaled images.
             class_weights: Of each class (Y,) in the loss; None if all count alike.
+            one_hot: Whether the loss takes one-hot labels although none are mixed.
 
         """
         self._layers = [*_layers(config, value_range)]
-        self._num_classes, self._mixes_labels = num_classes, config.mixes_labels
+        self._num_classes, self._one_hot = num_classes, one_hot or config.mixes_labels
         self._class_weights = class_weights
 
     def step_seeds(self, seed: int, epoch: int, num_steps: int) -> NDArray[np.int32]:
@@ -51,8 +54,8 @@ class Augmentation:
         return np.random.default_rng([seed, epoch, STREAM]).integers(0, 2**31 - 1, shape, dtype=np.int32)
 
     def encode(self, labels_B: Tensor) -> Tensor:
-        """Return labels as the loss takes them: one-hot (B, Y) where labels are mixed, otherwise unchanged."""
-        return keras.ops.one_hot(labels_B, self._num_classes) if self._mixes_labels else labels_B
+        """Return labels as the loss takes them: one-hot (B, Y), or unchanged."""
+        return keras.ops.one_hot(labels_B, self._num_classes) if self._one_hot else labels_B
 
     def __call__(self, images_BHWC: Tensor, labels_B: Tensor, seeds_L2: Tensor) -> tuple[Tensor, ...]:
         """Return what Keras's `train_step` takes: changed images, encoded labels and the images' weights, if any.
@@ -62,13 +65,13 @@ class Augmentation:
         images, labels = self._changed(images_BHWC, labels_B, seeds_L2)
         if self._class_weights is None:
             return images, labels
-        if self._mixes_labels:  # an image has a share of each class's weight
+        if self._one_hot:  # an image whose labels are mixed has a share of each class's weight
             return images, labels, keras.ops.sum(labels * self._class_weights, axis=-1)
         return images, labels, keras.ops.take(keras.ops.convert_to_tensor(self._class_weights), labels)
 
     def _changed(self, images_BHWC: Tensor, labels_B: Tensor, seeds_L2: Tensor) -> tuple[Tensor, Tensor]:
         if not self._layers:
-            return images_BHWC, labels_B
+            return images_BHWC, self.encode(labels_B)
         batch = {"images": images_BHWC, "labels": self.encode(labels_B)}
         states = [layer.generator.state for layer in self._layers]
         drawn = [(state, keras.ops.cast(seeds_L2[index], state.dtype)) for index, state in enumerate(states)]
@@ -82,7 +85,9 @@ class Augmentation:
 def augmentation_of(config: TrialConfig, dataset: Dataset) -> Augmentation:
     """Return the augmentation of a config; without layers if all of `[augmentation]` is off."""
     ends = dataset.value_range if config.augmentation.needs_value_range else (0.0, 1.0)
-    return Augmentation(config.augmentation, dataset.num_classes, ends, class_weights(config, dataset))
+    return Augmentation(
+        config.augmentation, dataset.num_classes, ends, class_weights(config, dataset), one_hot=takes_one_hot(config)
+    )
 
 
 def _layers(config: AugmentationConfig, value_range: tuple[float, float]) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from sweep.engines.backends import current_backend
 from sweep.engines.backends.base import CompiledSteps
 from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.fine_tuning import is_second_phase, phase_epochs, phase_schedule
+from sweep.engines.losses import build_loss
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
 from sweep.engines.predictions import Predictions
@@ -209,12 +210,7 @@ def compile_model(model: Any, config: TrialConfig, dataset: Dataset, epoch: int 
     """Compile the config's model for the phase of training that an epoch belongs to: see `fine_tuning`."""
     num_steps = -(-len(dataset.train) // config.training.batch_size) * phase_epochs(config, epoch)
     optimizer = build_optimizer(config.optimizer, phase_schedule(config, epoch), num_steps)
-    loss: Any = "sparse_categorical_crossentropy"  # of probabilities
-    if config.augmentation.mixes_labels:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=config.training.from_logits)
-    elif config.training.from_logits:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(optimizer, loss=build_loss(config), metrics=["accuracy"], jit_compile=False)
     few, encode = dataset.train[:2], augmentation_of(config, dataset).encode
     # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
     model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), encode(dataset.labels[few])))

@@ -20,6 +20,7 @@ from sweep.config.trial import TrialConfig
 from sweep.data import Dataset, load, load_raw_test
 from sweep.engines.base import LEARNING_RATE, EpochRecord, not_finite_line
 from sweep.engines.checkpoint import CheckpointingEngine, read_note
+from sweep.engines.losses import encoded_labels
 from sweep.engines.sequential import compiled_model
 from sweep.errors import NO_LOCKS, NO_LOCKS_ERRORS, InputError, SweepError
 from sweep.executors.base import Executor
@@ -180,7 +181,9 @@ class Retraining:
         model = raw_image_model(network, scaling, shape)
         folder = self._folder if result.seed == self._seeds[0] else self._folder / f"seed-{result.seed}"
         save_weights(model if check.is_usable else network, folder)
-        result.test_loss, result.test_accuracy = evaluate(model, *load_raw_test(self._config.data))
+        images, labels = load_raw_test(self._config.data)
+        encoded = encoded_labels(self._config, labels, self._dataset.num_classes)
+        result.test_loss, result.test_accuracy = evaluate(model, images, encoded)
         result.problem, result.takes_raw_images, result.is_saved = check.problem, True, False
         self._write_results()
         if check.can_be_saved:
@@ -224,7 +227,7 @@ def evaluate(model: Any, x_test: Any, y_test: Any) -> tuple[float, float]:
     Args:
         model: A compiled `keras.Model`.
         x_test: Images as the model takes them, (N, ...).
-        y_test: Labels, int32 (N,).
+        y_test: Labels as the loss takes them: see `encoded_labels`.
 
     Returns:
         Loss and accuracy.

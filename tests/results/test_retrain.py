@@ -54,6 +54,17 @@ def test_seeds_are_trained_scored_on_the_test_set_and_summarised(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("training", [{"label_smoothing": 0.1}, {"loss": "mean_squared_error"}])
+def test_losses_of_one_hot_labels_are_scored_on_the_test_set(tmp_path, training):
+    config = make_config(training={"epochs": 2, "seed": 5, **training}, augmentation={"mixup": 0.2})
+    content, _ = retrain(tmp_path, config)
+    x_test, y_test = load_raw_test(config.data)
+    model = keras.models.load_model(tmp_path / "model.keras")
+    accuracy = np.mean(model.predict(x_test, verbose=0).argmax(1) == y_test)
+    assert content["seeds"][0]["test_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [{"epochs": 6}, {"epochs": 12, "patience": 2, "monitor": "val_accuracy"}])
 def test_killed_retrain_goes_on_from_its_last_epoch_bit_for_bit(tmp_path, training):
     config = make_config(training={**training, "seed": 5})

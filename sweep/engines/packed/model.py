@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from sweep.engines.losses import losses_of
 from sweep.engines.packed.structure import LaneNumbers, Structure
 from sweep.models.lane_kernel import Dropout, Tensor
 
@@ -35,14 +36,14 @@ def loss(
     probabilities_BY: Tensor,
     class_weights: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Mean cross-entropy plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels.
+    """Mean loss of the images plus the penalties `l1 * sum|w| + l2 * sum w^2` of the kernels.
 
     `class_weights` are those of a lane, in training; each image's loss is multiplied by its class's.
 
     Penalties are stacked: where TensorFlow thinks memory short (a CPU has 256 MB to it), it makes of a chain of
     additions one that works in a temporary variable, which lanes that run at a time would share.
     """
-    losses_B = ops.sparse_categorical_crossentropy(labels_B, probabilities_BY)
+    losses_B = losses_of(structure.loss, labels_B, probabilities_BY, numbers.label_smoothing)
     for weights_Y in class_weights:
         losses_B = losses_B * ops.cast(ops.take(weights_Y, labels_B), losses_B.dtype)
     total = ops.sum(losses_B) / ops.cast(ops.shape(losses_B)[0], losses_B.dtype)  # Keras's mean is of float32 on JAX

@@ -31,6 +31,7 @@ class Structure:
     batch_size: int
     precision: str
     has_class_weight: bool = False
+    loss: str = ""  # see `losses_of`
     widths: Widths | None = None  # padded to; None: free
 
     def dropout_number(self, layer: int) -> int:
@@ -46,13 +47,14 @@ class LaneNumbers(NamedTuple):
     momentum: float
     nesterov: float  # 1 or 0
     weight_decay: float
+    label_smoothing: float
     rates: Sequence[float] = ()  # of each dropout, and 1 - rate: two numbers each
 
     @classmethod
     def of(cls, vector: Any) -> "LaneNumbers":
         """From the vector, or a list of its entries."""
-        l1, l2, momentum, nesterov, weight_decay, *rates = vector
-        return cls(l1, l2, momentum, nesterov, weight_decay, rates)
+        l1, l2, momentum, nesterov, weight_decay, label_smoothing, *rates = vector
+        return cls(l1, l2, momentum, nesterov, weight_decay, label_smoothing, rates)
 
     def vector(self) -> list[float]:
         """All of them."""
@@ -75,6 +77,7 @@ def structure_of(config: TrialConfig, dataset: Dataset) -> Structure:
         batch_size=config.training.batch_size,
         precision=config.training.precision,
         has_class_weight=config.training.class_weight is not None,
+        loss=config.training.loss if config.training.has_one_hot_loss else "",
     )
 
 
@@ -94,6 +97,7 @@ def lane_numbers(config: TrialConfig) -> LaneNumbers:
         momentum=optimizer.momentum or 0.0,
         nesterov=float(optimizer.nesterov),
         weight_decay=weight_decay if optimizer.name == "adamw" else 0.0,
+        label_smoothing=config.training.label_smoothing,
         rates=[number for rate in config.model.lane_dropouts if rate > 0 for number in (rate, 1.0 - rate)],
     )
 

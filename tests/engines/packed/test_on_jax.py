@@ -23,7 +23,7 @@ COMPILED_ONCE = {  # engines of many tests have the same programs
 @pytest.mark.parametrize(
     ("files", "environment"),
     [
-        (("memory", "folds", "refill", "runs", "steps", "class_weight"), QUICK_TO_COMPILE),
+        (("memory", "folds", "refill", "runs", "steps", "class_weight", "losses"), QUICK_TO_COMPILE),
         (("lanes",), {}),  # what users run: equal to the bit however XLA rewrites it
     ],
     ids=["formulas", "lanes"],
