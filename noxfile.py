@@ -16,10 +16,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def tests_jax(session: nox.Session) -> None:
-    """Run the contracts of engines, models and Keras backends with Keras on JAX, then the tests of lanes."""
+    """Run the contracts of engines, models and Keras backends with Keras on JAX, and the tests of the packed engine."""
     session.install("-e", ".[test]")
-    files = ("test_backends.py", "test_contract.py", "test_optimizers.py", "test_schedules.py")
-    paths = [*(f"tests/engines/{file}" for file in files), "tests/models/test_families.py"]
+    of_engines = ("backends", "contract", "optimizers", "schedules", "augmentation")
+    of_lanes = ("memory", "folds", "refill", "runs", "steps", "class_weight", "losses")
+    paths = [f"tests/engines/test_{name}.py" for name in of_engines]
+    paths += [f"tests/engines/packed/test_{name}.py" for name in of_lanes] + ["tests/models/test_families.py"]
     quick_to_compile = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     session.run("pytest", *paths, *session.posargs, env={"KERAS_BACKEND": "jax", **quick_to_compile})
     session.run("pytest", "-m", "jax", "tests/engines", *session.posargs)  # these set the backend themselves

@@ -1,4 +1,4 @@
-"""Classes weigh as the config says, in lanes as in the sequential engine as in Keras: on JAX by `test_on_jax.py`."""
+"""Classes weigh as the config says, in lanes as in the sequential engine as in Keras: on JAX by `nox -s tests_jax`."""
 
 from typing import Any
 

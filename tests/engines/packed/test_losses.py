@@ -1,4 +1,4 @@
-"""The loss is the one that the config names, in lanes as in the sequential engine: on JAX by `test_on_jax.py`."""
+"""The loss is the one that the config names, in lanes as in the sequential engine: on JAX by `nox -s tests_jax`."""
 
 from typing import Any
 

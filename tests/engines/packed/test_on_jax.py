@@ -1,4 +1,7 @@
-"""Tests of the packed engine that hold on JAX too, once more with it as Keras's backend: it is one for a process."""
+"""Tests of what lanes compute, once more with Keras on JAX: it has one backend in a process.
+
+The other tests of the packed engine that hold on JAX are in the session `nox -s tests_jax`.
+"""
 
 import os
 import subprocess
@@ -23,7 +26,7 @@ COMPILED_ONCE = {  # engines of many tests have the same programs
 @pytest.mark.parametrize(
     ("files", "environment"),
     [
-        (("memory", "folds", "refill", "runs", "steps", "class_weight", "losses"), QUICK_TO_COMPILE),
+        (("steps",), QUICK_TO_COMPILE),
         (("lanes",), {}),  # what users run: equal to the bit however XLA rewrites it
     ],
     ids=["formulas", "lanes"],
