@@ -1,11 +1,14 @@
 """Studies of one or several objectives as they are read: the objectives' names, and which trials no other one beats."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from statistics import fmean, stdev
 from typing import Any
 
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+RUN_VALUES = "run_values"  # the user attribute of a trial of several runs: the values of each, by objective
 
 
 def metric_names(user_attrs: dict[str, Any], num_objectives: int) -> list[str]:
@@ -58,9 +61,38 @@ def unbeaten(points: Sequence[tuple[float, ...]]) -> list[int]:
     return front
 
 
+def run_values(trial: FrozenTrial) -> list[list[float]]:
+    """Return the values of each run (fold or repeat) of a COMPLETE trial, by objective; empty for a single run.
+
+    Trials of earlier versions have no attribute; they reported the first objective of each run.
+    """
+    stored = trial.user_attrs.get(RUN_VALUES)
+    if trial.state != TrialState.COMPLETE or not trial.values:
+        return []
+    if isinstance(stored, list) and all(_has_values(run, len(trial.values)) for run in stored):
+        return stored
+    history = trial.user_attrs.get("history")
+    had_runs = isinstance(history, list) and any(isinstance(epoch, dict) and "run" in epoch for epoch in history)
+    reported = trial.intermediate_values
+    return [[reported[step]] for step in sorted(reported)] if had_runs else []
+
+
+def deviations(trial: FrozenTrial) -> list[float]:
+    """Return the standard deviation over the runs of a trial, for each objective it is known of."""
+    runs = run_values(trial)
+    return [stdev(column) for column in zip(*runs, strict=True)] if len(runs) > 1 else []
+
+
+def shown_scores(trial: FrozenTrial) -> list[str]:
+    """Format each value of a trial, with the standard deviation over its runs if it has several."""
+    spreads = [f" +- {shown(spread)}" for spread in deviations(trial)]
+    values = [shown(value) for value in trial.values or ()]
+    return [value + spread for value, spread in zip_longest(values, spreads, fillvalue="")]
+
+
 def shown_values(metrics: Sequence[str], trial: FrozenTrial) -> str:
-    """Format values as `val_accuracy 0.9861, seconds 0.3120`; "" without values."""
-    return ", ".join(f"{metric} {shown(value)}" for metric, value in zip(metrics, trial.values or (), strict=False))
+    """Format values as `val_accuracy 0.9861 +- 0.0032, seconds 0.3120`; "" without values."""
+    return ", ".join(f"{metric} {score}" for metric, score in zip(metrics, shown_scores(trial), strict=False))
 
 
 def only_value(trial: FrozenTrial) -> float | None:
@@ -85,6 +117,10 @@ def shown_mean(values: Sequence[float]) -> str:
     """
     spread = f" +- {shown(stdev(values))}" if len(values) > 1 else ""
     return shown(fmean(values)) + spread
+
+
+def _has_values(run: Any, count: int) -> bool:
+    return isinstance(run, list) and len(run) == count and all(isinstance(value, int | float) for value in run)
 
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sweep.pareto import losses, metric_names, only_value, pareto_front, shown, shown_mean
+from sweep.pareto import losses, metric_names, only_value, pareto_front, shown, shown_mean, shown_scores
 from sweep.results.confirmation import Confirmation, read_confirmation
 from sweep.results.confirmation_table import COLUMNS, records, rows
 from sweep.results.scoring import TrialScores
@@ -88,7 +88,7 @@ def print_table(study: optuna.Study) -> None:
     front = _front(study, trials)
     for trial in sort_trials(study, trials)[:MAX_ROWS]:
         params = [Text(_short(trial.params.get(name, "-"))) for name in names]
-        values = map(shown, trial.values) if trial.values else ["-"] * len(metrics)
+        values = shown_scores(trial) or ["-"] * len(metrics)
         number = f"{trial.number} *" if trial.number in front else str(trial.number)
         table.add_row(number, trial.state.name, *values, str(len(trial.intermediate_values)), *params)
     console = make_console()

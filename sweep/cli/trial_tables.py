@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from itertools import chain, repeat
 from typing import Any
 
 import optuna
@@ -11,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.errors import FAILURE_ATTRS, StudyError
-from sweep.pareto import metric_names, only_value
+from sweep.pareto import RUN_VALUES, deviations, metric_names, only_value, run_values, shown
 from sweep.storage.stored_trials import EPOCH_KEYS, cause_and_error, epochs, further_metrics, reported, section
 from sweep.text import make_console, print_as_json
 
-SEPARATE_ATTRS = ("seed", "history", *FAILURE_ATTRS)  # printed separately
+SEPARATE_ATTRS = ("seed", "history", RUN_VALUES, *FAILURE_ATTRS)  # printed separately
 
 
 def find_trial(study: optuna.Study, number: int) -> FrozenTrial:
@@ -57,6 +58,8 @@ def trial_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "metric": study.user_attrs.get("metric", "value") if len(study.directions) == 1 else None,
         "value": only_value(trial),
         "values": trial.values,
+        "run_values": run_values(trial),
+        "std": deviations(trial),
         "params": trial.params,
         "keys": {name: key for name, key in param_keys(study).items() if name in trial.params},
         "seed": trial.user_attrs.get("seed"),
@@ -87,16 +90,21 @@ def param_keys(study: optuna.Study) -> dict[str, str | None]:
 def print_trial(study: optuna.Study, trial: FrozenTrial) -> None:
     """Print state and value, params with their keys, epochs, and the failure."""
     record, console = trial_record(study, trial), make_console()
-    values = zip(record["metrics"], trial.values or (), strict=False)
-    scores = "".join(f", {metric} {value:.6g}" for metric, value in values)
+    spreads = [f" +- {shown(spread)}" for spread in deviations(trial)]
+    scores = "".join(
+        f", {metric} {value:.6g}{spread}"
+        for metric, value, spread in zip(
+            record["metrics"], trial.values or (), chain(spreads, repeat("")), strict=False
+        )
+    )
     print(
         f"{study.study_name} trial {trial.number}: {trial.state.name}{scores}, "
         f"{len(trial.intermediate_values)} {'runs' if _has_runs(record) else 'epochs'}"
     )
     print(_times(record) if record["seed"] is None else f"seed {record['seed']}; {_times(record)}")
-    for name, shown in (("enqueued", record["enqueued_params"]), ("attributes", record["user_attrs"])):
-        if shown:
-            console.print(Text(f"{name}: {json.dumps(shown, ensure_ascii=False)}"))
+    for name, attrs in (("enqueued", record["enqueued_params"]), ("attributes", record["user_attrs"])):
+        if attrs:
+            console.print(Text(f"{name}: {json.dumps(attrs, ensure_ascii=False)}"))
     if trial.params:
         console.print(_params_table(record))
     if trial.intermediate_values:

@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from sweep.errors import FAILURE_ATTRS
+from sweep.pareto import RUN_VALUES
 from sweep.storage.stored_trials import CODE
 
 DIGEST = "sweep:digest"
@@ -32,7 +33,7 @@ MADE_BY_SWEEP = "sweep"  # the user attribute of a study that sweep created: its
 CONFIRMATION = "confirmation"  # that of `sweep confirm`
 OWN_STUDY_ATTRS = (MADE_BY_SWEEP, "metric", CONFIRMATION)
 TRAINED_BY_SWEEP = "seed"  # the user attribute of a trial that sweep trains
-OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", CODE, *FAILURE_ATTRS)
+OWN_TRIAL_ATTRS = (TRAINED_BY_SWEEP, "history", RUN_VALUES, CODE, *FAILURE_ATTRS)
 OTHERS_SYSTEM_ATTRS = ("dashboard:", "artifacts:")  # prefixes of what other programs set, also on the sweep's trials
 RUNNING = "RUNNING"
 LENGTH = 16  # hexadecimal digits

@@ -22,6 +22,7 @@ from sweep.data import load
 from sweep.engines.base import not_finite_line
 from sweep.engines.devices import device_in_use
 from sweep.errors import SpaceError, SweepError
+from sweep.pareto import RUN_VALUES
 from sweep.plugins.user_code import prepend_to_path
 from sweep.space.checks import check_data
 from sweep.space.file import load_space
@@ -145,6 +146,7 @@ class Objective:
                 trial.report(self._reported.of_run(training.histories[-1]), step)
                 if step + 1 < num_runs and trial.should_prune():
                     raise optuna.TrialPruned(f"pruned after run {step + 1}")
+        trial.set_user_attr(RUN_VALUES, training.values)
         return trial_values(training.values)
 
     def _train(self, training: RunningTrial, callbacks: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ from optuna.trial import TrialState
 
 from sweep.engines.base import EpochRecord, OwnReport
 from sweep.errors import FAILURE_ATTRS
+from sweep.pareto import RUN_VALUES
 from sweep.tuning.failures import Failure
 from sweep.tuning.reported import Reported
 from sweep.tuning.running_trial import ATTEMPTS, EPOCHS, STARTS, RunningTrial, num_starts, num_stored_epochs
@@ -108,6 +109,8 @@ class TrialRecorder:
         """
         if running is not None:
             self._storage.set_trial_user_attr(number, "history", running.records())
+            if state == TrialState.COMPLETE and len(running.runs) > 1:
+                self._storage.set_trial_user_attr(number, RUN_VALUES, running.values)
         self._study.tell_number(number, state, values)
 
     def _own_report(self, number: int, metrics: EpochRecord, own: OwnReport) -> bool:

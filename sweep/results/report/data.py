@@ -13,8 +13,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.config.training import TrainingConfig
-from sweep.pareto import metric_names, pareto_front
+from sweep.pareto import deviations, metric_names, pareto_front
 from sweep.results.confirmation import Confirmation, read_confirmation
+from sweep.results.report.formatting import short
 from sweep.storage.digest import is_ours
 from sweep.storage.set_aside import without_foreign_params
 from sweep.storage.stored_trials import epochs, section
@@ -143,6 +144,12 @@ class StudyData:
             return float(last) if isinstance(last, int | float) else math.nan
         reported = trial.intermediate_values if self.objective == 0 else {}  # they are of the first objective
         return reported[max(reported)] if reported else math.nan
+
+    def shown_score(self, trial: FrozenTrial) -> float | str:
+        """Return a trial's score, as text with the standard deviation over its runs if it has several."""
+        spreads = deviations(trial)
+        score = self.score(trial)
+        return f"{short(score)} ± {spreads[self.objective]:.2g}" if self.objective < len(spreads) else score
 
     @property
     def monitor(self) -> str | None:

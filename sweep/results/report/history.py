@@ -52,7 +52,7 @@ def best_trials(data: StudyData) -> list[str]:
     rows = [
         [
             trial.number,
-            data.score(trial),
+            data.shown_score(trial),
             num_epochs(trial),
             duration(trial_seconds(trial)),
             *params_cells(trial, names),
@@ -87,7 +87,7 @@ def best_trial(data: StudyData) -> list[str]:
         for title, curves in {**BEST_TRIAL_CURVES, **further}.items()
         if any(math.isfinite(number(epoch.get(key))) for epoch in stored for _, key in curves)
     ]
-    text = f"Trial {best.number}, {short(data.metric, 60)} {short(data.score(best))}."
+    text = f"Trial {best.number}, {short(data.metric, 60)} {short(data.shown_score(best))}."
     return [paragraph(text), grid(boxes)]
 
 

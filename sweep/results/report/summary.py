@@ -71,7 +71,7 @@ def _best_tile(data: StudyData) -> tuple[str, str]:
     if len(data.metrics) > 1:
         return f"{len(data.pareto_front):,}", "Pareto-optimal trials"
     best = data.complete[0]
-    return short(data.score(best)), f"best {metric}, trial {best.number}, not confirmed"
+    return short(data.shown_score(best)), f"best {metric}, trial {best.number}, not confirmed"
 
 
 def _objectives(data: StudyData) -> list[StudyData]:
