@@ -18,6 +18,7 @@ from sweep.config.trial import TrialConfig
 from sweep.data import Dataset
 from sweep.engines.class_weights import class_weights
 from sweep.engines.losses import takes_one_hot
+from sweep.errors import ModelError
 
 STREAM = 0xA06  # keeps the seeds of images apart from those of the minibatch order
 Tensor = Any
@@ -82,11 +83,27 @@ class Augmentation:
         return batch["images"], batch["labels"]
 
 
-def augmentation_of(config: TrialConfig, dataset: Dataset) -> Augmentation:
-    """Return the augmentation of a config; without layers if all of `[augmentation]` is off."""
+def augmentation_of(config: TrialConfig, dataset: Dataset, one_hot: bool | None = None) -> Augmentation:
+    """Return the augmentation of a config; without layers if all of `[augmentation]` is off.
+
+    Args:
+        config: The config.
+        dataset: Its dataset.
+        one_hot: Whether the loss takes one-hot labels. Default: as that of the config.
+
+    Raises:
+        ModelError: Labels are mixed, but the loss takes class numbers.
+
+    """
+    if one_hot is False and config.augmentation.mixes_labels:
+        raise ModelError("augmentation.mixup and cutmix need a loss of one-hot labels; compile the model with one")
     ends = dataset.value_range if config.augmentation.needs_value_range else (0.0, 1.0)
     return Augmentation(
-        config.augmentation, dataset.num_classes, ends, class_weights(config, dataset), one_hot=takes_one_hot(config)
+        config.augmentation,
+        dataset.num_classes,
+        ends,
+        class_weights(config, dataset),
+        one_hot=takes_one_hot(config) if one_hot is None else one_hot,
     )
 
 

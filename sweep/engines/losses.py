@@ -27,9 +27,16 @@ def takes_one_hot(config: TrialConfig) -> bool:
     return config.augmentation.mixes_labels or config.training.has_one_hot_loss
 
 
-def encoded_labels(config: TrialConfig, labels: NDArray[np.int32], num_classes: int) -> NDArray[Any]:
-    """Return class numbers (N,) as the loss takes them: unchanged, or as one-hot vectors (N, Y)."""
-    if not takes_one_hot(config):
+def is_of_one_hot(loss: Any) -> bool:
+    """Return whether a loss takes one-hot labels: one of Keras's, unless it is sparse; a custom one takes numbers."""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    is_ours = isinstance(loss, str) or getattr(loss, "__module__", type(loss).__module__).partition(".")[0] == "keras"
+    return is_ours and not name.lower().startswith("sparse")
+
+
+def encoded_labels(loss: Any, labels: NDArray[np.int32], num_classes: int) -> NDArray[Any]:
+    """Return class numbers (N,) as a model's loss takes them: unchanged, or as one-hot vectors (N, Y)."""
+    if not is_of_one_hot(loss):
         return labels
     one_hot: NDArray[Any] = keras.utils.to_categorical(labels, num_classes)
     return one_hot

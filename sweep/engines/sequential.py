@@ -20,13 +20,14 @@ from sweep.engines.backends import current_backend
 from sweep.engines.backends.base import CompiledSteps
 from sweep.engines.base import LEARNING_RATE, EpochRecord
 from sweep.engines.fine_tuning import is_second_phase, phase_epochs, phase_schedule
-from sweep.engines.losses import build_loss
+from sweep.engines.losses import build_loss, is_of_one_hot
 from sweep.engines.optimizers import build_optimizer
 from sweep.engines.placed import ImageStore, Placed
 from sweep.engines.predictions import Predictions
 from sweep.metrics import load_direction
 from sweep.models.build import build_checked
 from sweep.models.freezing import set_frozen
+from sweep.models.own_compilation import check_logs
 
 IMAGES_PER_CALL = 4096  # a second or so of work, so that a signal is seen within seconds
 
@@ -98,7 +99,7 @@ class TrainingRun:
         self._num_images = len(dataset.train)
         self._validation_labels = dataset.labels[dataset.validation]
         self._has_metrics = needs_outputs(config, dataset)
-        self._augmentation = augmentation_of(config, dataset)
+        self._augmentation = augmentation_of(config, dataset, is_of_one_hot(self.model.loss))
         self._dataset, self._placed, self._pause = dataset, placed, pause
         self._steps = self._compiled_steps()
         self.epoch = 0
@@ -202,7 +203,11 @@ def predictions_of(config: TrialConfig, labels: NDArray[np.int32], outputs: NDAr
 def compiled_model(config: TrialConfig, dataset: Dataset) -> Any:
     """The config's `keras.Model` with loss, accuracy and optimizer, everything built."""
     model = build_checked(config, dataset)
-    compile_model(model, config, dataset)
+    if model.compiled:  # by the user's builder
+        _build_variables(model, config, dataset)
+        check_logs(model.get_metrics_result(), config)
+    else:
+        compile_model(model, config, dataset)
     return model
 
 
@@ -211,10 +216,14 @@ def compile_model(model: Any, config: TrialConfig, dataset: Dataset, epoch: int 
     num_steps = -(-len(dataset.train) // config.training.batch_size) * phase_epochs(config, epoch)
     optimizer = build_optimizer(config.optimizer, phase_schedule(config, epoch), num_steps)
     model.compile(optimizer, loss=build_loss(config), metrics=["accuracy"], jit_compile=False)
-    few, encode = dataset.train[:2], augmentation_of(config, dataset).encode
+    _build_variables(model, config, dataset)
+
+
+def _build_variables(model: Any, config: TrialConfig, dataset: Dataset) -> None:
+    few, encode = dataset.train[:2], augmentation_of(config, dataset, is_of_one_hot(model.loss)).encode
     # JAX's train_step takes the optimizer's and metrics' variables as they are: they must exist before it
     model._symbolic_build(data_batch=(dataset.scaling(dataset.images, few), encode(dataset.labels[few])))
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
 
 
 def early_stopping(config: TrialConfig) -> Any:

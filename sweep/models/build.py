@@ -14,6 +14,7 @@ from sweep.errors import ModelError
 from sweep.models.checks import check_model
 from sweep.models.family import family_of, user_model_label
 from sweep.models.freezing import set_frozen
+from sweep.models.own_compilation import check_own_compilation
 from sweep.models.seeding import seed_generators
 
 NUM_CHECKED = 8  # images that a user's model is given before it is trained
@@ -23,12 +24,15 @@ def build_checked(config: TrialConfig, dataset: Dataset) -> Any:
     """Build the config's model for the dataset's images and classes; its frozen layers are frozen.
 
     Raises:
-        ModelError: A user's model would be trained wrongly, or has no layer of a name to freeze.
+        ModelError: A user's model would be trained wrongly, contradicts the config, or has no layer of a name to
+            freeze.
 
     """
     model = build_model(config, dataset.image_shape, dataset.num_classes)
     if config.model.user_code is not None:
         check_model(model, config, dataset.sample(NUM_CHECKED))
+    if model.compiled:
+        check_own_compilation(model, config)
     if config.fine_tuning.is_on:
         set_frozen(model, config, frozen=True)
     return model
@@ -78,11 +82,9 @@ def _precision(config: TrialConfig) -> Iterator[None]:
 
 
 def _check_form(built: Any, who: str, image_shape: ImageShape, num_classes: int) -> None:
-    """ModelError unless the user's code has made an uncompiled model for such images and classes."""
+    """ModelError unless the user's code has made a model for such images and classes."""
     if not isinstance(built, keras.Model):
         raise ModelError(f"{who} returned {type(built).__name__}; it must be a keras.Model")
-    if built.compiled:
-        raise ModelError(f"{who} returned a compiled model; return it uncompiled, the config says how to compile")
     given = getattr(built(keras.Input(image_shape)), "shape", None)  # a subclassed model is built by this call
     if given is None or tuple(given) != (None, num_classes):
         raise ModelError(f"{who} outputs shape {given}; it must be (None, {num_classes})")

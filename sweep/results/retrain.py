@@ -182,7 +182,7 @@ class Retraining:
         folder = self._folder if result.seed == self._seeds[0] else self._folder / f"seed-{result.seed}"
         save_weights(model if check.is_usable else network, folder)
         images, labels = load_raw_test(self._config.data)
-        encoded = encoded_labels(self._config, labels, self._dataset.num_classes)
+        encoded = encoded_labels(network.loss, labels, self._dataset.num_classes)
         result.test_loss, result.test_accuracy = evaluate(model, images, encoded)
         result.problem, result.takes_raw_images, result.is_saved = check.problem, True, False
         self._write_results()

@@ -150,11 +150,6 @@ def build(image_shape, num_classes, width=3):
     return keras.Sequential([keras.Input(image_shape), keras.layers.Flatten(),
                              keras.layers.Dense(width), keras.layers.Dense(num_classes, "softmax")])
 
-def compiled(image_shape, num_classes):
-    model = build(image_shape, num_classes)
-    model.compile(loss="sparse_categorical_crossentropy")
-    return model
-
 def too_narrow(image_shape, num_classes):
     return build(image_shape, num_classes - 1)
 
@@ -191,7 +186,6 @@ def test_a_builders_weights_follow_the_seed() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "pattern"),
     [
-        ("compiled", {}, "my_models:compiled returned a compiled model; return it uncompiled"),
         ("too_narrow", {}, r"my_models:too_narrow outputs shape \(None, 9\); it must be \(None, 10\)"),
         ("no_model", {}, "my_models:no_model returned int; it must be a keras.Model"),
         ("build", {"depth": 3}, "unexpected keyword argument 'depth'"),
