@@ -11,7 +11,7 @@ def test_study_on_packed_lanes_killed_while_it_trains_equals_the_unbroken_one():
 
 
 def test_study_of_a_users_own_keras_loop_killed_while_it_trains_equals_the_unbroken_one():
-    check_kills("function", "killed_loop.toml", 1, 8)
+    check_kills("function", "killed_loop.toml", 1, 4)
 
 
 def check_kills(engine: str, space: str, num_kills: int, num_trials: int) -> None:
