@@ -15,6 +15,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def exhaustive(session: nox.Session) -> None:
+    """Run the further variations that `pytest` alone leaves out: more samplers, lanes, databases and kills."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "exhaustive", *session.posargs)
+
+
+@nox.session
 def tests_jax(session: nox.Session) -> None:
     """Run the contracts of engines, models and Keras backends with Keras on JAX, and the tests of the packed engine."""
     session.install("-e", ".[test]")
@@ -23,7 +30,7 @@ def tests_jax(session: nox.Session) -> None:
     paths = [f"tests/engines/test_{name}.py" for name in of_engines]
     paths += [f"tests/engines/packed/test_{name}.py" for name in of_lanes] + ["tests/models/test_families.py"]
     quick_to_compile = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    session.run("pytest", *paths, *session.posargs, env={"KERAS_BACKEND": "jax", **quick_to_compile})
+    session.run("pytest", "-m", "", *paths, *session.posargs, env={"KERAS_BACKEND": "jax", **quick_to_compile})
     session.run("pytest", "-m", "jax", "tests/engines", *session.posargs)  # these set the backend themselves
 
 

@@ -13,7 +13,7 @@ CHROMIUM_FLAGS = (
 
 # What a test that uses one of these fixtures needs; whatever needs something is slow, and so is every injected fault.
 NEEDED_BY_FIXTURE = {"browser": "browser", "server": "postgres", "ray_of_two_nodes": "ray"}
-NEEDS = ("browser", "postgres", "ray", "jax")
+NEEDS = ("browser", "postgres", "ray", "jax", "exhaustive")
 FAULTS = Path(__file__).parent / "faults"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

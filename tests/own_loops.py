@@ -76,7 +76,11 @@ def limits(trial, x: float) -> float:
     from threadpoolctl import threadpool_info
 
     trial.set_user_attr(
-        "threads", [os.environ.get("OMP_NUM_THREADS"), *{one["num_threads"] for one in threadpool_info()}]
+        "threads",
+        [
+            os.environ.get("OMP_NUM_THREADS"),
+            *{one["num_threads"] for one in threadpool_info() if "numpy" in one["filepath"]},
+        ],
     )
     trial.set_user_attr("gpus", os.environ.get("CUDA_VISIBLE_DEVICES"))
     trial.report(x, 0)

@@ -16,7 +16,7 @@ from sweep.engines.packed.structure import LaneNumbers
 
 GRADIENTS, WEIGHTS = [1.0, 6.0, 7.0, 2.0], [1.0, 2.0, 3.0, 4.0]
 FIRST, THEN = np.full(10, 0.01), np.arange(0.1, 1.1, 0.1)
-NO_NUMBERS = dict.fromkeys(("l1", "l2", "momentum", "nesterov", "weight_decay"), 0.0)
+NO_NUMBERS = dict.fromkeys(("l1", "l2", "momentum", "nesterov", "weight_decay", "label_smoothing"), 0.0)
 
 
 class Lane:

@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def test_study_on_packed_lanes_killed_while_it_trains_equals_the_unbroken_one():
     """One kill: two might fall within one compilation, which is held against the trials of the round."""
     check_kills("packed", "packed.toml", 1, 24)
 
 
+@pytest.mark.exhaustive
 def test_study_of_a_users_own_keras_loop_killed_while_it_trains_equals_the_unbroken_one():
     check_kills("function", "killed_loop.toml", 1, 4)
 

@@ -28,7 +28,7 @@ RANGE = 'type = "float"\n'
 CHOICES = 'type = "categorical"\nchoices = '
 MISTAKES = {
     "unknown section": ("[trainig]\nepochs = 3", r"unknown section \[trainig\].*training"),
-    "strange section": ("[zzz]\nepochs = 3", r"unknown section \[zzz\]; the sections are data, model"),
+    "strange section": ("[zzz]\nepochs = 3", r"unknown section \[zzz\]; the sections are data, .*training"),
     "unknown key": ("[training]\nepoch = 3", "training.epoch: unknown key.*training.epochs"),
     "test set as validation": ('[data]\nvalidation = "test"', "data.validation: a sweep never reads the test set"),
     "each hidden layer varies": (
@@ -36,7 +36,7 @@ MISTAKES = {
         "model.hidden_units: every item varies",
     ),
     "unknown study key": ('target = "loss"', "study.target: unknown key"),
-    "unknown metric": ('metric = "f1"', 'study: metric "f1" is not a metric. Use one of val_accuracy'),
+    "unknown metric": ('metric = "f2"', 'study: metric "f2" is not a metric. Use one of val_accuracy'),
     "unknown direction": ('direction = "up"', "study.direction: .*'maximize' or 'minimize'"),
     "no trials": ("num_trials = 0", "study.num_trials: .*got 0"),
     "sampler without name": ("[sampler]\nseed = 3", "sampler.name: missing; add it"),

@@ -215,7 +215,7 @@ def check(folder, number, *, is_set_aside):
         assert [aside for aside, _ in told] == [False, False]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("table", [UNUSABLE, USED], ids=["set aside", "used"])
 def test_strange_rows_of_a_study_that_is_not_swept_stop_nothing(tmp_path, capsys, table):
     sweep(tmp_path, "study", NUM_TRIALS)

@@ -146,6 +146,7 @@ class TestOnSqlite(StorageTestCase):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.exhaustive
 class TestOnPostgres(StorageTestCase):
     @pytest.fixture(params=STORAGES)
     def storage(self, request, server, template_database):

@@ -196,7 +196,7 @@ def test_a_users_builder_is_swept_over_options_of_its_own(tmp_path: Path, monkey
         (SMALL.replace("epochs", "epoch"), SpaceError, "my.toml: training.epoch: unknown key"),
         (SMALL.replace("filters = [4]", "filters = [4, 4, 4]"), SpaceError, "my.toml: .*leaves no feature map"),
         (SMALL.replace("num_train = 150", "num_train = 9999"), DataError, "data.num_train = 9999 does not fit"),
-        (SMALL.replace('name = "test"', 'name = "test"\nmetric = "f1"'), SpaceError, 'my.toml: study: metric "f1"'),
+        (SMALL.replace('name = "test"', 'name = "test"\nmetric = "f2"'), SpaceError, 'my.toml: study: metric "f2"'),
     ],
 )
 def test_a_wrong_file_is_said_before_any_trial(text: str, error: type[Exception], pattern: str, tmp_path: Path) -> None:

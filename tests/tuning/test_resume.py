@@ -35,7 +35,7 @@ def run_with_kills(folder, space, num_trials, num_lanes, seed, make_engine=FakeE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_lanes", [1, 4])
+@pytest.mark.parametrize("num_lanes", [pytest.param(1, marks=pytest.mark.exhaustive), 4])
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
     [*itertools.product(SAMPLERS, PRUNERS), ("nsgaii", "median"), ("cmaes", "successive_halving")],

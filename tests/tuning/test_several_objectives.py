@@ -103,7 +103,7 @@ def run_killed(folder, space, num_trials, num_lanes, make_engine, life):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_lanes", [1, 4])
+@pytest.mark.parametrize("num_lanes", [pytest.param(1, marks=pytest.mark.exhaustive), 4])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
 def test_a_killed_study_of_two_objectives_equals_the_unbroken_one(tmp_path, sampler, num_lanes):
     space, num_trials = two_space(sampler), 24 if num_lanes == 1 else 48

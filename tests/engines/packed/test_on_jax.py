@@ -26,7 +26,7 @@ COMPILED_ONCE = {  # engines of many tests have the same programs
 @pytest.mark.parametrize(
     ("file", "chosen", "environment"),
     [
-        ("steps", "not (float32_is or bfloat16_is or eight_and)", QUICK_TO_COMPILE),
+        pytest.param("steps", "", QUICK_TO_COMPILE, marks=pytest.mark.exhaustive),
         ("lanes", "", {}),  # what users run: equal to the bit however XLA rewrites it
     ],
     ids=["formulas", "lanes"],

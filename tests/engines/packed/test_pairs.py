@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_six_pairs_end_with_about_the_same_accuracy(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "equality.py"), "--pairs", "6", "--epochs", "4"]
     out = tmp_path / "results.md"

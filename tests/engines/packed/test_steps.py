@@ -131,7 +131,7 @@ def lane_dropout(ones: Any, rate: float, draw: int) -> Any:
 # ---- in float32 and bfloat16, over the first steps ----
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_float32_is_followed_over_the_first_five_steps() -> None:
     assert keras.config.floatx() == "float32"  # tests in float64 come later in this file
     configs = drawn()[:NUM_IN_FLOAT32]
@@ -178,7 +178,7 @@ def test_a_lane_follows_the_sequential_engine_for_100_steps(
         )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_eight_and_64_lanes_follow_it_too(lanes_in_float64: PackedEngine, alone_in_float64: Histories) -> None:
     """64: the drawn configs between other runs of the same structures, which end earlier; two threads."""
     eight, many = PackedEngine(8, 2, widest=widest()), PackedEngine(64, 2, widest=widest())
