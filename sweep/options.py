@@ -135,6 +135,26 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True)
+class EarlierOptions:
+    """The study whose trials a new one starts from.
+
+    Attributes:
+        study: Its name; None for none.
+        top: Only so many of its best COMPLETE trials; None for all.
+        recheck: How many of the best are run once more, to see whether their scores hold; None for 0.
+    """
+
+    study: str | None = None
+    top: int | None = None
+    recheck: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_positive(top=self.top, recheck=self.recheck)
+        if self.study is None and (self.top, self.recheck) != (None, None):
+            raise InputError("top and recheck are of an earlier study; name it with --from")
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """Options of `sweep run`.
 
@@ -147,6 +167,7 @@ class RunOptions:
         quiet: Show no progress.
         command: What the user typed, for the record.
         callbacks: Names of callbacks, or `Callback` objects.
+        earlier: The study whose trials this one starts from.
     """
 
     study: str | None = None
@@ -157,6 +178,7 @@ class RunOptions:
     quiet: bool = False
     command: str = ""
     callbacks: tuple[Any, ...] = ()
+    earlier: EarlierOptions = EarlierOptions()
     storage: StorageOptions = field(default_factory=StorageOptions)
     engine: EngineOptions = EngineOptions()
     device: DeviceOptions = DeviceOptions()

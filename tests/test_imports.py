@@ -97,7 +97,19 @@ def layer(name):
         ["--help"],
         *(
             [name, "--help"]
-            for name in ("init", "check", "run", "list", "show", "dashboard", "report", "confirm", "copy", "export")
+            for name in (
+                "init",
+                "check",
+                "run",
+                "list",
+                "show",
+                "dashboard",
+                "report",
+                "confirm",
+                "copy",
+                "migrate",
+                "export",
+            )
         ),
         ["retrain", "--help"],
         ["train", "--help"],

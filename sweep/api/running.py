@@ -9,7 +9,7 @@ from sweep.api.study import Study
 from sweep.api.training import training_options
 from sweep.data import clear_cache
 from sweep.errors import Interrupted
-from sweep.options import RunOptions, StorageOptions, default_studies, seconds
+from sweep.options import EarlierOptions, RunOptions, StorageOptions, default_studies, seconds
 from sweep.space.space import Space
 from sweep.tuning.session import run_sweep
 from sweep.tuning.summary import end_lines
@@ -27,6 +27,9 @@ def run(
     pruner: str | None = None,
     max_failures: int | None = None,
     callbacks: Sequence[Any] = (),
+    earlier: str | None = None,
+    top: int | None = None,
+    recheck: int | None = None,
     quiet: bool = False,
     studies: str | Path | None = None,
     storage: str | None = None,
@@ -58,6 +61,10 @@ def run(
         pruner: Optuna pruner, as in "percentile:percentile=25". Default: the space file's.
         max_failures: Number of consecutive failed trials that stop the sweep. Default: 5, or 3 with the same error.
         callbacks: `sweep.Callback` objects, or names of installed ones.
+        earlier: Study of the same database whose trials a new study starts from: finished if their scores hold, else
+            run again. Default: none.
+        top: Number of its best trials to take over. Default: all.
+        recheck: Number of its best trials to run once more, to see whether their scores hold. Default: 0.
         quiet: Print no progress.
         studies: Folder of the database and of all outputs. Default: SWEEP_STUDIES if set, else "studies".
         storage: Database URL. Default: SWEEP_STORAGE if set, else the SQLite file in `studies`.
@@ -97,6 +104,7 @@ def run(
         quiet=quiet,
         command="sweep.run(...)",
         callbacks=tuple(callbacks),
+        earlier=EarlierOptions(earlier, top, recheck),
         storage=where,
         **training_options(
             {

@@ -22,6 +22,7 @@ from sweep.cli import (
     init,
     keys,
     list,
+    migrate,
     report,
     retrain,
     run,
@@ -34,7 +35,7 @@ from sweep.errors import DISK_IS_FULL, Interrupted, SweepError, is_disk_full
 from sweep.system.progress import shown_by
 from sweep.text import mask_passwords, one_line
 
-COMMANDS = (init, keys, check, run, list, show, score, dashboard, report, confirm, copy, export, retrain, train)
+COMMANDS = (init, keys, check, run, list, show, score, dashboard, report, confirm, copy, migrate, export, retrain, train)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,7 +23,7 @@ from sweep.cli.arguments import (
 )
 from sweep.cli.say import say
 from sweep.errors import MAX_FAILURES, SAME_ERRORS, InputError
-from sweep.options import RunOptions
+from sweep.options import EarlierOptions, RunOptions
 from sweep.text import mask_passwords
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="NAME[:KEY=VALUE,...]",
         help=f"Optuna pruner, as in percentile:percentile=25; other options keep Optuna's defaults. {FROM_FILE}",
     )
+    _add_earlier(command)
     limits = command.add_argument_group("limits")
     limits.add_argument(
         "--trials", type=positive_int, metavar="N", help=f"Total number of finished trials. {FROM_FILE}"
@@ -92,6 +93,26 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="Print no progress.")
 
 
+def _add_earlier(command: argparse.ArgumentParser) -> None:
+    earlier = command.add_argument_group("earlier results")
+    earlier.add_argument(
+        "--from",
+        dest="earlier",
+        metavar="STUDY",
+        help="Study of the same database whose trials a new study starts from: finished if their scores hold, else run "
+        "again. Default: none.",
+    )
+    earlier.add_argument(
+        "--top", type=positive_int, metavar="K", help="Number of its best trials to take over. Default: all."
+    )
+    earlier.add_argument(
+        "--recheck",
+        type=positive_int,
+        metavar="N",
+        help="Number of its best trials to run once more, to see whether their scores hold. Default: 0.",
+    )
+
+
 def options(arguments: argparse.Namespace) -> RunOptions:
     """Return the options of the command."""
     return RunOptions(
@@ -102,6 +123,7 @@ def options(arguments: argparse.Namespace) -> RunOptions:
         max_failures=arguments.max_failures,
         quiet=arguments.quiet,
         callbacks=tuple(arguments.callback),
+        earlier=EarlierOptions(arguments.earlier, arguments.top, arguments.recheck),
         command=_command(sys.argv[1:]),
         storage=storage_options(arguments),
         engine=engine_options(arguments),

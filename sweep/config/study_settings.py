@@ -94,7 +94,7 @@ class StudySettings:
 
     def check_same(self, wanted: "StudySettings", study_name: str) -> None:
         """Raise StudyError, which shows the differences, unless a study with these settings can be resumed."""
-        before, now = _flat(self.record()), _flat(wanted.record())
+        before, now = flat(self.record()), flat(wanted.record())
         compared = sorted(key for key in before.keys() | now.keys() if not key.startswith(NOT_COMPARED))
         different = [key for key in compared if before.get(key) != now.get(key)]
         if different:
@@ -129,12 +129,12 @@ def _why_hash_differs(before: str, now: str) -> str:
     return ""
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, with dotted keys."""
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, with dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
+            found[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return found

@@ -69,7 +69,7 @@ def default_params(space: Space) -> Params:
     if space.function is not None:
         return {}
     values = space.resolve({}, seed=0).values()
-    found = {name: _value_at(values, parameter.key) for name, parameter in space.parameters.items() if parameter.key}
+    found = {name: value_at(values, parameter.key) for name, parameter in space.parameters.items() if parameter.key}
     return {
         name: stored_choice(value)
         for name, value in found.items()
@@ -77,8 +77,8 @@ def default_params(space: Space) -> Params:
     }
 
 
-def _value_at(values: Any, key: str) -> Any:
-    """The value of a config key such as `model.filters.1`; None if there is none."""
+def value_at(values: Any, key: str) -> Any:
+    """Return the value of a config key such as `model.filters.1`; None if there is none."""
     for part in key.split("."):
         if isinstance(values, list):
             values = values[int(part) - 1] if part.isdecimal() and 0 < int(part) <= len(values) else None

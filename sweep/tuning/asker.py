@@ -10,6 +10,7 @@ from sweep.config.function import RunConfig
 from sweep.errors import Cause, SpaceError, message_of
 from sweep.space.runs import derived_seed
 from sweep.space.space import Space
+from sweep.tuning.beginning import recheck_seed
 from sweep.tuning.failures import Failure, FailureStreak
 from sweep.tuning.study import SweepStudy
 from sweep.tuning.suggester import note_relative_params
@@ -64,7 +65,8 @@ class Asker:
 
     def _ask_next(self) -> Asked:
         trial = self._study.ask_next()
-        seed = derived_seed(self._seed, trial.number)
+        recheck = recheck_seed(self._study.write_behind.get_trial(trial.number))
+        seed = derived_seed(self._seed, trial.number) if recheck is None else recheck
         trial.set_user_attr("seed", seed)
         if self._space.is_own_function:
             note_relative_params(self._study, trial)

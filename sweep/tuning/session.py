@@ -48,6 +48,7 @@ from sweep.tuning.progress import Scoreboard, make_progress
 from sweep.tuning.pruners import check_reports
 from sweep.tuning.study import SweepStudy, open_study, stored_settings
 from sweep.tuning.summary import adopted_line, start_lines
+from sweep.tuning.transfer import transfer_to
 from sweep.tuning.tuner import Tuner
 
 
@@ -108,11 +109,12 @@ def run_sweep(space: Space, options: RunOptions, say: Say) -> Outcome:
         back_up(url)
         with workers_for(space, options, stored, interruption, say) as workers:
             made = probe_and_plan(space, options, stored, data, workers, say)
-            study = open_study(url, name, made.space, made.settings, stored)
+            taken = transfer_to(url, name, options.earlier, made, stored)
+            study = open_study(url, name, made.space, made.settings, stored, taken)
             study.ended_in_order = lock.ended_in_order
             with closing(study.write_behind):
-                adopted = adopted_line(study) if stored is None else None
-                for line in (adopted, study.code_change(), *([] if options.quiet else start_lines(made, url, name))):
+                notes = (adopted_line(study), study.code_change(), *(taken.lines() if taken is not None else ()))
+                for line in (*notes, *([] if options.quiet else start_lines(made, url, name))):
                     if line is not None:
                         say(line)
                 return _run_to_limits(study, made, options, callbacks, url, interruption, workers)

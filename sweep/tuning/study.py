@@ -32,11 +32,13 @@ from sweep.storage import (
 )
 from sweep.storage.stored_trials import CODE, code_digest
 from sweep.tuning.adopting import adopt, is_there
+from sweep.tuning.beginning import begin
 from sweep.tuning.bounded_history import MOST_BEST, RecentSampler, RecentStudy
 from sweep.tuning.callback import SweepInfo
 from sweep.tuning.dashboard_notes import rewrite_study_attrs, study_attrs
 from sweep.tuning.pruners import build_pruner
 from sweep.tuning.samplers import LISTING, MODELS_HISTORY, sampler_factory
+from sweep.tuning.transfer import Transfer
 from sweep.tuning.untried import ChosenParams, DraftTrial, UntriedPoints
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # sweep shows its own progress
@@ -68,6 +70,7 @@ class SweepStudy(optuna.Study):
         super().__init__(study_name=name, storage=storage, sampler=self._samplers(0), pruner=pruner)
         self.write_behind, self.first_step, self._space = storage, first_step, space
         self.ended_in_order = False
+        self.is_adopted = False  # another program made it, and this process resumes it first
         self.code: UserCode | None = None
         models_history = space.sampler.name in MODELS_HISTORY
         self._seen_by_sampler = RecentStudy(name, storage, MOST_BEST) if models_history else None
@@ -189,10 +192,18 @@ def stored_settings(url: str, name: str, *, adopts: bool = False) -> StudySettin
         return None if adopts and SETTINGS not in user_attrs else read_settings(user_attrs, name)
 
 
-def open_study(url: str, name: str, space: Space, settings: StudySettings, stored: StudySettings | None) -> SweepStudy:
+def open_study(
+    url: str,
+    name: str,
+    space: Space,
+    settings: StudySettings,
+    stored: StudySettings | None,
+    transfer: Transfer | None = None,
+) -> SweepStudy:
     """Create a study, or resume it. The caller holds its lock.
 
-    A study without trials adopts the new settings. `stored` is the result of `stored_settings`.
+    A study without trials begins with those of a `transfer`, then those of its space, and adopts the new settings.
+    `stored` is the result of `stored_settings`.
 
     Raises:
         StudyError: The stored settings are different.
@@ -222,11 +233,10 @@ def open_study(url: str, name: str, space: Space, settings: StudySettings, store
         first_step=settings.first_step,
         distinct=settings.distinct,
     )
-    study.code = settings.code
+    study.code, study.is_adopted = settings.code, stored is None and not is_new
     if storage.num_trials == 0:
         with storage.transaction():
-            for params in space.first_trials:
-                study.enqueue_trial(params)
+            begin(study, space, distributions(space), transfer)
     return study
 
 

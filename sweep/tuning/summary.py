@@ -1,6 +1,8 @@
 """Format the lines that a user reads at the start and at the end of a sweep."""
 
+import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial, TrialState
@@ -11,12 +13,14 @@ from sweep.pareto import shown_values
 from sweep.space.points import points_of, size_line
 from sweep.storage import backend_of
 from sweep.text import counted, shown_params
+from sweep.tuning.beginning import RECHECK
 
 if TYPE_CHECKING:
     from sweep.tuning.plan import RunPlan
     from sweep.tuning.session import Outcome
     from sweep.tuning.study import SweepStudy
 
+SAME_SCORE = 1e-6  # as of `retrain --verify`
 MOST_SHOWN = 10  # trials of a Pareto front
 ROUNDING = 5e-4  # accuracies differ slightly by float32, and by folds of different sizes
 
@@ -55,9 +59,9 @@ def _start_lines(made: "RunPlan", url: str, name: str) -> Iterator[str]:
 
 def adopted_line(study: "SweepStudy") -> str | None:
     """Return a notice for a study of another program that is resumed; None for a new one."""
-    num_trials = study.write_behind.num_trials
-    if num_trials == 0:
+    if not study.is_adopted:
         return None
+    num_trials = study.write_behind.num_trials
     return (
         f"study {study.study_name} was made by another program; its {counted(num_trials, 'trial')} stay as they are, "
         "and the finished ones count towards --trials"
@@ -90,6 +94,7 @@ def end_lines(outcome: "Outcome") -> list[str]:
         f"{outcome.name}: {counts}",
         *_best_lines(outcome, len(complete)),
         *_majority_lines(outcome, complete),
+        *_recheck_lines(outcome),
     ]
 
 
@@ -125,6 +130,20 @@ def _best_lines(outcome: "Outcome", num_complete: int) -> Iterator[str]:
         yield f"  trial {trial.number}, {shown_values(metrics, trial)}: {shown_params(trial.params)}"
     if len(front) > MOST_SHOWN:
         yield f"  and {len(front) - MOST_SHOWN} more: sweep show {outcome.name}"
+
+
+def _recheck_lines(outcome: "Outcome") -> Iterator[str]:
+    """Whether the scores of an earlier study hold, of the trials that were run once more."""
+    for trial in outcome.trials:
+        recheck = trial.user_attrs.get(RECHECK)
+        if not isinstance(recheck, dict) or not trial.state.is_finished():
+            continue
+        before, now = recheck.get("values") or [], trial.values or []
+        if trial.state != TrialState.COMPLETE:
+            now = []
+        holds = len(before) == len(now) and all(map(partial(math.isclose, abs_tol=SAME_SCORE), before, now))
+        result = "its score holds" if holds else f"its score was {before}, it is {now or trial.state.name}"
+        yield f"trial {trial.number} repeats trial {recheck.get('trial')} of {recheck.get('study')}: {result}"
 
 
 def _majority_lines(outcome: "Outcome", complete: Sequence[FrozenTrial]) -> Iterator[str]:
