@@ -35,7 +35,23 @@ from sweep.errors import DISK_IS_FULL, Interrupted, SweepError, is_disk_full
 from sweep.system.progress import shown_by
 from sweep.text import mask_passwords, one_line
 
-COMMANDS = (init, keys, check, run, list, show, score, dashboard, report, confirm, copy, migrate, export, retrain, train)
+COMMANDS = (
+    init,
+    keys,
+    check,
+    run,
+    list,
+    show,
+    score,
+    dashboard,
+    report,
+    confirm,
+    copy,
+    migrate,
+    export,
+    retrain,
+    train,
+)
 
 
 class _Parser(argparse.ArgumentParser):
