@@ -11,8 +11,10 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from sweep.data.image_files import ImageFiles
+
 Pair = tuple[NDArray[Any], NDArray[Any]]  # images (N, H, W) or (N, H, W, C), labels (N,)
-Part = Pair | Callable[[], Pair]  # or a function that reads it, called only when the part is needed
+Part = Pair | Callable[[], Pair] | ImageFiles  # or a function that reads it, called only when the part is needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class Arrays:
     """Images and labels as they are in their source, neither scaled nor shuffled.
 
     Each part is a pair of arrays, images (N, H, W) or (N, H, W, C) of any numeric dtype and labels (N,), or a function
-    that returns such a pair.
+    that returns such a pair. Or all parts are image files, decoded to one array.
 
     Attributes:
         train: Training data. If validation or test data is missing, it is split off.

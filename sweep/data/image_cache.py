@@ -1,145 +1,99 @@
-"""Decoded images on the disk: one memory-mapped file of bytes for each content and format, so a second start is quick.
+"""A folder of decoded images and of the files' digests: `SWEEP_CACHE`, else `sweep` in the user's folder of caches.
 
-The files lie in the folder `SWEEP_CACHE`, else in `~/.cache/sweep`; they may be removed at any time. An array is found
-by a digest of the format and of all files' names and contents. That digest is remembered by the files' sizes and times
-of modification, so that their contents are read only once.
+It may be deleted at any time. An array has the name of what it was made of, so that it is never out of date.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.image_files import ImageFile, ImageFormat, decode, listed, size_of
 from sweep.errors import DataError, InputError
 from sweep.system.files import replacing, write_text
 from sweep.system.progress import tracked
 
-VERSION = 1  # of how files are decoded
-SETTLED_S = 2.0  # a file that was modified this shortly before may be modified again in the same tick of its clock
+FRESH_NS = 2 * 10**9  # a file that changed so recently may change again without another time: FAT counts in 2 s
 
 
-def cached_images(folder: Path, files: Sequence[ImageFile], image_format: ImageFormat) -> NDArray[np.uint8]:
-    """Return the images as a read-only memory map (N, H, W, C), decoding them if they are not cached.
+def cache_folder() -> Path:
+    """Return the folder, which may not exist yet."""
+    named = os.environ.get("SWEEP_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweep"
+
+
+def cached_array(key: str, write: Callable[[Path], None]) -> NDArray[np.uint8]:
+    """Return the array of a key, mapped from its file, not to be written to.
 
     Args:
-        folder: Where the files are, for messages.
-        files: The files.
-        image_format: Size and colors of the images.
+        key: Of all that the array follows from.
+        write: Writes the array as a `.npy` file to a path, if there is none yet.
 
     Raises:
-        DataError: Files are damaged, all of which are named, or of several sizes; or the cache cannot be written.
-
+        DataError: The folder cannot be written.
     """
-    path = _cache_folder() / f"images-{_digest(folder, files, image_format)}.npy"
-    if not path.is_file():
-        shape = _shape(folder, files, image_format)
+    path = cache_folder() / "images" / f"{key}.npy"
+    try:
+        return _mapped(path)
+    except (OSError, ValueError):  # absent, or damaged
         try:
             with replacing(path) as unfinished:
-                _decode_all(folder, files, image_format, _new_file(unfinished, shape))
-        except DataError:  # of the files
+                write(unfinished)
+        except DataError:
             raise
         except InputError as error:
-            raise DataError(f"decoded images cannot be stored: {error}; SWEEP_CACHE names another folder") from None
-    images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return images
+            raise DataError(f"{error}; SWEEP_CACHE names the folder of decoded images") from None
+        return _mapped(path)
 
 
-def _cache_folder() -> Path:
-    given, base = os.environ.get("SWEEP_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else (Path(base) if base else Path.home() / ".cache") / "sweep"
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
+    return array
 
 
-# ---- what identifies the images ----
+def content_digests(root: Path, names: Sequence[str]) -> list[str]:
+    """Return the SHA-256 of each file's content.
+
+    A file whose size, times and inode are those of an earlier call is not read again. The time of the last change of
+    the inode (`ctime`) is set by the system alone, so a change that keeps the other time is noticed too.
+
+    Args:
+        root: A folder.
+        names: Paths of files in it.
+    """
+    path = cache_folder() / "digests" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()}.json"
+    known, started_ns, current = _read_index(path), time.time_ns(), {}
+    for name in tracked(names, len(names), f"reading {root}"):
+        state = os.stat(root / name)
+        stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+        found = known.get(name, [])
+        digest = found[-1] if found[:-1] == stamp else _digest(root / name)
+        is_settled = max(state.st_mtime_ns, state.st_ctime_ns) < started_ns - FRESH_NS
+        current[name] = [*(stamp if is_settled else ()), digest]
+    if any(known.get(name) != entry for name, entry in current.items()):
+        _write_index(path, {**known, **current})
+    return [entry[-1] for entry in current.values()]
 
 
-def _digest(folder: Path, files: Sequence[ImageFile], image_format: ImageFormat) -> str:
-    """Return a digest of format, names and contents; it is remembered by sizes and times of modification."""
-    stats = [file.path.stat() for file in files]
-    known_by = [(str(file.path), stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, stats, strict=True)]
-    note = _cache_folder() / f"folder-{_sha256([repr((VERSION, image_format, known_by))])}.json"
-    if note.is_file():
-        return str(json.loads(note.read_text())["digest"])
-    names = [str(file.path.relative_to(folder)) for file in files]
-    contents = _in_threads(_content, [file.path for file in files], "reading images")
-    digest = _sha256([repr((VERSION, image_format)), *names, *contents])
-    if time.time() - max(stat.st_mtime for stat in stats) > SETTLED_S:
-        write_text(note, json.dumps({"digest": digest}))
-    return digest
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text())
+        return known if isinstance(known, dict) else {}
+    except (OSError, ValueError):
+        return {}
 
 
-def _content(path: Path) -> str:
+def _write_index(path: Path, entries: dict[str, Any]) -> None:
+    with suppress(InputError):  # files are then read again at each start
+        write_text(path, json.dumps(entries))
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256(texts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-# ---- decoding ----
-
-
-def _shape(folder: Path, files: Sequence[ImageFile], image_format: ImageFormat) -> tuple[int, int, int, int]:
-    """Return the shape of the array of all images."""
-    height, width = image_format.size or _common_size(folder, files)
-    channels = {"grayscale": 1, "rgb": 3, "rgba": 4}[image_format.color_mode]
-    return len(files), height, width, channels
-
-
-def _common_size(folder: Path, files: Sequence[ImageFile]) -> tuple[int, int]:
-    sizes: list[tuple[int, int]] = [
-        size for size in _in_threads(_size_or_none, [file.path for file in files], "reading sizes") if size
-    ]
-    distinct = {*sizes}
-    if len(distinct) == 1:
-        return sizes[0]
-    if not distinct:
-        raise DataError(f"{folder}: none of the {len(files)} images can be read; correct data.path")
-    height, width = (int(np.median(sides)) for sides in zip(*sizes, strict=True))
-    raise DataError(
-        f"{folder}: images have {len(distinct)} different sizes, from {min(distinct)} to {max(distinct)}; "
-        f"set data.options.image_size, for example to [{height}, {width}], their median"
-    )
-
-
-def _size_or_none(path: Path) -> tuple[int, int] | None:
-    try:
-        return size_of(path)
-    except Exception:  # `_decode_all` names damaged files
-        return None
-
-
-def _new_file(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Create an array in a new file."""
-    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-
-
-def _decode_all(folder: Path, files: Sequence[ImageFile], image_format: ImageFormat, images: NDArray[np.uint8]) -> None:
-    """Decode the files into `images`. DataError if some cannot be decoded."""
-
-    def decode_one(index: int) -> str | None:
-        try:
-            images[index] = decode(files[index].path, image_format)
-        except Exception as error:  # of Pillow's many kinds
-            return str(error)
-        return None
-
-    problems = _in_threads(decode_one, range(len(files)), "decoding images")
-    damaged = [index for index, problem in enumerate(problems) if problem is not None]
-    if damaged:
-        named = listed([files[index].path for index in damaged], folder, "image")
-        raise DataError(f"{folder}: {named} damaged ({problems[damaged[0]]}); repair them or move them away")
-
-
-def _in_threads(function: Callable[[Any], Any], items: Sequence[Any], what: str) -> list[Any]:
-    """Return the results in order; Pillow and hashlib release the interpreter's lock."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return [*tracked(threads.map(function, items), len(items), what)]

@@ -1,131 +1,106 @@
-"""Find image files by class, and decode them as Keras's `load_img` does, without Keras.
+"""Labelled image files, which become one array of pixels when they are needed."""
 
-Keras must not be imported before the device is set up, and images are read before that.
-"""
-
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.decoding import ImageFormat, decode
+from sweep.data.image_cache import cached_array, content_digests
 from sweep.errors import DataError
-from sweep.text import counted
+from sweep.system.progress import tracked
+from sweep.text import counted, first_line
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-COLOR_MODES = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}  # and what Pillow calls them
-IGNORED = ("Thumbs.db", "desktop.ini")  # which file managers leave; names that begin with a dot are ignored too
-MANY_BITS = ("I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes of more than 8 bits a channel
-MAX_NAMED = 20  # files in a message
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image file and the name of its class."""
-
-    path: Path
-    label: str
+VERSION = 1  # of how files are decoded: another one makes new arrays
+MAX_NAMED = 10  # files in a message
+FILES_AT_ONCE = 64  # are decoded, before the next ones are
+UNIDENTIFIED = "UnidentifiedImageError"  # of Pillow
 
 
-@dataclass(frozen=True)
-class ImageFormat:
-    """How files become arrays.
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """Files of one folder, with their labels.
 
     Attributes:
-        size: Height and width; None keeps the files' own.
-        color_mode: A key of `COLOR_MODES`.
-        crop: Whether images are cropped to the aspect ratio of `size` first.
+        root: The folder.
+        names: Paths (N,) below it.
+        labels: Text (N,).
+        image_format: What they are decoded to.
+        problems: Files of the folder that are no images, each with the reason.
     """
 
-    size: tuple[int, int] | None
-    color_mode: str
-    crop: bool
+    root: Path
+    names: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    image_format: ImageFormat
+    problems: tuple[str, ...] = ()
 
+    def __len__(self) -> int:
+        """The number of files."""
+        return len(self.names)
 
-def find_images(folder: Path) -> list[ImageFile]:
-    """Return the images of a folder that has a subfolder for each class, sorted by their paths.
+    def __getitem__(self, rows: NDArray[np.int32]) -> "ImageFiles":
+        """Some of the files."""
+        return replace(self, names=self.names[rows], labels=self.labels[rows])
 
-    Args:
-        folder: The folder; a class may have further folders within its own.
+    def __add__(self, others: "ImageFiles") -> "ImageFiles":
+        """Files of the same folder and format, behind these."""
+        return replace(
+            self,
+            names=np.concatenate([self.names, others.names]),
+            labels=np.concatenate([self.labels, others.labels]),
+            problems=tuple(dict.fromkeys(self.problems + others.problems)),
+        )
 
-    Returns:
-        The files.
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return the images (N, H, W, C), in a file that is mapped into memory; they are decoded once.
 
-    Raises:
-        DataError: There are files of other kinds, all of which are named, or a class without images.
+        Raises:
+            DataError: Some files are damaged, or are no images.
+        """
+        if self.problems:
+            damaged = [one for one in self._decoded() if isinstance(one, str)]
+            raise self._error([*self.problems, *damaged])
+        content = [VERSION, asdict(self.image_format), content_digests(self.root, [*map(str, self.names)])]
+        return cached_array(hashlib.sha256(json.dumps(content).encode()).hexdigest(), self._write)
 
-    """
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    files = [ImageFile(path, one.name) for one in classes for path in sorted(_files(one))]
-    foreign = [file.path for file in files if file.path.suffix.lower() not in EXTENSIONS]
-    if foreign:
-        raise DataError(f"{folder}: {listed(foreign, folder, 'file')} not of {', '.join(EXTENSIONS)}; move them away")
-    empty = next((one for one in classes if not any(file.label == one.name for file in files)), None)
-    if empty is not None:
-        raise DataError(f"{empty}: contains no images; add some, or remove the folder")
-    if len(classes) < 2:
-        raise DataError(f"{folder}: needs a subfolder for each class, it has {len(classes)}; correct data.path")
-    return files
+    def _write(self, path: Path) -> None:
+        """One after the other: in a mapped file, a full disk would end the process instead of raising an error."""
+        problems: list[str] = []
+        with path.open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (len(self), *self.image_format.shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for decoded in self._decoded():
+                if isinstance(decoded, str):
+                    problems.append(decoded)
+                elif not problems:
+                    file.write(np.ascontiguousarray(decoded).data)
+        if problems:
+            raise self._error(problems)
 
+    def _decoded(self) -> Iterator[NDArray[np.uint8] | str]:
+        """In their order: pixels (H, W, C), or what is wrong with the file."""
+        return iter(tracked(self._decode_all(), len(self), f"decoding {self.root}"))
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.name.startswith(".") and path.name not in IGNORED:
-            yield path
+    def _decode_all(self) -> Iterator[NDArray[np.uint8] | str]:
+        with ThreadPoolExecutor() as threads:
+            for start in range(0, len(self), FILES_AT_ONCE):
+                yield from threads.map(self._pixels_or_problem, self.names[start : start + FILES_AT_ONCE])
 
+    def _pixels_or_problem(self, name: str) -> NDArray[np.uint8] | str:
+        try:
+            return decode(self.root / name, self.image_format)
+        except Exception as error:  # OSError of most damage, others of some
+            reason = "is no JPEG, PNG, BMP or GIF" if type(error).__name__ == UNIDENTIFIED else first_line(error)
+            return f"{name} ({reason})"
 
-def listed(paths: Sequence[Path], folder: Path, noun: str) -> str:
-    """Return a number of files with their names within the folder, as in `2 files (a/1.txt, b/2.txt) are`."""
-    named = ", ".join(str(path.relative_to(folder)) for path in paths[:MAX_NAMED])
-    more = f", and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
-    return f"{counted(len(paths), noun)} ({named}{more}) {'is' if len(paths) == 1 else 'are'}"
-
-
-def decode(path: Path, image_format: ImageFormat) -> NDArray[np.uint8]:
-    """Return an image as uint8 (H, W, C).
-
-    Args:
-        path: A file of one of `EXTENSIONS`; of an animation the first frame is read.
-        image_format: Its size and colors.
-
-    Raises:
-        ValueError: The file has more than 8 bits a channel.
-        Exception: What Pillow raises for a damaged file.
-
-    """
-    from PIL import Image
-
-    with Image.open(path) as image:
-        if image.mode in MANY_BITS:
-            raise ValueError(f"more than 8 bits a channel (mode {image.mode})")
-        converted = image.convert(COLOR_MODES[image_format.color_mode])
-    array = np.asarray(_resized(converted, image_format))
-    return array[..., None] if array.ndim == 2 else array
-
-
-def _resized(image: Any, image_format: ImageFormat) -> Any:
-    from PIL import Image
-
-    if image_format.size is None or image.size == image_format.size[::-1]:
-        return image
-    height, width = image_format.size
-    box = _centered(image.size, width, height) if image_format.crop else None
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
-
-
-def _centered(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the largest box of that aspect ratio at the center of an image of `size` (width, height)."""
-    crop_width = min(size[0], size[1] * width // height)
-    crop_height = min(size[1], size[0] * height // width)
-    left, top = (size[0] - crop_width) // 2, (size[1] - crop_height) // 2
-    return left, top, left + crop_width, top + crop_height
-
-
-def size_of(path: Path) -> tuple[int, int]:
-    """Return height and width of a file, from its header."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.height, image.width
+    def _error(self, problems: list[str]) -> DataError:
+        named = ", ".join(problems[:MAX_NAMED]) + (", ..." if len(problems) > MAX_NAMED else "")
+        return DataError(
+            f"{self.root}: {counted(len(problems), 'file')} cannot be used: {named}; repair, move or remove them"
+        )

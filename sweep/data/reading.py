@@ -15,7 +15,8 @@ from sweep.config.data import SOURCES, DataConfig
 from sweep.data.arrays import Arrays, Pair, Part
 from sweep.data.chunks import keep_rows
 from sweep.data.compatibility import check_compatible
-from sweep.data.splits import stratified
+from sweep.data.image_files import ImageFiles
+from sweep.data.splits import Rows, stratified
 from sweep.data.user_source import user_arrays
 from sweep.errors import DataError
 
@@ -50,6 +51,9 @@ def read_pool(config: DataConfig) -> RawPool:
     if given is not None:
         return given
     arrays = _arrays(config)
+    if isinstance(arrays.train, ImageFiles):
+        files, test, num_validation = _files(arrays, config)
+        return RawPool((files + test).pixels()[: len(files)], files.labels, num_validation)
     images, labels = _read(arrays.train) if arrays.test is not None else _part_of_train(arrays, 0, config)
     pool = RawPool(images, labels, 0, arrays.class_names)
     if arrays.validation is None:
@@ -60,6 +64,9 @@ def read_pool(config: DataConfig) -> RawPool:
 def read_test(config: DataConfig) -> Pair:
     """The test part, from its source. DataError if it cannot be had."""
     arrays = _arrays(config)
+    if isinstance(arrays.train, ImageFiles):
+        files, test, _ = _files(arrays, config)
+        return (files + test).pixels()[len(files) :], test.labels
     return _read(arrays.test) if arrays.test is not None else _part_of_train(arrays, 1, config)
 
 
@@ -72,15 +79,37 @@ def _arrays(config: DataConfig) -> Arrays:
 
 
 def _read(part: Part) -> Pair:
+    assert not isinstance(part, ImageFiles)
     return part() if callable(part) else part
+
+
+def _files(arrays: Arrays, config: DataConfig) -> tuple[ImageFiles, ImageFiles, int]:
+    """Those that are not test, those that are, and how many at the end of the first are the validation part.
+
+    Both are decoded to one array, so that a damaged file is found before training; a sweep looks at the first alone.
+    """
+    train, validation, test = arrays.train, arrays.validation, arrays.test
+    assert isinstance(train, ImageFiles)
+    if test is None:
+        kept, split_off = _test_rows(train.labels, config)
+        train, test = train[kept], train[split_off]
+    assert isinstance(test, ImageFiles)
+    if validation is None:
+        return train, test, 0
+    assert isinstance(validation, ImageFiles)
+    return train + validation, test, len(validation)
 
 
 def _part_of_train(arrays: Arrays, index: int, config: DataConfig) -> Pair:
     """Of a source without a test part: 1 is a seeded stratified part, the same for every split seed of 0, the rest."""
     images, labels = _read(arrays.train)
-    num_test = math.ceil(config.test_fraction * len(labels))
-    rows = stratified(labels, num_test, 0, f"data.test_fraction = {config.test_fraction}")[index]
+    rows = _test_rows(labels, config)[index]
     return keep_rows(images, rows), labels[rows]
+
+
+def _test_rows(labels: NDArray[Any], config: DataConfig) -> tuple[Rows, Rows]:
+    num_test = math.ceil(config.test_fraction * len(labels))
+    return stratified(labels, num_test, 0, f"data.test_fraction = {config.test_fraction}")
 
 
 def _with_validation(pool: RawPool, validation: Pair, source: str) -> RawPool:

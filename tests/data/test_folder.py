@@ -1,7 +1,6 @@
 """A folder of image files is read as Keras reads it, decoded once, and whatever is wrong in it is named at once."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 from sweep.config.data import DataConfig
 from sweep.data import clear_cache, load, load_raw_test
-from sweep.data.image_files import ImageFormat, decode
+from sweep.data.decoding import ImageFormat, decode
 from sweep.errors import DataError
 from sweep.testing.data_source import DataSourceContract
 
@@ -84,7 +83,7 @@ def test_pixels_are_those_of_keras(photos: Path, color_mode: str, crop: bool) ->
 def test_images_are_decoded_once_and_again_when_a_file_changes(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load(config(photos))
     with monkeypatch.context() as patched:
-        patched.setattr("sweep.data.image_cache.decode", lambda *_: pytest.fail("decoded again"))
+        patched.setattr("sweep.data.image_files.decode", lambda *_: pytest.fail("decoded again"))
         clear_cache()
         assert load(config(photos)).content_hash == before.content_hash
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(photos / "cat" / "2.bmp")
@@ -93,34 +92,77 @@ def test_images_are_decoded_once_and_again_when_a_file_changes(photos: Path, mon
 
 
 def test_an_edit_that_keeps_size_and_time_is_noticed_while_it_could_be_one(photos: Path) -> None:
-    path = photos / "cat" / "2.bmp"
-    before, stat = load(config(photos)).content_hash, path.stat()
-    content = bytearray(path.read_bytes())
-    content[-40] ^= 255
-    path.write_bytes(bytes(content))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    before = load(config(photos)).content_hash
+    for path in photos.rglob("*.bmp"):
+        edit_unseen(path)
     clear_cache()
     assert load(config(photos)).content_hash != before
 
 
 def test_contents_are_not_read_again_while_nothing_changes(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in photos.rglob("*.*"):
-        os.utime(path, (time.time() - 60, time.time() - 60))
+    monkeypatch.setattr("sweep.data.image_cache.FRESH_NS", -(10**12))  # no file is new
     before = load(config(photos)).content_hash
-    monkeypatch.setattr("sweep.data.image_cache._content", lambda _: pytest.fail("read again"))
+    with monkeypatch.context() as patched:
+        patched.setattr("sweep.data.image_cache._digest", lambda _: pytest.fail("read again"))
+        clear_cache()
+        assert load(config(photos)).content_hash == before
+    for path in photos.rglob("*.bmp"):
+        edit_unseen(path)
+    clear_cache()
+    assert load(config(photos)).content_hash != before
+
+
+def edit_unseen(path: Path) -> None:
+    """Change the content, and neither its size nor its time of modification."""
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[-40] ^= 255
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY half"])
+def test_a_damaged_cache_is_made_again(damage: bytes, photos: Path, cache: Path) -> None:
+    before = load(config(photos)).content_hash
+    for file in cache.rglob("*.*"):
+        file.unlink()
+        file.write_bytes(damage)
     clear_cache()
     assert load(config(photos)).content_hash == before
 
 
-def test_every_damaged_file_is_named_and_nothing_is_cached(photos: Path, cache: Path) -> None:
-    for name in ("ant/0.jpg", "cat/5.png", "bee/2.bmp"):
-        content = (photos / name).read_bytes()
-        (photos / name).write_bytes(content[: len(content) // 2])
+def test_no_part_of_a_mapped_file_is_copied_into_memory(photos: Path, tmp_path: Path) -> None:
+    for part, count in (("train", 9), ("val", 4), ("test", 5)):
+        write_classes(tmp_path / "parts" / part, {"ant": count, "bee": count}, seed=count)
+    for folder in (photos, tmp_path / "parts"):
+        images = load(config(folder)).images
+        assert isinstance(images, np.memmap)
+        assert not images.flags.owndata
+
+
+def test_a_class_may_be_called_train(photos: Path) -> None:
+    (photos / "ant").rename(photos / "train")
+    assert load(config(photos)).class_names == ("bee", "cat", "train")
+
+
+def test_every_file_that_is_no_image_is_named_and_nothing_is_cached(tmp_path: Path, cache: Path) -> None:
+    folder = tmp_path / "parts"
+    for part in ("train", "test"):
+        write_classes(folder / part, {"ant": 70, "bee": 9, "cat": 9})
+    cut = ("train/ant/0.jpg", "train/cat/5.png", "test/bee/2.bmp")  # one is of the test part
+    for name in cut:
+        (folder / name).write_bytes((folder / name).read_bytes()[:99])
+    (folder / "train/ant/notes.txt").touch()
+    (folder / "train/lost.png").touch()
+    (folder / "train/README").touch()
+    Image.fromarray(np.zeros((20, 20), np.uint16)).save(folder / "train/ant/deep.png")
+    strange = ("train/ant/notes.txt", "train/lost.png", "train/ant/deep.png")
     with pytest.raises(DataError) as error:
-        load(config(photos))
-    assert all(name in str(error.value) for name in ("ant/0.jpg", "cat/5.png", "bee/2.bmp"))
+        load(config(folder))
+    assert "6 files" in str(error.value)
+    assert all(name in str(error.value) for name in cut + strange)
     assert "SWEEP_CACHE" not in str(error.value)  # which would not help
-    assert not [*cache.glob("images-*")]
+    assert "README" not in str(error.value)
+    assert not [*cache.rglob("*.npy")]
 
 
 def test_foreign_files_are_named_and_those_of_file_managers_ignored(photos: Path) -> None:
@@ -130,7 +172,7 @@ def test_foreign_files_are_named_and_those_of_file_managers_ignored(photos: Path
     (photos / "ant" / "notes.txt").touch()
     (photos / "bee" / "clip.mp4").touch()
     clear_cache()
-    with pytest.raises(DataError, match=r"ant/notes\.txt, bee/clip\.mp4"):
+    with pytest.raises(DataError, match=r"ant/notes\.txt.*bee/clip\.mp4"):
         load(config(photos))
 
 
@@ -150,7 +192,7 @@ def test_wrong_options_are_one_line(photos: Path, options: dict[str, Any], named
     assert "\n" not in str(error.value)
 
 
-def test_folders_that_hold_no_classes_are_one_line(photos: Path, tmp_path: Path) -> None:
+def test_folders_without_classes_are_one_line(photos: Path, tmp_path: Path) -> None:
     (photos / "dog").mkdir()
     with pytest.raises(DataError, match="dog"):
         load(config(photos))
@@ -158,7 +200,7 @@ def test_folders_that_hold_no_classes_are_one_line(photos: Path, tmp_path: Path)
     Image.new("RGB", (4, 4)).save(tmp_path / "one" / "ant" / "0.png")
     with pytest.raises(DataError, match="subfolder for each class"):
         load(config(tmp_path / "one"))
-    with pytest.raises(DataError, match="not a folder"):
+    with pytest.raises(DataError, match="none: not readable as a folder"):
         load(config(tmp_path / "none"))
 
 
