@@ -8,6 +8,7 @@ from functools import partial
 from sweep.config.trial import TrialConfig
 from sweep.data import content_hashes, load
 from sweep.engines.auto import EngineChoice, Situation, choose, host_memory_bytes, operation_threads
+from sweep.engines.placed import STREAMED, is_streamed
 from sweep.engines.registry import make_engine
 from sweep.executors.auto import choose_num_workers, gpu_memory_gb, start_workers
 from sweep.executors.base import Executor
@@ -43,7 +44,7 @@ def choose_lanes(config: TrialConfig, options: RetrainOptions, threads: int) -> 
         memory_bytes=host_memory_bytes() // num_processes,
         num_trials=-(-options.seeds // num_processes),
         is_adaptive=False,
-        without_lanes=all_without_lanes([config]),
+        without_lanes=(*all_without_lanes([config]), *((STREAMED,) if is_streamed(dataset) else ())),
     )
     choice = choose(situation, options.engine.engine, options.engine.lanes)
     return None if choice.engine == "sequential" and options.workers == WorkerOptions() else choice

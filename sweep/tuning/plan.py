@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from sweep.config.study_settings import StudySettings
 from sweep.engines.auto import DeviceKind, EngineChoice, Situation, choose
 from sweep.engines.device import Device
+from sweep.engines.placed import STREAMED
 from sweep.engines.precision import fast_precision
 from sweep.errors import InputError
 from sweep.models.cost import largest_cost
@@ -154,5 +155,5 @@ def _situation(options: RunOptions, space: Space, probe: Probe) -> Situation:
         num_trials=-(-num_trials // probe.num_processes),
         keras_backend=device.keras_backend if device else "tensorflow",
         is_adaptive=space.sampler.name not in INDEPENDENT or space.pruner.name != "none",
-        without_lanes=all_without_lanes(space.extreme_configs()),
+        without_lanes=(*all_without_lanes(space.extreme_configs()), *((STREAMED,) if probe.data.is_streamed else ())),
     )

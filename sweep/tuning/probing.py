@@ -19,6 +19,7 @@ from sweep.engines.cpu import default_onednn
 from sweep.engines.device import Device
 from sweep.engines.devices import set_up_device
 from sweep.engines.function_process import prepare_function
+from sweep.engines.placed import is_streamed
 from sweep.executors.auto import gpu_memory_gb
 from sweep.executors.pool import Resources, Workers
 from sweep.models.probe import configs_to_probe, probe
@@ -45,6 +46,7 @@ class DataSummary:
         image_ranges: The ranges of pixel values after scaling, as text.
         classes: The record of `ClassCounts`; empty if a data key varies.
         notes: Notices for the user.
+        is_streamed: Whether some images stay in their file while models are trained on them.
     """
 
     content_hash: str = ""
@@ -53,6 +55,7 @@ class DataSummary:
     image_ranges: tuple[str, ...] = ()
     classes: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    is_streamed: bool = False
 
 
 NO_DATA = DataSummary()  # for an objective function
@@ -117,6 +120,7 @@ def summarize_data(space: Space) -> DataSummary:
     if space.function is not None:
         return NO_DATA
     hashes, shapes, nums_classes, ranges, notes = [], [], [], [], []
+    streamed = False
     for config in space.data_configs():
         dataset = load(config)
         check_data(space, dataset.image_shape, dataset.class_names)
@@ -124,13 +128,14 @@ def summarize_data(space: Space) -> DataSummary:
         shapes.append(dataset.image_shape)
         nums_classes.append(dataset.num_classes)
         ranges.append(dataset.image_range)
+        streamed = streamed or is_streamed(dataset)
         counts = class_counts(dataset)
         notes += counts.absent_lines()
     height, width, channels = (max(sides) for sides in zip(*shapes, strict=True))
     content_hash, image_ranges = "+".join(sorted(set(hashes))), tuple(dict.fromkeys(ranges))
     classes = (counts if config.fold is None else counts.of_folds()).record() if len(hashes) == 1 else {}
-    shape = (height, width, channels)
-    return DataSummary(content_hash, shape, max(nums_classes), image_ranges, classes, tuple(dict.fromkeys(notes)))
+    shape, all_notes = (height, width, channels), tuple(dict.fromkeys(notes))
+    return DataSummary(content_hash, shape, max(nums_classes), image_ranges, classes, all_notes, streamed)
 
 
 def probe_function(settings: StudySettings, space: Space, workers: Workers | None, device: str) -> None:

@@ -2,8 +2,8 @@
 
 Each lane keeps its own steps, schedule, epoch, seed, minibatch order and early stopping, and follows the trajectory
 that the sequential engine gives for its config. What lanes must share is their `Structure`; lanes of other structures
-run through other programs side by side. A config that lanes cannot train (see
-`lane_support`) is trained in its lane as there.
+run through other programs side by side. A config that lanes cannot train (see `lane_support`), and one whose images are
+streamed from their file, is trained in its lane as there.
 """
 
 import threading
@@ -76,7 +76,7 @@ class PackedEngine:
             raise ValueError(f"lane {lane} is not free")
         dataset = load(config.data)
         placed = self._store.place(dataset)
-        if without_lanes(config) is not None:
+        if placed.is_streamed or without_lanes(config) is not None:
             self._runs[lane] = TrainingRun(config, dataset, placed, (), self._pause)
         else:
             own, widths = structure_of(config, dataset), config.model.lane_widths

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sweep.engines.augmentation import Augmentation
 from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
+from sweep.engines.feeding import Feed
 from sweep.engines.placed import Arrays, Placed
 
 DIVIDES_EXACTLY = False  # XLA multiplies by the inverse
@@ -57,7 +58,7 @@ class CompiledSteps:
         augmentation: Augmentation,
     ) -> None:
         self._model, self._pause = model, pause
-        self._source = source(placed.arrays, placed.divisor)
+        self._feed = Feed(placed, put, source)
         self._train, self._validation = placed.train, placed.validation
         self._batch_size = batch_size
         self._images_per_call = images_per_call
@@ -81,9 +82,10 @@ class CompiledSteps:
         """Return the model's outputs (V, Y) for the validation part."""
         trainable, non_trainable, _, _ = self._read_state()
         outputs = []
-        for start in range(0, len(self._validation), EVALUATION_BATCH_SIZE):
-            rows = jnp.asarray(self._validation[start : start + EVALUATION_BATCH_SIZE])
-            outputs.append(np.asarray(self._predict_step((trainable, non_trainable), self._source, rows)))
+        size = EVALUATION_BATCH_SIZE
+        for source, given, step, _ in self._feed.calls(self._validation, size, size):
+            rows = given[step * size : (step + 1) * size]
+            outputs.append(np.asarray(self._predict_step((trainable, non_trainable), source, rows)))
             self._pause()
         return np.concatenate(outputs)
 
@@ -95,15 +97,15 @@ class CompiledSteps:
         size: int,
         step_seeds: NDArray[np.int32],
     ) -> None:
-        num_images, given, seeds = len(rows), jnp.asarray(rows), jnp.asarray(step_seeds)
-        num_full, steps_per_call = num_images // size, max(1, self._images_per_call // size)
+        num_full, seeds = len(rows) // size, jnp.asarray(step_seeds)
+        full, last = np.split(rows, [num_full * size])
         state = self._read_state()
-        for start in range(0, num_full, steps_per_call):
-            state = steps(state, self._source, given, seeds, start, min(steps_per_call, num_full - start))
+        for source, given, start, stop in self._feed.calls(full, size, self._images_per_call):
+            state = steps(state, source, given, seeds, start, stop - start)
             jax.block_until_ready(state)
             self._pause()
-        if num_images % size:
-            state = rest(state, self._source, given[num_full * size :], seeds[num_full:], 0, 1)
+        for source, given, _, _ in self._feed.calls(last, size, size):
+            state = rest(state, source, given, seeds[num_full:], 0, 1)
         self._write_state(state)
 
     def _variables(self) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sweep.engines.augmentation import Augmentation
 from sweep.engines.backends.base import EVALUATION_BATCH_SIZE, Pause, Source
+from sweep.engines.feeding import Feed
 from sweep.engines.placed import Arrays, Placed
 
 DIVIDES_EXACTLY = True  # by an input; by a constant it multiplies by the inverse
@@ -65,7 +66,7 @@ class CompiledSteps:
         augmentation: Augmentation,
     ) -> None:
         self._model, self._pause = model, pause
-        self._source = source(placed.arrays, placed.divisor)
+        self._feed = Feed(placed, put, source)
         self._train, self._validation = placed.train, placed.validation
         self._batch_size, self._images_per_call = batch_size, images_per_call
         self._train_steps = tf.function(_train_loop(model, batch_size, augmentation))
@@ -82,18 +83,15 @@ class CompiledSteps:
 
     def predict(self) -> NDArray[Any]:
         """Return the model's outputs (V, Y) for the validation part."""
-        rows, outputs = tf.constant(self._validation), []
-        for step in range(-(-len(self._validation) // EVALUATION_BATCH_SIZE)):
-            outputs.append(self._predict_step(self._source, rows, tf.constant(step)).numpy())
+        outputs = []
+        for given, rows, step, _ in self._feed.calls(self._validation, EVALUATION_BATCH_SIZE, EVALUATION_BATCH_SIZE):
+            outputs.append(self._predict_step(given, rows, tf.constant(step)).numpy())
             self._pause()
         return np.concatenate(outputs)
 
     def _run(self, steps: Any, rows: NDArray[np.int32], size: int, *inputs: Tensor) -> None:
-        num_steps, steps_per_call = -(-len(rows) // size), max(1, self._images_per_call // size)
-        given = tf.constant(rows)
-        for start in range(0, num_steps, steps_per_call):
-            stop = min(start + steps_per_call, num_steps)
-            steps(self._source, given, tf.constant(start), tf.constant(stop), *inputs)
+        for source, given, start, stop in self._feed.calls(rows, size, self._images_per_call):
+            steps(source, given, tf.constant(start), tf.constant(stop), *inputs)
             self._pause()
 
 
