@@ -3,8 +3,8 @@
     python benchmarks/images.py [--out benchmarks/RESULTS.md]
 
 Writes 4,000 images of 96 x 96 x 3 to an .npz file and to a folder of PNG files, and 20,000 of 224 x 224 x 3 to a folder
-of JPEG files; a folder's second start finds them decoded. Each case is loaded in a process of its own: `peak` is what tracemalloc
-finds, to which NumPy reports, and `resident` what the process holds beyond a mapped file. Appends a table.
+of JPEG files; a folder's second start finds them decoded. Each case is loaded in a process of its own: `peak` is what
+tracemalloc finds, to which NumPy reports, and `resident` what the process holds beyond a mapped file. Appends a table.
 """
 
 import argparse

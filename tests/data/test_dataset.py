@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 
 from sweep.config.data import DataConfig
 from sweep.data import Dataset, load, load_raw_test
+from sweep.data.idx import FILES as MNIST_FILES
 from sweep.data.pool import with_channels
-from sweep.data.sources.mnist import MNIST_FILES
 from sweep.errors import DataError
 
 NUM_IMAGES = 60
@@ -392,6 +392,29 @@ def test_the_content_hash_follows_the_files_validation_part(tmp_path: Path) -> N
     assert all(one.startswith(f"{hashes[0]}.") for one in hashes[1:])  # which lets a resume say what changed
 
 
+def test_a_file_of_medmnist_is_read_as_it_comes(tmp_path: Path) -> None:
+    more, more_labels = images_and_labels(20, seed=1)
+    parts = {"train": (IMAGES, LABELS), "val": (more, more_labels), "test": (IMAGES[:9], LABELS[:9])}
+    file = {f"{part}_images": images for part, (images, _) in parts.items()}
+    file |= {f"{part}_labels": labels[:, None] for part, (_, labels) in parts.items()}
+    config = write_npz(tmp_path, **file)
+    dataset = load(config)
+    assert (len(dataset.y_train), len(dataset.y_validation), len(load_raw_test(config)[1])) == (60, 20, 9)
+    np.testing.assert_array_equal(dataset.y_validation, more_labels)
+
+
+def test_arrays_of_any_names_are_named_by_options(tmp_path: Path) -> None:
+    more, more_labels = images_and_labels(20, seed=1)
+    path = write_npz(tmp_path, faces=IMAGES, who=LABELS, other=more, others=more_labels, x=more, y=more_labels).path
+    options = {"x": "faces", "y": "who", "x_test": "other", "y_test": "others"}
+    config = DataConfig(name="npz", path=path, options=options)
+    assert len(load(config).labels) == 60
+    np.testing.assert_array_equal(load_raw_test(config)[0], more)
+    for wrong, message in (({"x": "faces"}, "options.y is missing"), ({"x": "faces", "y": "no"}, "contains no 'no'")):
+        with pytest.raises(DataError, match=message):
+            load(DataConfig(name="npz", path=path, options=wrong))
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "other names": (
         {"images": IMAGES, "labels": LABELS},
@@ -507,11 +530,18 @@ def test_incomplete_mnist_is_one_line_naming_the_file(tmp_path: Path) -> None:
         load(config)
 
 
+def without_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEP_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
+    monkeypatch.setattr("sweep.data.published.SAVE", "raise OSError('no network')")
+
+
 @pytest.mark.parametrize("by_path", [True, False])
 def test_a_folder_without_mnist_names_the_places_looked_at(
     by_path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWEEP_DATA", str(tmp_path))
+    without_network(tmp_path, monkeypatch)
     config = DataConfig(name="mnist", path=str(tmp_path) if by_path else None)
     with pytest.raises(DataError, match=f"{tmp_path}/mnist.*correct data.path or SWEEP_DATA"):
         load(config)

@@ -1,4 +1,7 @@
-"""A NumPy file of arrays `x, y` or `x_train, y_train`; `x_val, y_val` and `x_test, y_test` in it are parts too."""
+"""A NumPy file of images and labels, with names such as `x, y`, `x_train, y_train` or `train_images, train_labels`.
+
+Validation and test parts in it are parts too. Other names are given as options.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,18 +13,43 @@ from sweep.data.arrays import Arrays, Pair
 from sweep.data.labels import plain_labels
 from sweep.errors import DataError
 
-PARTS = (("", "_train"), ("_val", "_valid", "_validation"), ("_test",))  # how names of a part's arrays end
+TRAIN = (("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels"))  # names of a part's arrays
+VALIDATION = (*((f"x_{name}", f"y_{name}") for name in ("val", "valid", "validation")), ("val_images", "val_labels"))
+TEST = (("x_test", "y_test"), ("test_images", "test_labels"))
 
 
-def load(path: str) -> Arrays:
-    """The parts that the file holds, each read when it is needed. DataError if it is no such file."""
+def load(
+    path: str,
+    x: str | None = None,
+    y: str | None = None,
+    x_val: str | None = None,
+    y_val: str | None = None,
+    x_test: str | None = None,
+    y_test: str | None = None,
+) -> Arrays:
+    """Return the parts that the file contains, each of which is read when it is needed.
+
+    Args:
+        path: The file.
+        x: Name of the array of training images. Default: the one of `TRAIN` that the file contains.
+        y: Name of their labels.
+        x_val: Name of the array of validation images. Default: as for `x`, if there is one.
+        y_val: Name of their labels.
+        x_test: Name of the array of test images. Default: as for `x`, if there is one.
+        y_test: Name of their labels.
+
+    Raises:
+        DataError: It is no such file, or an array is missing.
+    """
     file = Path(path)
     held = _names(file)
-    train, validation, test = (_names_of_part(file, held, ends) for ends in PARTS)
+    train = _part(file, held, ("x", x), ("y", y), TRAIN)
+    validation = _part(file, held, ("x_val", x_val), ("y_val", y_val), VALIDATION)
+    test = _part(file, held, ("x_test", x_test), ("y_test", y_test), TEST)
     if train is None:
         raise DataError(
-            f"{file}: contains {sorted(held)}; it must contain arrays x, y or x_train, y_train; "
-            "x_val, y_val and x_test, y_test are read too"
+            f"{file}: contains {sorted(held)}; it must contain arrays x, y or x_train, y_train, or data.options must "
+            'name them, as in options = { x = "images", y = "labels" }'
         )
     return Arrays(
         train=partial(_read, file, *train),
@@ -44,16 +72,33 @@ def _names(file: Path) -> set[str]:
         raise DataError(f"{file}: not readable as .npz ({error}); correct data.path") from None
 
 
-def _names_of_part(file: Path, held: set[str], ends: Sequence[str]) -> tuple[str, str] | None:
-    """Names of its images and labels; DataError if one is there without the other, or a part twice."""
-    given = [end for end in ends if held & {f"x{end}", f"y{end}"}]
+def _part(
+    file: Path,
+    held: set[str],
+    x: tuple[str, str | None],
+    y: tuple[str, str | None],
+    usual: Sequence[tuple[str, str]],
+) -> tuple[str, str] | None:
+    """Names of a part's images and labels: as the options say, else the usual ones; None if there are none."""
+    if x[1] is None and y[1] is None:
+        return _usual_part(file, held, usual)
+    for option, name in (x, y):
+        if name is None:
+            raise DataError(f"data.options.{option} is missing, images and labels go together; add it")
+        if name not in held:
+            raise DataError(f"data.options.{option}: {file} contains no '{name}'; it contains {sorted(held)}")
+    return str(x[1]), str(y[1])
+
+
+def _usual_part(file: Path, held: set[str], usual: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """DataError if one array is there without the other, or a part twice."""
+    given = [pair for pair in usual if held & {*pair}]
     if len(given) > 1:
-        raise DataError(f"{file}: contains x{given[0]} and x{given[1]}; remove one")
-    pair = (f"x{given[0]}", f"y{given[0]}") if given else None
-    missing = next((name for name in pair or () if name not in held), None)
+        raise DataError(f"{file}: contains {given[0][0]} and {given[1][0]}; remove one, or name one in data.options")
+    missing = next((name for pair in given for name in pair if name not in held), None)
     if missing is not None:
         raise DataError(f"{file}: {missing} is missing, images and labels go together; add it")
-    return pair
+    return given[0] if given else None
 
 
 def _read(file: Path, x_name: str, y_name: str) -> Pair:
