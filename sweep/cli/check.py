@@ -1,6 +1,7 @@
 """Define the command `sweep check`."""
 
 import argparse
+from pathlib import Path
 
 from sweep.cli.arguments import add_space, positive_int, seed
 
@@ -17,6 +18,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="Seed of the sampled configurations. Default: 0."
     )
+    command.add_argument(
+        "--contact-sheet",
+        type=Path,
+        metavar="FILE",
+        help="Write a picture of some training images of each class, .png.",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -29,4 +36,4 @@ def run(arguments: argparse.Namespace) -> None:
     space = open_space(arguments.space, arguments.overrides)
     print_space(space)
     with Interruption(), contained(*space.user_code):
-        print_samples(space, arguments.samples, arguments.seed)
+        print_samples(space, arguments.samples, arguments.seed, arguments.contact_sheet)

@@ -1,12 +1,15 @@
 """Print what `sweep check` shows: fixed values, parameters, keys at their defaults, and sampled configs."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweep.cli.data_summary import print_data, write_contact_sheet
 from sweep.config.families import family_keys
 from sweep.config.trial import SECTIONS, TrialConfig, section_keys
-from sweep.data import Dataset, class_counts, load
+from sweep.data import Dataset, load
 from sweep.engines.devices import import_keras, quiet_stderr
 from sweep.errors import InputError, SpaceError, ends_process
 from sweep.models.probe import probe_metrics
@@ -58,15 +61,17 @@ def _print_defaults(space: Space, console: Console) -> None:
         console.print(Text(f"default [{section}] {', '.join(left)}", style="dim"))
 
 
-def print_samples(space: Space, num_samples: int, seed: int) -> None:
+def print_samples(space: Space, num_samples: int, seed: int, contact_sheet: Path | None = None) -> None:
     """Load the data, and build the model of each randomly sampled config.
 
     Args:
         space: The space.
         num_samples: Number of configs to sample.
         seed: Seed of the samples.
+        contact_sheet: File to write a picture of training images to.
 
     Raises:
+        InputError: The picture cannot be written.
         SpaceError: A model cannot be built, or does not fit the data.
         DataError: The data cannot be read or split.
     """
@@ -83,15 +88,12 @@ def print_samples(space: Space, num_samples: int, seed: int) -> None:
         for number in range(num_samples):
             print(f"sample {number}: {shown_params(space.suggest(study.ask()))}")
         return
-    dataset = load(space.data_configs()[0])
+    data = space.data_configs()[0]
+    dataset = load(data)
     check_data(space, dataset.image_shape, dataset.class_names)
-    num_train, num_validation = len(dataset.train), len(dataset.validation)
-    print(
-        f"data: {num_train} training and {num_validation} validation images of shape {dataset.image_shape}; "
-        "test images are not read"
-    )
-    print(f"images reach the model as float32 in {dataset.image_range}")
-    print("\n".join(class_counts(dataset).lines()))
+    print_data(data, dataset)
+    if contact_sheet is not None:
+        write_contact_sheet(dataset, contact_sheet)
     probe_metrics(next(space.extreme_configs()))
     with quiet_stderr():
         import_keras()

@@ -34,7 +34,7 @@ def test_it_shows_what_is_fixed_varied_and_left(capsys: pytest.CaptureFixture[st
 def test_samples_are_built_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     check.print_samples(digits(), num_samples=2, seed=0)
     shown = capsys.readouterr().out
-    assert re.search(r"1149 train.* 288 validation images .*\(8, 8, 1\)", shown)
+    assert re.search(r"1149 train.* 288 validation .* images .*\(8, 8, 1\)", shown)
     samples = re.findall(r"sample \d: ([\d,]+) weights; .*filters_1=(\d+), filters_2=(\d+)", shown)
     assert len(samples) == 2
     for count, first, second in samples:
