@@ -130,7 +130,8 @@ class RunningTrials:
         if not running.differs and (difference := self._recorder.difference(running, metrics)):
             running.differs = True
             self._notice(difference)
-        if running.num_epochs <= running.num_stored and not metrics.is_last:
+        ends_trial = metrics.is_last and len(running.histories) == len(running.runs)  # that is not stored yet
+        if running.num_epochs <= running.num_stored and not ends_trial:
             if running.num_epochs == running.num_stored:
                 self._recorder.count_start(running.number, +1)
             return
