@@ -30,10 +30,10 @@ def build(image_shape, num_classes):
 
 @pytest.fixture
 def values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    (tmp_path / "transfer.py").write_text(MODULE)
+    (tmp_path / "frozen_backbone.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     return {
-        "model": {"builder": "transfer:build"},
+        "model": {"builder": "frozen_backbone:build"},
         "optimizer": {"name": "adam"},
         "schedule": {"initial_learning_rate": 0.01},
         "training": {"epochs": 3, "batch_size": 32, "seed": 5},
